@@ -1,0 +1,123 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The target graph: arrows point down, siblings do not know each other, and each C library has one module
+// and one Swift target that may import it. `Tests/TidyTests` checks what SwiftPM does not.
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let log = Target.Dependency.product(name: "Logging", package: "swift-log")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let toml = Target.Dependency.product(name: "TOMLKit", package: "TOMLKit")
+
+func module(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource] = []) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: [.init(stringLiteral: name)] + dependencies,
+        resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "hawker",
+    products: [.executable(name: "hawker", targets: ["hawker"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    ],
+    targets: [
+        // Layer C: system libraries and generated C.
+        .systemLibrary(name: "CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CHTTPParser", providers: [.apt(["libhttp-parser-dev"])]),
+        .systemLibrary(
+            name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
+        .target(name: "CPeerProto", dependencies: ["CProtobufC"]),
+        .target(name: "CAdminProto", dependencies: ["CProtobufC"]),
+        .target(name: "CCRIProto", dependencies: ["CProtobufC"]),
+        .target(name: "CLinux"),
+
+        // Layer 0: values and engines that know nothing of Hawker.
+        module("OCIModel"),
+        module("PieceModel"),
+        module("Telemetry", [log]),
+        module("EventLoop", ["CLibuv", "CLinux"]),
+        module("Hashing", ["COpenSSL", "OCIModel"]),
+        module("Compression", ["CZstd"]),
+        module("ProtobufCodec", ["CProtobufC"]),
+        module("TOMLEdit", [toml]),
+
+        // Layer 1.
+        module("PieceExchange", ["PieceModel", "OCIModel"]),
+        module("HTTPTransfer", ["CCurl", "EventLoop"]),
+        module("ContentStore", ["CSQLite", "CLinux", "Hashing", "PieceModel", "OCIModel"]),
+        module("Wire", ["CPeerProto", "ProtobufCodec", "PieceExchange", "PieceModel", "OCIModel"]),
+
+        // Layer 2: siblings.
+        module("MirrorServer", ["CHTTPParser", "EventLoop", "OCIModel", "Telemetry"]),
+        module(
+            "PeerTransport",
+            [
+                "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression", "Hashing",
+                "OCIModel", "Telemetry",
+            ]),
+        module("OriginClient", ["HTTPTransfer", "EventLoop", "OCIModel", "Telemetry"]),
+        module("AdminAPI", ["CAdminProto", "ProtobufCodec", "Wire", "EventLoop", "CLinux"]),
+        module("RuntimeConfig", ["TOMLEdit", "OCIModel", "CLinux"]),
+        module("CRIClient", ["CCRIProto", "ProtobufCodec", "HTTPTransfer", "EventLoop"]),
+
+        // Layer 3 and 4: the composition root and the thin executable.
+        module(
+            "Daemon",
+            [
+                "MirrorServer", "PeerTransport", "OriginClient", "AdminAPI", "ContentStore", "EventLoop", "Wire",
+                "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
+            ]),
+        .executableTarget(
+            name: "hawker",
+            dependencies: [
+                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "EventLoop", "Telemetry", "OCIModel", arguments,
+            ],
+            swiftSettings: settings),
+
+        // Tests.
+        .target(
+            name: "TestSupport", dependencies: ["EventLoop", "OCIModel", "Hashing"], path: "Tests/TestSupport",
+            swiftSettings: settings),
+        tests("OCIModel"),
+        tests("PieceModel", ["OCIModel"]),
+        tests("EventLoop", ["TestSupport"]),
+        tests("Hashing", ["OCIModel"]),
+        tests("Compression"),
+        tests("TOMLEdit"),
+        tests("PieceExchange", ["PieceModel", "OCIModel"]),
+        tests("HTTPTransfer", ["EventLoop", "TestSupport"]),
+        tests("ContentStore", ["Hashing", "PieceModel", "OCIModel", "TestSupport"]),
+        tests("Wire", ["PieceExchange", "PieceModel", "OCIModel"]),
+        tests("MirrorServer", ["EventLoop", "OCIModel", "TestSupport"]),
+        tests(
+            "PeerTransport",
+            [
+                "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "OCIModel", "Hashing", "TestSupport",
+            ]),
+        tests("OriginClient", ["HTTPTransfer", "EventLoop", "OCIModel", "TestSupport"]),
+        tests("AdminAPI", ["EventLoop", "TestSupport"]),
+        tests("RuntimeConfig", ["OCIModel", "TestSupport"]),
+        tests("Daemon", ["TestSupport", "OCIModel"]),
+        .testTarget(name: "NodeTests", dependencies: ["TestSupport", "OCIModel"], swiftSettings: settings),
+        .testTarget(name: "TidyTests", swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,3 @@
+#ifndef CAdminProto_H
+#define CAdminProto_H
+#endif

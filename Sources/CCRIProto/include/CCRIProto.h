@@ -1,0 +1,3 @@
+#ifndef CCRIProto_H
+#define CCRIProto_H
+#endif

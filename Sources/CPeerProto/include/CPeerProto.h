@@ -1,0 +1,3 @@
+#ifndef CPeerProto_H
+#define CPeerProto_H
+#endif

@@ -1,0 +1,92 @@
+/// The SHA-256 digest of a blob or manifest.
+///
+/// Only `sha256` exists here: any other algorithm is declined by the mirror, and containerd goes to the
+/// registry. Stored as four big-endian 64-bit words, so that comparing and hashing never touch the heap and no
+/// digest can hold anything but 32 bytes.
+package struct Digest: Hashable, Sendable, Comparable {
+    /// The digest's 32 bytes in order, as big-endian words.
+    package let words: (UInt64, UInt64, UInt64, UInt64)
+
+    package static let byteCount = 32
+    package static let hexCount = 64
+
+    package init(words: (UInt64, UInt64, UInt64, UInt64)) {
+        self.words = words
+    }
+
+    /// Takes exactly 32 raw bytes; `nil` for any other count.
+    package init?(bytes: some Collection<UInt8>) {
+        guard bytes.count == Self.byteCount else { return nil }
+        var parsed: [UInt64] = [0, 0, 0, 0]
+        for (index, byte) in bytes.enumerated() {
+            parsed[index / 8] = parsed[index / 8] << 8 | UInt64(byte)
+        }
+        words = (parsed[0], parsed[1], parsed[2], parsed[3])
+    }
+
+    /// Takes exactly 64 lower-case hexadecimal digits (OCI image-spec, `descriptor.md#sha-256`).
+    package init?(hex: some StringProtocol) {
+        var parsed: [UInt64] = [0, 0, 0, 0]
+        var count = 0
+        for byte in hex.utf8 {
+            let nibble: UInt8
+            switch byte {
+            case UInt8(ascii: "0")...UInt8(ascii: "9"): nibble = byte - UInt8(ascii: "0")
+            case UInt8(ascii: "a")...UInt8(ascii: "f"): nibble = byte - UInt8(ascii: "a") + 10
+            default: return nil
+            }
+            guard count < Self.hexCount else { return nil }
+            parsed[count / 16] = parsed[count / 16] << 4 | UInt64(nibble)
+            count += 1
+        }
+        guard count == Self.hexCount else { return nil }
+        words = (parsed[0], parsed[1], parsed[2], parsed[3])
+    }
+
+    /// Takes `sha256:` and 64 lower-case hexadecimal digits, nothing else.
+    package init?(_ text: some StringProtocol) {
+        let prefix = "sha256:"
+        guard text.hasPrefix(prefix) else { return nil }
+        self.init(hex: text.dropFirst(prefix.count))
+    }
+
+    /// The 32 bytes in order.
+    package var bytes: [UInt8] {
+        var result: [UInt8] = []
+        result.reserveCapacity(Self.byteCount)
+        for word in [words.0, words.1, words.2, words.3] {
+            for shift in stride(from: UInt64(56), through: 0, by: -8) {
+                result.append(UInt8(truncatingIfNeeded: word >> shift))
+            }
+        }
+        return result
+    }
+
+    /// 64 lower-case hexadecimal digits.
+    package var hex: String {
+        let digits = Array("0123456789abcdef".utf8)
+        var text: [UInt8] = []
+        text.reserveCapacity(Self.hexCount)
+        for byte in bytes {
+            text.append(digits[Int(byte >> 4)])
+            text.append(digits[Int(byte & 15)])
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    package static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
+
+    package static func < (left: Digest, right: Digest) -> Bool { left.words < right.words }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(words.0)
+        hasher.combine(words.1)
+        hasher.combine(words.2)
+        hasher.combine(words.3)
+    }
+}
+
+extension Digest: CustomStringConvertible {
+    /// `sha256:` and 64 hexadecimal digits, as manifests and paths of the distribution API spell it.
+    package var description: String { "sha256:" + hex }
+}

@@ -1,0 +1,133 @@
+package import OCIModel
+package import PieceModel
+
+/// A moment of the monotonic clock, in nanoseconds from an arbitrary start.
+package struct Instant: Hashable, Sendable, Comparable {
+    package var nanoseconds: UInt64
+
+    package init(nanoseconds: UInt64) { self.nanoseconds = nanoseconds }
+
+    package static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
+
+    package func adding(milliseconds: UInt64) -> Instant {
+        let (added, tooLong) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
+        let (sum, tooLate) = nanoseconds.addingReportingOverflow(added)
+        return Instant(nanoseconds: tooLong || tooLate ? .max : sum)
+    }
+}
+
+/// Everything that can happen to the exchange. The shell reports; it never decides.
+package enum ExchangeEvent: Sendable {
+    // From this node.
+    /// A reader wants the blob. `held` are the pieces already on disk (resumed), with the digests known for them.
+    /// `originAllowed` says whether the registry may be asked.
+    case want(blob: Digest, layout: PieceLayout, held: [HeldPiece], originAllowed: Bool)
+    /// The slowest active reader needs bytes from this piece on; steers the in-order window.
+    case readerMoved(blob: Digest, to: PieceIndex)
+    /// Nobody wants the blob any more; what was fetched stays with the store.
+    case unwant(blob: Digest)
+    /// The store holds the blob whole and verified; may be uploaded from now on. Digests are asked for by `loadDigests`.
+    case blobAvailable(blob: Digest, layout: PieceLayout)
+    /// The store no longer has it.
+    case blobRemoved(blob: Digest)
+    /// Answer to `loadDigests`: all piece digests of a whole blob, authored by this node; `nil` if they can't be made.
+    case digestsLoaded(blob: Digest, digests: [Digest]?)
+
+    // From peers.
+    case peerConnected(PeerName)
+    case peerDisconnected(PeerName)
+    /// Any message but `piece`.
+    case message(PeerMessage, from: PeerName)
+    /// A piece frame's header came; its payload waits with the shell until the action that answers this event.
+    case pieceArrived(PeerMessage.PieceHeader, from: PeerName)
+    /// Outcome of `checkPiece`.
+    case pieceChecked(request: UInt32, from: PeerName, outcome: PieceOutcome)
+    /// The upload that `upload` began has left this node, or its connection died.
+    case uploadEnded(request: UInt32, to: PeerName)
+
+    // From the registry.
+    /// One piece of a running origin fetch is hashed and stored.
+    case originPiece(blob: Digest, piece: PieceIndex, digest: Digest)
+    /// The running origin fetch ended: `nil` when it delivered all it was asked for.
+    case originEnded(blob: Digest, failure: OriginFailure?)
+
+    /// Outcome of `checkBlob`.
+    case blobChecked(blob: Digest, matches: Bool)
+    /// Time passed; sent at `nextDeadline`.
+    case tick
+
+    package struct HeldPiece: Equatable, Sendable {
+        package var piece: PieceIndex
+        package var digest: Digest
+        package var author: PeerName
+
+        package init(piece: PieceIndex, digest: Digest, author: PeerName) {
+            self.piece = piece
+            self.digest = digest
+            self.author = author
+        }
+    }
+
+    package enum PieceOutcome: Equatable, Sendable {
+        case stored
+        /// The bytes are not those of the digest, or did not decompress to the piece's size.
+        case wrongBytes
+        /// The local disk failed; says nothing about the peer.
+        case storeFailed
+    }
+
+    package enum OriginFailure: Equatable, Sendable {
+        /// The registry could not be reached or broke off; worth another try after a pause.
+        case transient
+        /// The registry says no (not found, not allowed) or sent what cannot be this blob.
+        case permanent
+    }
+}
+
+/// What the shell has to do, in this order.
+package enum ExchangeAction: Equatable, Sendable {
+    case send(PeerMessage, to: PeerName)
+    /// Read the piece from the store and send it in answer to `request`; then report `uploadEnded`.
+    case upload(blob: Digest, piece: PieceIndex, request: UInt32, to: PeerName)
+    /// Unpack and hash the payload that just arrived, store it if it is the piece of that digest (in the name of
+    /// `author`), report `pieceChecked`.
+    case checkPiece(
+        blob: Digest, piece: PieceIndex, digest: Digest, author: PeerName, request: UInt32, from: PeerName)
+    /// Throw away the payload that just arrived.
+    case discardPayload(request: UInt32, from: PeerName)
+    /// Read these pieces, in order, from the registry with one request; report each as `originPiece`, then
+    /// `originEnded`. At most one fetch per blob runs at a time.
+    case fetchFromOrigin(blob: Digest, pieces: Range<Int>)
+    /// Stop the running fetch after the piece that is being read; no `originEnded` follows for pieces cut off.
+    case stopOrigin(blob: Digest)
+    /// Compute or load the piece digests of a whole blob; report `digestsLoaded`.
+    case loadDigests(blob: Digest)
+    /// All pieces are there: hash the whole blob, commit it if it matches, report `blobChecked`.
+    case checkBlob(blob: Digest)
+    /// The blob is whole and committed. Readers may take the rest.
+    case completed(blob: Digest)
+    /// Forget these stored pieces: the whole did not match and this author's digests were wrong.
+    case dropPieces(blob: Digest, pieces: [PieceIndex])
+    /// The blob cannot be had now; readers end cleanly.
+    case failed(blob: Digest, WantFailure)
+    /// Close the connection and do not dial this peer again before `retry`.
+    case ban(PeerName, reason: BanReason, retry: Instant)
+
+    package enum WantFailure: Equatable, Sendable {
+        /// No peer has it and the registry may not be asked.
+        case noSource
+        /// The registry said no.
+        case originRefused
+        /// Every source failed, over and over.
+        case sourcesExhausted
+        /// The whole did not match its digest, twice.
+        case wrongContent
+        case storeFailed
+    }
+
+    package enum BanReason: Equatable, Sendable {
+        case wrongBytes
+        case protocolViolation
+        case wrongDigests
+    }
+}

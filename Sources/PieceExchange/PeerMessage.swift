@@ -1,0 +1,86 @@
+package import OCIModel
+package import PieceModel
+
+/// What nodes say to each other about blobs and pieces. `Wire` turns each case into a frame and back;
+/// `Protos/peer.proto` is the contract.
+package enum PeerMessage: Equatable, Sendable {
+    /// "I want this blob: tell me now and from here on what you have of it."
+    case interest(blob: Digest)
+    /// "I no longer want it."
+    case uninterest(blob: Digest)
+    /// Answer to `interest`, and sent again when a node starts to hold the blob. `held` is `nil` for "nothing".
+    case holdings(blob: Digest, held: Holdings?)
+    /// SHA-256 of a run of pieces, said by the node that holds them; always sent before the peer may ask for them.
+    case pieceDigests(PieceDigests)
+    /// Pieces that the sender now holds, beyond those of its `holdings`; their digests went before.
+    case have(blob: Digest, pieces: [UInt32])
+    /// "Send me this piece." `request` is chosen by the asker, unique on this connection while outstanding.
+    case request(request: UInt32, blob: Digest, piece: UInt32)
+    /// Header of a piece; `payloadBytes` raw bytes follow it in the same frame.
+    case piece(PieceHeader)
+    /// Answer to `request` when the piece does not come.
+    case refuse(request: UInt32, reason: Refusal, retryAfterMillis: UInt32)
+    /// "I no longer need the answer to this request." A piece already on its way may still arrive.
+    case cancel(request: UInt32)
+
+    package struct Holdings: Equatable, Sendable {
+        /// Size of the whole blob in bytes; the layout of its pieces follows from it.
+        package var blobBytes: Int64
+        /// The sender has all of it; `bits` is then empty.
+        package var complete: Bool
+        /// Bit field of `PieceSet`; empty when complete.
+        package var bits: [UInt8]
+
+        package init(blobBytes: Int64, complete: Bool, bits: [UInt8]) {
+            self.blobBytes = blobBytes
+            self.complete = complete
+            self.bits = bits
+        }
+    }
+
+    package struct PieceDigests: Equatable, Sendable {
+        /// At most this many digests in one message; a longer run is paged.
+        package static let countMax = 1024
+
+        package var blob: Digest
+        /// The node that computed the digests from bytes it read from the registry, or from a blob that it verified
+        /// as a whole.
+        package var author: PeerName
+        package var first: UInt32
+        package var digests: [Digest]
+
+        package init(blob: Digest, author: PeerName, first: UInt32, digests: [Digest]) {
+            self.blob = blob
+            self.author = author
+            self.first = first
+            self.digests = digests
+        }
+    }
+
+    package struct PieceHeader: Equatable, Sendable {
+        package var request: UInt32
+        package var encoding: PieceEncoding
+        /// Bytes that follow in this frame: the piece itself, or its zstd frame.
+        package var payloadBytes: Int
+
+        package init(request: UInt32, encoding: PieceEncoding, payloadBytes: Int) {
+            self.request = request
+            self.encoding = encoding
+            self.payloadBytes = payloadBytes
+        }
+    }
+
+    package enum PieceEncoding: UInt8, Equatable, Sendable, CaseIterable {
+        case identity = 0
+        case zstd = 1
+    }
+
+    package enum Refusal: UInt8, Equatable, Sendable, CaseIterable {
+        /// All upload slots are taken; ask again after the hint.
+        case busy = 1
+        /// The sender does not hold that piece (any more).
+        case notHeld = 2
+        /// The node is shutting down.
+        case draining = 3
+    }
+}
