@@ -1,0 +1,102 @@
+/// The name of a repository inside a registry, such as `library/busybox`.
+///
+/// Grammar of the OCI distribution specification ("Pulling manifests"), at most 255 bytes; no value can be a
+/// path that leaves its folder.
+package struct RepositoryName: Hashable, Sendable {
+    package let text: String
+
+    package static let bytesMax = 255
+
+    /// `nil` unless every `/`-separated component is lower-case letters and digits joined by `.`, `_`, `__`
+    /// or any number of `-`.
+    package init?(_ text: some StringProtocol) {
+        let bytes = Array(text.utf8)
+        guard !bytes.isEmpty, bytes.count <= Self.bytesMax else { return nil }
+        let components = bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        guard components.allSatisfy(Self.isComponent) else { return nil }
+        self.text = String(text)
+    }
+
+    private static func isComponent(_ bytes: ArraySlice<UInt8>) -> Bool {
+        func isWord(_ byte: UInt8) -> Bool { ASCII.isLower(byte) || ASCII.isDigit(byte) }
+        guard let first = bytes.first, let last = bytes.last, isWord(first), isWord(last) else {
+            return false
+        }
+        var separator: [UInt8] = []
+        for byte in bytes {
+            if isWord(byte) {
+                guard isSeparator(separator) else { return false }
+                separator.removeAll(keepingCapacity: true)
+            } else {
+                separator.append(byte)
+            }
+        }
+        return true
+    }
+
+    private static func isSeparator(_ bytes: [UInt8]) -> Bool {
+        switch bytes {
+        case [], [UInt8(ascii: ".")], [UInt8(ascii: "_")], [UInt8(ascii: "_"), UInt8(ascii: "_")]: true
+        default: bytes.allSatisfy { $0 == UInt8(ascii: "-") }
+        }
+    }
+}
+
+extension RepositoryName: CustomStringConvertible {
+    package var description: String { text }
+}
+
+/// A tag: a movable name for a manifest within one repository, at most 128 bytes.
+package struct Tag: Hashable, Sendable {
+    package let text: String
+
+    package static let bytesMax = 128
+
+    /// The tag that a reference without tag and digest means.
+    package static let latest = Tag(known: "latest")
+
+    /// `nil` unless a letter, digit or `_` is followed by at most 127 of those, `.` and `-`.
+    package init?(_ text: some StringProtocol) {
+        let bytes = Array(text.utf8)
+        guard let first = bytes.first, bytes.count <= Self.bytesMax, Self.isWord(first),
+            bytes.allSatisfy({ Self.isWord($0) || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "-") })
+        else { return nil }
+        self.text = String(text)
+    }
+
+    private init(known text: String) { self.text = text }
+
+    private static func isWord(_ byte: UInt8) -> Bool {
+        ASCII.isAlphanumeric(byte) || byte == UInt8(ascii: "_")
+    }
+}
+
+extension Tag: CustomStringConvertible {
+    package var description: String { text }
+}
+
+/// What follows `manifests/` in the distribution API: a tag or a digest.
+package enum ManifestReference: Hashable, Sendable {
+    case tag(Tag)
+    case digest(Digest)
+
+    /// A text with a colon can only be a digest, one without only a tag; `nil` when it is not a valid one.
+    package init?(_ text: some StringProtocol) {
+        if text.utf8.contains(UInt8(ascii: ":")) {
+            guard let digest = Digest(text) else { return nil }
+            self = .digest(digest)
+        } else {
+            guard let tag = Tag(text) else { return nil }
+            self = .tag(tag)
+        }
+    }
+}
+
+extension ManifestReference: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .tag(let tag): tag.text
+        case .digest(let digest): digest.description
+        }
+    }
+}
