@@ -142,7 +142,7 @@ final class StreamWriter {
         writesInFlight += 1
         Request.start(UV_WRITE, as: uv_write_t.self) { request in
             var buffer = Self.buffer(rest.baseAddress, rest.count)
-            return uv_write(request, stream, &buffer, 1) { Request.end($0?.pointee.data, $1) }
+            return uv_write(request, stream, &buffer, 1, uvWriteCallback)
         } done: { status, _ in
             rest.deallocate()
             self.writesInFlight -= 1
@@ -156,7 +156,7 @@ final class StreamWriter {
     private func finish(then: (@LoopActor () -> Void)?) {
         let stream = handle.as(uv_stream_t.self)
         Request.start(UV_SHUTDOWN, as: uv_shutdown_t.self) { request in
-            uv_shutdown(request, stream) { Request.end($0?.pointee.data, $1) }
+            uv_shutdown(request, stream, uvShutdownCallback)
         } done: { _, _ in
             then?()
         }
@@ -165,4 +165,12 @@ final class StreamWriter {
     private static func buffer(_ base: UnsafeMutableRawPointer?, _ count: Int) -> uv_buf_t {
         uv_buf_t(base: base?.assumingMemoryBound(to: CChar.self), len: count)
     }
+}
+
+private func uvWriteCallback(_ request: UnsafeMutablePointer<uv_write_t>?, _ status: Int32) {
+    Request.end(request?.pointee.data, status)
+}
+
+private func uvShutdownCallback(_ request: UnsafeMutablePointer<uv_shutdown_t>?, _ status: Int32) {
+    Request.end(request?.pointee.data, status)
 }

@@ -78,8 +78,8 @@ struct StreamTests {
             let server: EventLoop.Stream
             do {
                 let pair = try await Pair.tcp()
-                client = await pair.client
-                server = await pair.server
+                client = pair.client
+                server = pair.server
             }
             #expect(client != nil)
             client = nil
@@ -169,23 +169,23 @@ struct StreamTests {
                 if case .bytes(let bytes) = event { stream?.write(Array(bytes)) } else { stream?.close() }
             }
         }
-        let port = listener.port
-        let total = await withTaskGroup(of: Int.self) { group in
-            for number in 0..<200 {
-                group.addTask { @LoopActor in
-                    let result: Result<EventLoop.Stream, LoopError> = await callback {
-                        Stream.connect(host: "127.0.0.1", port: port, timeoutMillis: 30_000, then: $0)
-                    }
-                    guard case .success(let stream) = result else { return 0 }
-                    let reply = Box<Int>()
-                    stream.startReading { if case .bytes(let bytes) = $0 { reply.put(Int(bytes[0])) } }
-                    stream.write([UInt8(number)])
-                    return await reply.take() == number ? 1 : 0
+        let replies = Box<(Int, EventLoop.Stream)>()
+        for number in 0..<200 {
+            Stream.connect(host: "127.0.0.1", port: listener.port, timeoutMillis: 30_000) { result in
+                guard case .success(let stream) = result else { return replies.put((-1, servers[0])) }
+                stream.startReading { event in
+                    if case .bytes(let bytes) = event { replies.put((Int(bytes[0]), stream)) }
                 }
+                stream.write([UInt8(number)])
             }
-            return await group.reduce(0, +)
         }
-        #expect(total == 200)
+        var numbers: Set<Int> = []
+        for _ in 0..<200 {
+            let (number, stream) = await replies.take()
+            numbers.insert(number)
+            stream.close()
+        }
+        #expect(numbers == Set(0..<200))
         #expect(servers.count == 200)
         listener.close()
     }

@@ -2,9 +2,9 @@ import EventLoop
 import Glibc
 import Testing
 
-/// Waits for a callback; traps when it never comes only by the suite's time limit.
+/// Waits for a callback.
 @LoopActor
-func callback<T>(_ start: (@escaping @LoopActor (sending T) -> Void) -> Void) async -> sending T {
+func callback<T: Sendable>(_ start: (@escaping @LoopActor (T) -> Void) -> Void) async -> T {
     await withCheckedContinuation { waiter in
         start { waiter.resume(returning: $0) }
     }
