@@ -78,7 +78,7 @@ private final class ConnectAttempt {
         let (host, port) = (host, port)
         timer.start(after: millisLeft) { self.finish(.failure(LoopError(.timedOut, "getaddrinfo"))) }
         Request.start(UV_GETADDRINFO, as: uv_getaddrinfo_t.self) { request in
-            guard !host.utf8.contains(0) else { return UV_EAI_NONAME.rawValue }
+            guard !host.isEmpty, !host.utf8.contains(0) else { return UV_EAI_NONAME.rawValue }
             var hints = addrinfo()
             hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
             return uv_getaddrinfo(LoopThread.shared.loop, request, uvGetaddrinfoCallback, host, nil, &hints)

@@ -109,7 +109,9 @@ final class StreamWriter {
             case .file(let transfer):
                 waitingBytes -= transfer.count
                 sender.start(transfer) { result in
+                    // A failure stands before the caller can write more, and its success is told before the next.
                     if case .failure(let error) = result { self.fail(error) }
+                    transfer.then(result)
                     self.advance()
                 }
             case .end(let then):
