@@ -15,8 +15,8 @@ package struct PieceIndex: Hashable, Sendable, Comparable {
 package struct PieceLayout: Hashable, Sendable {
     package static let pieceBytesMin = 64 << 10
     package static let pieceBytesMax = 1 << 20
-    /// 16 TiB: far above any layer, far below where piece arithmetic could overflow.
-    package static let blobBytesMax: Int64 = 1 << 44
+    /// 256 GiB: far above any layer, and the bit field of its pieces fits into one message of the wire.
+    package static let blobBytesMax: Int64 = 1 << 38
 
     /// Size of the blob in bytes, at least 1.
     package let blobBytes: Int64

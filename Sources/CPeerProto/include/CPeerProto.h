@@ -1,3 +1,0 @@
-#ifndef CPeerProto_H
-#define CPeerProto_H
-#endif

@@ -1,0 +1,119 @@
+import CPeerProto
+import OCIModel
+package import PieceExchange
+import PieceModel
+import ProtobufCodec
+
+/// Turns peer messages into frames and back. What it writes it also reads; what it reads it has checked field by
+/// field, so that no value outside the protocol's limits gets past it.
+package enum PeerCodec {
+    package static func encode(_ hello: Hello) -> [UInt8] {
+        frame(.hello, PeerSchemas.hello) { message, arena in
+            message.version = hello.version
+            message.node = arena.text(hello.node.text)
+            message.cluster = arena.text(hello.cluster)
+            message.features = hello.takesZstd ? featureZstd : 0
+            message.requests_max = UInt32(clamping: hello.requestsMax)
+        }
+    }
+
+    package static func encode(_ goodbye: Goodbye) -> [UInt8] {
+        frame(.goodbye, PeerSchemas.goodbye) { message, _ in
+            message.reason = .init(rawValue: goodbye.rawValue)
+        }
+    }
+
+    /// The frame of a message; for `piece` its head only: `payloadBytes` raw bytes have to follow.
+    ///
+    /// Keeps to the protocol's limits if the message does: digests and piece numbers within the counts of
+    /// `PeerMessage.PieceDigests.countMax` and `PeerLimits.havePiecesMax`, bit fields of a `PieceLayout`.
+    package static func encode(_ message: PeerMessage) -> [UInt8] {
+        switch message {
+        case .interest(let blob):
+            frame(.interest, PeerSchemas.interest) { $0.blob = $1.digest(blob) }
+        case .uninterest(let blob):
+            frame(.uninterest, PeerSchemas.uninterest) { $0.blob = $1.digest(blob) }
+        case .holdings(let blob, let held):
+            encode(blob: blob, held)
+        case .pieceDigests(let run):
+            encode(run)
+        case .have(let blob, let pieces):
+            frame(.have, PeerSchemas.have) { message, arena in
+                message.blob = arena.digest(blob)
+                message.n_pieces = pieces.count
+                message.pieces = arena.array(pieces)
+            }
+        case .request(let request, let blob, let piece):
+            frame(.request, stream: request, PeerSchemas.request) { message, arena in
+                message.blob = arena.digest(blob)
+                message.piece = piece
+            }
+        case .piece(let header):
+            frame(.piece, stream: header.request, payloadBytes: header.payloadBytes, PeerSchemas.piece) {
+                message,
+                _ in
+                message.encoding = .init(rawValue: UInt32(header.encoding.rawValue))
+            }
+        case .refuse(let request, let reason, let retryAfterMillis):
+            frame(.refuse, stream: request, PeerSchemas.refuse) { message, _ in
+                message.reason = .init(rawValue: UInt32(reason.rawValue))
+                message.retry_after_millis = retryAfterMillis
+            }
+        case .cancel(let request):
+            frame(.cancel, stream: request, PeerSchemas.cancel) { _, _ in }
+        }
+    }
+
+    private static func encode(blob: Digest, _ held: PeerMessage.Holdings?) -> [UInt8] {
+        frame(.holdings, PeerSchemas.holdings) { message, arena in
+            message.blob = arena.digest(blob)
+            guard let held else { return }
+            message.blob_bytes = UInt64(clamping: held.blobBytes)
+            message.complete = held.complete ? 1 : 0
+            message.bits = arena.bytes(held.bits)
+        }
+    }
+
+    private static func encode(_ run: PeerMessage.PieceDigests) -> [UInt8] {
+        frame(.pieceDigests, PeerSchemas.pieceDigests) { message, arena in
+            message.blob = arena.digest(run.blob)
+            message.author = arena.text(run.author.text)
+            message.first = run.first
+            message.digests = arena.bytes(run.digests.flatMap(\.bytes))
+        }
+    }
+
+    private static func frame<Message>(
+        _ type: PeerFrameType,
+        stream: UInt32 = 0,
+        payloadBytes: Int = 0,
+        _ schema: ProtobufSchema<Message>,
+        _ fill: (inout Message, ProtobufArena) -> Void
+    ) -> [UInt8] {
+        Frame(type: type.rawValue, stream: stream, message: schema.encode(fill)).head(
+            payloadBytes: payloadBytes
+        )
+    }
+}
+
+extension PeerCodec {
+    static let featureZstd: UInt32 = 1
+}
+
+enum PeerSchemas {
+    static let hello = ProtobufSchema(hawker__peer__hello__init)
+    static let goodbye = ProtobufSchema(hawker__peer__goodbye__init)
+    static let interest = ProtobufSchema(hawker__peer__interest__init)
+    static let uninterest = ProtobufSchema(hawker__peer__uninterest__init)
+    static let holdings = ProtobufSchema(hawker__peer__holdings__init)
+    static let pieceDigests = ProtobufSchema(hawker__peer__piece_digests__init)
+    static let have = ProtobufSchema(hawker__peer__have__init)
+    static let request = ProtobufSchema(hawker__peer__request__init)
+    static let piece = ProtobufSchema(hawker__peer__piece__init)
+    static let refuse = ProtobufSchema(hawker__peer__refuse__init)
+    static let cancel = ProtobufSchema(hawker__peer__cancel__init)
+}
+
+extension ProtobufArena {
+    fileprivate func digest(_ digest: Digest) -> ProtobufCBinaryData { bytes(digest.bytes) }
+}
