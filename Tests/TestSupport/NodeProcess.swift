@@ -1,0 +1,105 @@
+import Foundation
+
+/// A Hawker node: the built `hawker daemon` with its own folders, ports and settings file.
+package final class NodeProcess: Sendable {
+    package struct Settings: Sendable {
+        package var name: String
+        package var mirrorPort: UInt16
+        package var peerPort: UInt16
+        /// `host:port` of the nodes it connects to.
+        package var peers: [String] = []
+        package var defaultRegistry: String?
+        /// Registry host as images spell it → the URL to ask instead.
+        package var registries: [(host: String, url: String)] = []
+        package var cacheQuota = "4GiB"
+        package var logLevel = "debug"
+
+        /// Free ports of loopback.
+        package init(name: String) throws {
+            self.name = name
+            mirrorPort = try FreePort.next()
+            peerPort = try FreePort.next()
+        }
+    }
+
+    package let settings: Settings
+    package let settingsPath: String
+    package let socketPath: String
+    package let cachePath: String
+    package let logPath: String
+    private let folder: TemporaryFolder
+
+    package var mirrorURL: String { "http://127.0.0.1:\(settings.mirrorPort)" }
+
+    /// Writes the settings file; `start` runs the daemon, any number of times one after the other.
+    package init(_ settings: Settings) throws {
+        self.settings = settings
+        folder = try TemporaryFolder("node-\(settings.name)")
+        socketPath = folder.path("run/hawker.sock")
+        cachePath = folder.path("cache")
+        logPath = folder.path("hawker.log")
+        try FileManager.default.createDirectory(
+            atPath: folder.path("run"), withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700])
+        settingsPath = try folder.write(
+            "hawker.toml", Self.text(settings, socket: socketPath, cache: cachePath))
+    }
+
+    /// Starts the daemon and waits until its mirror listens.
+    package func start() async throws -> ChildProcess {
+        let process = try ChildProcess(
+            [try Self.binaryPath(), "daemon", "--config", settingsPath], logPath: logPath)
+        try await eventually("node \(settings.name) listens on \(settings.mirrorPort)") {
+            try process.requireRunning()
+            return FreePort.isListening(settings.mirrorPort)
+        }
+        return process
+    }
+
+    /// Runs the admin tool against this node and returns its output.
+    package func admin(_ arguments: [String]) async throws -> String {
+        try await ChildProcess.check([try Self.binaryPath()] + arguments + ["--socket", socketPath])
+    }
+
+    /// The `hawker` that was built together with the running test bundle.
+    package static func binaryPath() throws -> String {
+        let bundle = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let path = URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("hawker").path
+        guard FileManager.default.isExecutableFile(atPath: path) else {
+            throw TestFailure("\(path) is not built: run swift build first")
+        }
+        return path
+    }
+
+    private static func text(_ settings: Settings, socket: String, cache: String) -> String {
+        let mirrorDefault = settings.defaultRegistry.map { "default_registry = \"\($0)\"\n" } ?? ""
+        let peers = settings.peers.map { "\"\($0)\"" }.joined(separator: ", ")
+        let registries = settings.registries.map { registry in
+            "[[registry]]\nhost = \"\(registry.host)\"\nurl = \"\(registry.url)\"\n"
+        }
+        return """
+            [node]
+            name = "\(settings.name)"
+
+            [mirror]
+            listen = "127.0.0.1:\(settings.mirrorPort)"
+            \(mirrorDefault)
+            [peers]
+            listen = "127.0.0.1:\(settings.peerPort)"
+            static = [\(peers)]
+            cluster = "test"
+
+            [cache]
+            path = "\(cache)"
+            quota = "\(settings.cacheQuota)"
+
+            [admin]
+            socket = "\(socket)"
+
+            [log]
+            level = "\(settings.logLevel)"
+
+            \(registries.joined(separator: "\n"))
+            """
+    }
+}
