@@ -74,7 +74,7 @@ let package = Package(
                 "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression", "Hashing",
                 "OCIModel", "Telemetry",
             ]),
-        module("OriginClient", ["HTTPTransfer", "EventLoop", "OCIModel", "Telemetry"]),
+        module("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
         module("AdminAPI", ["CAdminProto", "ProtobufCodec", "Wire", "EventLoop", "CLinux"]),
         module("RuntimeConfig", ["TOMLEdit", "OCIModel", "CLinux"]),
         module("CRIClient", ["CCRIProto", "ProtobufCodec", "HTTPTransfer", "EventLoop"]),
@@ -113,7 +113,8 @@ let package = Package(
             [
                 "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "OCIModel", "Hashing", "TestSupport",
             ]),
-        tests("OriginClient", ["HTTPTransfer", "EventLoop", "OCIModel", "TestSupport"]),
+        tests("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
+        tests("CRIClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
         tests("RuntimeConfig", ["OCIModel", "TestSupport"]),
         tests("Daemon", ["TestSupport", "OCIModel"]),

@@ -1,3 +1,0 @@
-#ifndef CCRIProto_H
-#define CCRIProto_H
-#endif

@@ -1,0 +1,231 @@
+import EventLoop
+import Glibc
+import HTTPTransfer
+import OCIModel
+
+/// One request to a registry before tokens and redirects.
+struct OriginCall {
+    let endpoint: OriginEndpoint
+    let repository: RepositoryName
+    let method: TransferRequest.Method
+    /// What follows `/v2/REPOSITORY/`.
+    let path: String
+    var headers: [(name: String, value: String)] = []
+
+    var tokenKey: TokenKey {
+        TokenKey(registry: endpoint.registry, origin: endpoint.url.origin, repository: repository)
+    }
+
+    var url: TransferURL? { endpoint.url.replacingTarget("/v2/\(repository)/\(path)") }
+}
+
+/// How one HTTP exchange ended.
+private enum ExchangeEnd: Sendable {
+    /// The sink took the response, whole.
+    case delivered
+    /// A response that is not the sink's business.
+    case answered(ResponseHead)
+    case failed(OriginError)
+}
+
+extension OriginClient {
+    /// Makes one attempt at a call: obtains a token when asked for one, follows redirects, and feeds the final 200 or
+    /// 206 to the sink.
+    func attempt(_ call: OriginCall, _ sink: any ResponseSink, _ scope: CancelScope) async throws(OriginError) {
+        guard var url = call.url else { throw .refused(.badLocation) }
+        var redirects = 0
+        var registryAddress: AddressClass?
+        var mayAuthenticate = true
+        while true {
+            let isAtRegistry = url.origin == call.endpoint.url.origin
+            var request = TransferRequest(call.method, url)
+            request.headers = call.headers
+            request.caFile = call.endpoint.caFile
+            request.timeouts = timeouts.transfer
+            request.addressPolicy = RedirectRules.addressPolicy(
+                for: url, registry: call.endpoint.url, address: registryAddress)
+            let token = tokens.token(call.tokenKey, nowNanoseconds: Loop.nowNanoseconds)
+            // Not to other origins: a redirect carries its right in its own URL.
+            if isAtRegistry, let token { request.headers.append(("Authorization", token.headerValue)) }
+            let head: ResponseHead
+            switch await exchange(request, call.endpoint, sink, scope) {
+            case .delivered: return
+            case .failed(let error): throw error
+            case .answered(let answer): head = answer
+            }
+            if isAtRegistry { registryAddress = head.address }
+            switch head.status {
+            case 301, 302, 303, 307, 308:
+                let location = head.headers.single("location")
+                url = try RedirectRules.next(from: url, location: location, redirects: redirects)
+                redirects += 1
+            case 401 where isAtRegistry && mayAuthenticate:
+                mayAuthenticate = false
+                if token != nil { tokens.remove(call.tokenKey) }
+                try await obtainToken(call, challengedBy: head, scope)
+            default: throw Self.error(of: head)
+            }
+        }
+    }
+
+    /// What a status means that is neither success nor followed.
+    private static func error(of head: ResponseHead) -> OriginError {
+        let text = head.headers.single("retry-after")
+        let wait = RetryAfter.millis(text, nowSeconds: Int64(time(nil)))
+        return switch head.status {
+        case 401, 403: .denied(status: head.status)
+        case 404: .notFound
+        case 429: .rateLimited(retryAfterMillis: wait)
+        case 408, 500...599: .serverFailed(status: head.status, retryAfterMillis: wait)
+        default: .badContent(.status(head.status))
+        }
+    }
+
+    /// Bodies of answers that are not content are read up to this size, for then their connection can be used again.
+    private static let drainedBytesMax: Int64 = 64 << 10
+
+    private func exchange(
+        _ request: TransferRequest, _ endpoint: OriginEndpoint, _ sink: any ResponseSink, _ scope: CancelScope
+    ) async -> ExchangeEnd {
+        guard !scope.isCancelled else { return .failed(.cancelled) }
+        var request = request
+        request.headers.append(("User-Agent", userAgent))
+        countRequest(endpoint)
+        let exchange = Exchange(sink: sink)
+        let transfer = engine.start(
+            request, onHead: { exchange.takeHead($0) }, onBody: { exchange.takeBody($0) },
+            onEnd: { exchange.takeEnd($0) })
+        exchange.transfer = transfer
+        sink.willReceive(over: transfer)
+        let end = await scope.value(of: exchange.end, cancelled: .failed(.cancelled))
+        transfer.cancel()
+        return end
+    }
+
+    /// One transfer on its way to a sink. `end` is set once, by whatever comes first.
+    @LoopActor
+    private final class Exchange {
+        let end = OneShot<ExchangeEnd>()
+        weak var transfer: Transfer?
+        private let sink: any ResponseSink
+        private var answer: ResponseHead?
+        private var drainedBytes: Int64 = 0
+
+        init(sink: any ResponseSink) {
+            self.sink = sink
+        }
+
+        func takeHead(_ head: ResponseHead) {
+            guard head.status == 200 || head.status == 206 else {
+                answer = head
+                return
+            }
+            if let error = sink.accept(head) { stop(.failed(error)) }
+        }
+
+        func takeBody(_ bytes: UnsafeRawBufferPointer) -> BodyFlow {
+            if let answer {
+                drainedBytes += Int64(bytes.count)
+                if drainedBytes > OriginClient.drainedBytesMax { stop(.answered(answer)) }
+                return .more
+            }
+            switch sink.take(bytes) {
+            case .more: break
+            case .enough: stop(sink.finish().map { .failed($0) } ?? .delivered)
+            case .failed(let error): stop(.failed(error))
+            }
+            return .more
+        }
+
+        func takeEnd(_ result: Result<TransferSummary, TransferError>) {
+            if let answer {
+                end.fulfill(.answered(answer))
+                return
+            }
+            switch result {
+            case .success: end.fulfill(sink.finish().map { .failed($0) } ?? .delivered)
+            case .failure(let error): end.fulfill(.failed(OriginError(error)))
+            }
+        }
+
+        private func stop(_ value: ExchangeEnd) {
+            transfer?.cancel()
+            end.fulfill(value)
+        }
+    }
+}
+
+/// A token request under way, which all calls that need the same token wait for.
+@LoopActor
+final class TokenFlight {
+    private var result: Result<Void, OriginError>?
+    private var waiters: [OneShot<Result<Void, OriginError>>] = []
+
+    func finish(_ result: Result<Void, OriginError>) {
+        self.result = result
+        for waiter in waiters { waiter.fulfill(result) }
+        waiters = []
+    }
+
+    func wait(_ scope: CancelScope) async throws(OriginError) {
+        if let result { return try result.get() }
+        let waiter = OneShot<Result<Void, OriginError>>()
+        waiters.append(waiter)
+        try await scope.value(of: waiter, cancelled: .failure(.cancelled)).get()
+    }
+}
+
+extension OriginClient {
+    /// Fills the token cache for a call the registry answered with 401, or says why it cannot be.
+    private func obtainToken(
+        _ call: OriginCall, challengedBy head: ResponseHead, _ scope: CancelScope
+    ) async throws(OriginError) {
+        var challenges: [AuthenticateChallenge] = []
+        for value in head.headers.values("www-authenticate") {
+            guard let parsed = AuthenticateChallenge.parse(value) else { throw .refused(.challenge) }
+            challenges += parsed
+        }
+        guard let bearer = challenges.first(where: { $0.scheme == "bearer" }) else {
+            throw .denied(status: head.status)
+        }
+        let realm = try RedirectRules.realm(bearer.parameters["realm"], registry: call.endpoint.url)
+        let service = bearer.parameters["service"]
+        guard let url = TokenRequest.url(realm: realm, service: service, scope: call.tokenKey.scope) else {
+            throw .refused(.challenge)
+        }
+        if let flight = tokenFlights[call.tokenKey] { return try await flight.wait(scope) }
+        let flight = TokenFlight()
+        tokenFlights[call.tokenKey] = flight
+        // On its own, so that the one caller's loss of interest does not fail the others.
+        Task { @LoopActor in
+            flight.finish(await self.fetchToken(url, call, registryAddress: head.address))
+            self.tokenFlights[call.tokenKey] = nil
+        }
+        try await flight.wait(scope)
+    }
+
+    private func fetchToken(
+        _ url: TransferURL, _ call: OriginCall, registryAddress: AddressClass?
+    ) async -> Result<Void, OriginError> {
+        var request = TransferRequest(.get, url)
+        request.caFile = call.endpoint.caFile
+        request.timeouts = timeouts.token
+        request.headers = [("Accept", "application/json")]
+        request.addressPolicy = RedirectRules.addressPolicy(
+            for: url, registry: call.endpoint.url, address: registryAddress)
+        count(call.endpoint) { $0.tokenRequests += 1 }
+        let sink = CollectingSink(bytesMax: TokenAnswer.bytesMax)
+        do throws(OriginError) {
+            switch await exchange(request, call.endpoint, sink, CancelScope()) {
+            case .delivered: break
+            case .answered(let head): throw Self.error(of: head)
+            case .failed(let error): throw error
+            }
+            let token = try TokenAnswer.parse(sink.bytes, nowNanoseconds: Loop.nowNanoseconds)
+            tokens.store(token, for: call.tokenKey)
+            return .success(())
+        } catch {
+            return .failure(error)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import EventLoop
+import Hashing
+import HTTPTransfer
+package import OCIModel
+
+/// A manifest as the registry has it.
+package struct OriginManifest: Hashable, Sendable {
+    package let mediaType: MediaType
+    package let digest: Digest
+    /// Empty for a HEAD request.
+    package let bytes: [UInt8]
+    /// Length of the manifest, also for a HEAD request.
+    package let size: Int64
+}
+
+extension OriginClient {
+    /// Fetches a manifest, or with `head` only what it is. The digest is computed from the bytes and agrees with the
+    /// one asked for and the one the registry states; for `head` it is the registry's word alone.
+    ///
+    /// `accept` are media types in the caller's order; none stands for all image manifests and indexes.
+    package func manifest(
+        endpoint: OriginEndpoint, repository: RepositoryName, reference: ManifestReference, head: Bool,
+        accept: [String] = []
+    ) async throws(OriginError) -> OriginManifest {
+        let types = accept.isEmpty ? Self.manifestTypes : accept
+        let call = OriginCall(
+            endpoint: endpoint, repository: repository, method: head ? .head : .get, path: "manifests/\(reference)",
+            headers: types.map { ("Accept", $0) } + [("Accept-Encoding", "identity")])
+        return try await cancellable { scope throws(OriginError) in
+            if head, let known = try await self.manifestHead(call, reference, scope) { return known }
+            let manifest = try await self.manifestBody(call, reference, scope)
+            guard head else { return manifest }
+            return OriginManifest(
+                mediaType: manifest.mediaType, digest: manifest.digest, bytes: [], size: manifest.size)
+        }
+    }
+
+    private static let manifestTypes = [
+        MediaType.ociIndex, .dockerList, .ociManifest, .dockerManifest,
+    ].map(\.text)
+
+    /// `nil` when the registry's headers do not say enough.
+    private func manifestHead(
+        _ call: OriginCall, _ reference: ManifestReference, _ scope: CancelScope
+    ) async throws(OriginError) -> OriginManifest? {
+        let sink = CollectingSink(bytesMax: 0)
+        try await retrying(call.endpoint, scope) { () throws(OriginError) in
+            try await self.attempt(call, sink, scope)
+        }
+        guard let head = sink.head, let type = head.headers.single("content-type").flatMap({ MediaType($0) }),
+            let size = try HeadChecks.length(head), size > 0, size <= Self.manifestBytesMax
+        else { return nil }
+        let stated = try HeadChecks.digest(head)
+        switch reference {
+        case .digest(let digest):
+            guard stated == nil || stated == digest else { throw .badContent(.digest) }
+            return OriginManifest(mediaType: type, digest: digest, bytes: [], size: size)
+        case .tag:
+            return stated.map { OriginManifest(mediaType: type, digest: $0, bytes: [], size: size) }
+        }
+    }
+
+    private func manifestBody(
+        _ call: OriginCall, _ reference: ManifestReference, _ scope: CancelScope
+    ) async throws(OriginError) -> OriginManifest {
+        let get = OriginCall(
+            endpoint: call.endpoint, repository: call.repository, method: .get, path: call.path,
+            headers: call.headers)
+        let sink = CollectingSink(bytesMax: Self.manifestBytesMax)
+        try await retrying(call.endpoint, scope) { () throws(OriginError) in
+            try await self.attempt(get, sink, scope)
+        }
+        guard let head = sink.head, let text = head.headers.single("content-type"), let type = MediaType(text) else {
+            throw .badContent(.contentType)
+        }
+        let bytes = sink.bytes
+        guard bytes.first(where: { ![0x20, 0x09, 0x0a, 0x0d].contains($0) }) == UInt8(ascii: "{") else {
+            throw .badContent(.notJSON)
+        }
+        let digest = await Loop.offload { SHA256Hasher.hash(bytes) }
+        if let stated = try HeadChecks.digest(head), stated != digest { throw .badContent(.digest) }
+        if case .digest(let asked) = reference, asked != digest { throw .badContent(.digest) }
+        count(call.endpoint) { $0.bytes += UInt64(bytes.count) }
+        return OriginManifest(mediaType: type, digest: digest, bytes: bytes, size: Int64(bytes.count))
+    }
+
+    /// The size of a blob, by HEAD.
+    package func blobSize(
+        endpoint: OriginEndpoint, repository: RepositoryName, digest: Digest
+    ) async throws(OriginError) -> Int64 {
+        let call = OriginCall(
+            endpoint: endpoint, repository: repository, method: .head, path: "blobs/\(digest)",
+            headers: [("Accept-Encoding", "identity")])
+        return try await cancellable { scope throws(OriginError) in
+            let sink = CollectingSink(bytesMax: 0)
+            try await self.retrying(endpoint, scope) { () throws(OriginError) in
+                try await self.attempt(call, sink, scope)
+            }
+            guard let head = sink.head, let size = try HeadChecks.length(head) else {
+                throw .badContent(.contentLength)
+            }
+            return size
+        }
+    }
+}

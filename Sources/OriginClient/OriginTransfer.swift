@@ -1,0 +1,119 @@
+package import EventLoop
+import HTTPTransfer
+package import OCIModel
+
+/// A range of a blob on its way from a registry.
+@LoopActor
+package final class OriginTransfer {
+    fileprivate let scope = CancelScope()
+    private var current: Transfer?
+    private var isPaused = false
+
+    /// Bytes already read from the connection (16 KiB at most) may still come.
+    package func pause() {
+        isPaused = true
+        current?.pause()
+    }
+
+    package func resume() {
+        isPaused = false
+        current?.resume()
+    }
+
+    /// Ends it; no handler runs any more.
+    package func cancel() {
+        scope.cancel()
+        current = nil
+    }
+
+    fileprivate func use(_ transfer: Transfer) {
+        current = transfer
+        if isPaused { transfer.pause() }
+    }
+}
+
+extension OriginClient {
+    /// Fetches a range of a blob. `onBytes` gets exactly its bytes, in order, each once, across retries and resumed
+    /// connections; they are not checked against the digest. `onEnd` runs once unless the transfer was cancelled, and
+    /// neither runs from inside this call.
+    package func fetchBlob(
+        endpoint: OriginEndpoint, repository: RepositoryName, digest: Digest, range: ByteRange,
+        onBytes: @escaping @LoopActor (UnsafeRawBufferPointer) -> Void,
+        onEnd: @escaping @LoopActor (Result<Void, OriginError>) -> Void
+    ) -> OriginTransfer {
+        let transfer = OriginTransfer()
+        let fetch = BlobFetch(
+            client: self, endpoint: endpoint, repository: repository, digest: digest, transfer: transfer,
+            onBytes: onBytes)
+        Task { @LoopActor in
+            let result = await fetch.run(range)
+            if !transfer.scope.isCancelled { onEnd(result) }
+        }
+        return transfer
+    }
+}
+
+/// Fetches a range in as many attempts as it takes; an attempt that made progress starts the count of retries anew.
+@LoopActor
+private struct BlobFetch {
+    let client: OriginClient
+    let endpoint: OriginEndpoint
+    let repository: RepositoryName
+    let digest: Digest
+    let transfer: OriginTransfer
+    let onBytes: @LoopActor (UnsafeRawBufferPointer) -> Void
+
+    /// Less is not taken for progress, or a registry that breaks off after a few bytes would be asked for ever.
+    private static let progressBytesMin: Int64 = 1 << 20
+
+    func run(_ range: ByteRange) async -> Result<Void, OriginError> {
+        let slots = client.slots(for: endpoint)
+        guard await slots.acquire(transfer.scope) else { return .failure(.cancelled) }
+        defer { slots.release() }
+        var rest = range
+        var retry = 0
+        while true {
+            let sink = makeSink(rest)
+            do throws(OriginError) {
+                try await client.attempt(call(rest), sink, transfer.scope)
+                count(sink, rest)
+                return .success(())
+            } catch {
+                count(sink, rest)
+                if sink.next - rest.start >= Self.progressBytesMin { retry = 0 }
+                // Everything arrived, and only the end of the response was missing.
+                guard let left = ByteRange(start: sink.next, end: rest.end) else { return .success(()) }
+                guard await client.waitForRetry(retry, after: error, endpoint, transfer.scope) else {
+                    if !transfer.scope.isCancelled { client.count(endpoint) { $0.failures += 1 } }
+                    return .failure(error)
+                }
+                rest = left
+                retry += 1
+            }
+        }
+    }
+
+    private func call(_ range: ByteRange) -> OriginCall {
+        OriginCall(
+            endpoint: endpoint, repository: repository, method: .get, path: "blobs/\(digest)",
+            headers: [("Range", "bytes=\(range)"), ("Accept-Encoding", "identity")])
+    }
+
+    private func makeSink(_ range: ByteRange) -> RangeSink {
+        let transfer = transfer
+        let onBytes = onBytes
+        return RangeSink(
+            range, onTransfer: { transfer.use($0) },
+            onBytes: { bytes in
+                guard !transfer.scope.isCancelled else { return }
+                onBytes(bytes)
+            })
+    }
+
+    private func count(_ sink: RangeSink, _ range: ByteRange) {
+        client.count(endpoint) {
+            $0.bytes += UInt64(sink.next - range.start)
+            $0.skippedBytes += UInt64(sink.skippedBytes)
+        }
+    }
+}
