@@ -70,7 +70,7 @@ start_node() {
 
 # node_connected NAME: whether the node has a connected peer.
 node_connected() {
-    [ "$("$hawker" peers --socket "$work/$1/hawker.sock" --json | jq '[.[] | select(.state == "connected")] | length')" -gt 0 ]
+    "$hawker" peers --socket "$work/$1/hawker.sock" --json | jq -e 'any(.state == "connected")'
 }
 
 # Whether the kernel can mount overlays in this folder (not on an overlay itself, as in many containers).
