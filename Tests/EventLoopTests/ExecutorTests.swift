@@ -86,7 +86,7 @@ struct ExecutorTests {
 
     @Test("the process can exit while the loop is busy")
     func exitWhileBusy() async {
-        for _ in 0..<5 {
+        for _ in 0..<10 {
             await #expect(processExitsWith: .success) {
                 for _ in 0..<8 {
                     await LoopActor.run {
