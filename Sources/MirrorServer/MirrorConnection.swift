@@ -17,18 +17,6 @@ import OCIModel
         case reading, answering, sending, lingering, closed
     }
 
-    /// What is known of the request being answered.
-    private struct Current {
-        var subject = MirrorRequest.Subject.other
-        var isHead = false
-        var endsConnection = false
-        var ranges: [String] = []
-        var status = ResponseHead.Status.ok
-        var outcome = MirrorRequest.Outcome.served
-        var bodyBytes: Int64 = 0
-        let startNanoseconds: UInt64
-    }
-
     /// Bytes thrown away while lingering; a client that sends more may as well be reset.
     private static let lingerBytesMax = 1 << 20
 
@@ -40,10 +28,9 @@ import OCIModel
     private var reader: RequestHeadReader
     private var isHeadTimed = true
     private var requests = 0
-    private var current: Current?
-    /// Tells a late answer from the one waited for.
-    private var question: UInt64 = 0
-    private var task: Task<Void, Never>?
+    /// Set from the end of a head to the end of its answer.
+    private var current: RequestInProgress?
+    private let question = SourceQuestion()
     private var body: BlobBody?
     private var pace: SendingPace?
     private var lingered = 0
@@ -67,30 +54,32 @@ import OCIModel
     }
 
     func start() {
-        limit(context.limits.headMillis) { $0.close() }
+        limit(context.limits.headMillis) { $0.linger() }
         receive()
     }
 
     /// Ends the connection as soon as no request is under way.
     func drain() {
-        if state == .reading, !reader.isInsideHead { close() }
+        if state == .reading, !reader.isInsideHead { linger() }
     }
 
     /// Ends the connection now; what was promised and not sent stays unsent.
     func close() {
         guard state != .closed else { return }
-        if let current, state != .lingering {
-            self.current?.bodyBytes = body?.sentBytes ?? current.bodyBytes
-            self.current?.outcome = .clientLost
-            record()
-        }
+        if let body { current?.bodyBytes = body.sentBytes }
+        current?.outcome = .clientLost
+        record()
         state = .closed
-        forgetQuestion()
+        question.forget()
         timer.stop()
-        body?.cancel()
-        body = nil
+        dropBody()
         stream.close()
         onClosed(self)
+    }
+
+    private func dropBody() {
+        body?.cancel()
+        body = nil
     }
 
     private func limit(_ milliseconds: UInt64, _ expired: @escaping @LoopActor (MirrorConnection) -> Void) {
@@ -129,14 +118,14 @@ import OCIModel
         }
         guard reader.isInsideHead, !isHeadTimed else { return }
         isHeadTimed = true
-        limit(context.limits.headMillis) { $0.close() }
+        limit(context.limits.headMillis) { $0.linger() }
     }
 
     private func begin() {
         state = .answering
         stream.stopReading()
         requests += 1
-        current = Current(startNanoseconds: Loop.nowNanoseconds)
+        current = RequestInProgress()
     }
 
     private func begin(_ head: RequestHead) {
@@ -161,47 +150,36 @@ import OCIModel
     // MARK: Answering
 
     private func ask(_ query: ManifestQuery) {
-        let (source, question) = (context.source, nextQuestion())
+        let source = context.source
         limit(context.limits.manifestMillis) { $0.deadlineMissed() }
-        task = Task.immediate { @LoopActor [weak self] in
-            let answer = await source.manifest(query)
-            guard let self, self.question == question else { return }
-            self.answered(answer)
+        question.ask {
+            await source.manifest(query)
+        } then: { [weak self] in
+            self?.answered($0)
         }
     }
 
     private func ask(_ query: BlobQuery) {
-        let (source, question) = (context.source, nextQuestion())
+        let source = context.source
         limit(context.limits.blobMillis) { $0.deadlineMissed() }
-        task = Task.immediate { @LoopActor [weak self] in
-            let answer = await source.blob(query)
-            if let self, self.question == question { return self.answered(answer, query.digest) }
+        question.ask {
+            await source.blob(query)
+        } then: { [weak self] answer in
+            self?.answered(answer, query.digest)
+        } late: { answer in
             if case .arriving(let blob) = answer { blob.release() }
         }
     }
 
-    private func nextQuestion() -> UInt64 {
-        question &+= 1
-        return question
-    }
-
-    private func forgetQuestion() {
-        question &+= 1
-        task?.cancel()
-        task = nil
-    }
-
     private func deadlineMissed() {
-        forgetQuestion()
-        body?.cancel()
-        body = nil
-        refuse(declined("no answer in time"))
+        question.forget()
+        dropBody()
+        decline("no answer in time")
         current?.outcome = .deadlineMissed
     }
 
-    private func declined(_ reason: String) -> Refusal {
-        if case .manifest? = current?.subject { return .manifestDeclined(reason: reason) }
-        return .blobDeclined(reason: reason)
+    private func decline(_ reason: String) {
+        if let current { refuse(current.declined(reason)) }
     }
 
     private func answered(_ answer: ManifestAnswer) {
@@ -210,10 +188,10 @@ import OCIModel
         case .found(let mediaType, let digest, let bytes, let size):
             let isHead = current?.isHead == true
             guard size > 0, isHead || Int64(bytes.count) == size else {
-                return refuse(declined("the manifest is not complete"))
+                return decline("the manifest is not complete")
             }
             send(.manifest(mediaType: mediaType, digest: digest, bytes: size), body: bytes)
-        case .declined(let reason): refuse(declined(reason))
+        case .declined(let reason): decline(reason)
         }
     }
 
@@ -222,7 +200,7 @@ import OCIModel
         switch answer {
         case .whole(let blob): serve(.whole(blob), digest, bytes: blob.bytes)
         case .arriving(let blob): serve(.arriving(blob), digest, bytes: blob.bytes)
-        case .declined(let reason): refuse(declined(reason))
+        case .declined(let reason): decline(reason)
         }
     }
 
@@ -246,9 +224,8 @@ import OCIModel
         body.whenReady { [weak self] isReady in
             guard let self, self.state == .answering else { return }
             if isReady { return self.send(head, body) }
-            body.cancel()
-            self.body = nil
-            self.refuse(self.declined("no source has the blob"))
+            self.dropBody()
+            self.decline("no source has the blob")
         }
     }
 
@@ -256,14 +233,7 @@ import OCIModel
 
     private func refuse(_ refusal: Refusal) {
         if refusal.endsConnection { current?.endsConnection = true }
-        switch refusal {
-        case .manifestDeclined(let reason), .blobDeclined(let reason):
-            current?.outcome = .declined(reason: reason)
-        case .unknownPath, .invalidName, .unknownRegistry, .unknownManifest, .unknownBlob:
-            current?.outcome = .declined(reason: "\(refusal)")
-        default:
-            current?.outcome = .refused
-        }
+        current?.outcome = refusal.status == .notFound ? .declined(reason: refusal.message) : .refused
         let body = refusal.body
         send(.refusal(refusal, bodyBytes: body.count), body: body)
     }
@@ -317,8 +287,7 @@ import OCIModel
             pace?.pause(now)
             limit(context.limits.stallMillis) { connection in
                 connection.current?.bodyBytes = connection.body?.sentBytes ?? 0
-                connection.body?.cancel()
-                connection.body = nil
+                connection.dropBody()
                 connection.cutShort()
             }
         case .sending:
@@ -336,7 +305,7 @@ import OCIModel
         guard !endsConnection else { return linger() }
         state = .reading
         isHeadTimed = false
-        limit(context.limits.idleMillis) { $0.close() }
+        limit(context.limits.idleMillis) { $0.linger() }
         readHead()
         if state == .reading { receive() }
     }
@@ -356,18 +325,9 @@ import OCIModel
     }
 
     private func record() {
-        guard let current else { return }
-        self.current = nil
+        guard let finished = current?.finished() else { return }
+        current = nil
         pace = nil
-        context.record(
-            MirrorRequest(
-                subject: current.subject,
-                isHead: current.isHead,
-                status: current.status.rawValue,
-                outcome: current.outcome,
-                bodyBytes: current.bodyBytes,
-                nanoseconds: Loop.nowNanoseconds &- current.startNanoseconds
-            )
-        )
+        context.record(finished)
     }
 }

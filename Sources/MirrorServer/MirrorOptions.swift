@@ -1,7 +1,8 @@
 package import OCIModel
 
 package struct MirrorOptions: Sendable {
-    /// A literal address or `localhost`; also a name under which clients may address the server.
+    /// A literal address or `localhost`; also a name under which clients may address the server, unless it
+    /// stands for all addresses.
     package var host = "127.0.0.1"
     /// 0 lets the kernel choose.
     package var port: UInt16 = 4001
@@ -58,7 +59,7 @@ package struct MirrorCounters: Equatable, Sendable {
     package var declined: UInt64 = 0
     /// Answered 404 because the source did not answer in time.
     package var deadlinesMissed: UInt64 = 0
-    /// Answered 400, 403 or 405.
+    /// Answered 400, 403, 405 or 416.
     package var refused: UInt64 = 0
     /// Ended short of the length promised.
     package var cutShort: UInt64 = 0
@@ -85,7 +86,7 @@ package struct MirrorRequest: Sendable {
         case refused
         /// The source failed or stalled in the middle of a blob.
         case sourceFailed
-        /// The client went away, or took too little for too long.
+        /// The client went away, took too little for too long, or was cut by the end of a drain.
         case clientLost
     }
 

@@ -70,6 +70,9 @@ enum Refusal: Error, Equatable, Sendable {
         }
     }
 
+    /// What the client is told.
+    var message: String { explanation.message }
+
     /// Error JSON of the distribution specification ("Error Codes"), in printable ASCII whatever the reason
     /// held.
     var body: [UInt8] {

@@ -52,9 +52,15 @@ struct RequestHeadReader: Sendable {
     }
 
     private mutating func finish() throws(RequestHeadError) -> RequestHead {
-        let head = buffer[start..<scanned]
+        let head = try RequestHeadParser.parse(buffer[start..<scanned], limits: limits)
         start = scanned
         line = .lineStart
-        return try RequestHeadParser.parse(head, limits: limits)
+        // A connection may now be idle for long; it should not keep what a burst of requests needed.
+        if start == buffer.count {
+            buffer = []
+            start = 0
+            scanned = 0
+        }
+        return head
     }
 }

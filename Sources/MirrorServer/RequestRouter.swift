@@ -21,7 +21,9 @@ struct RequestRouter: Sendable {
         defaultRegistry: RegistryHost?,
         isAllowed: @escaping @Sendable (RegistryHost) -> Bool
     ) {
-        hosts = ["127.0.0.1", "::1", "localhost", listenHost.lowercased()]
+        // A wildcard is nobody's name, and browsers have let pages reach 0.0.0.0.
+        let own = ["0.0.0.0", "::"].contains(listenHost) ? [] : [listenHost.lowercased()]
+        hosts = Set(["127.0.0.1", "::1", "localhost"] + own)
         self.defaultRegistry = defaultRegistry?.canonical
         self.isAllowed = isAllowed
     }

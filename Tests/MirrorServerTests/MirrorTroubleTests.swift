@@ -222,7 +222,7 @@ import Testing
 
     @Test("draining closes what is idle, finishes what runs and takes nothing new")
     func drain() async throws {
-        let mirror = try await TestMirror.start()
+        let mirror = try await TestMirror.start { $0.limits.lingerMillis = 50 }
         let bytes = testBytes(200_000)
         let blob = TestArrival(try TestFile(bytes))
         await mirror.serve(blob)
