@@ -61,20 +61,21 @@ final class FileSender {
 
     var isIdle: Bool { current == nil }
 
-    /// `end` hears the result before the transfer's own `then` does.
+    /// `end` is to call the transfer's own `then`; it is never called inside this call or inside `cancel`.
     func start(_ transfer: FileTransfer, end: @escaping @LoopActor (Result<Int64, LoopError>) -> Void) {
         precondition(current == nil, "one transfer at a time")
         current = (transfer, end)
+        guard transfer.count > 0 else { return finishLater(.success(0)) }
         guard socket == nil else { return sendSlice() }
         var file: Int32 = -1
         let status = uv_fileno(handle.as(uv_handle_t.self), &file)
         let copy = status < 0 ? status : clinux_duplicate(file)
-        guard copy >= 0 else { return finish(.failure(LoopError(status: copy, "sendfile"))) }
+        guard copy >= 0 else { return finishLater(.failure(LoopError(status: copy, "sendfile"))) }
         socket = OwnedDescriptor(copy)
         sendSlice()
     }
 
-    /// Ends the running transfer with `.canceled`, never before this function returned.
+    /// Ends the running transfer with `.canceled`; no other may be started.
     func cancel() {
         guard !isCanceled else { return }
         isCanceled = true
@@ -83,16 +84,16 @@ final class FileSender {
         // The last reference may be the running slice's.
         socket = nil
         if current != nil, !isOnPool {
-            Loop.enqueue { self.finish(.failure(LoopError(.canceled, "sendfile"))) }
+            finishLater(.failure(LoopError(.canceled, "sendfile")))
         }
     }
 
     private func sendSlice() {
-        guard let current, let socket else { return }
-        guard current.transfer.remaining > 0 else { return finish(.success(current.transfer.count)) }
-        let file = current.transfer.file
-        let offset = current.transfer.offset
-        let count = min(current.transfer.remaining, Self.sliceBytesMax)
+        guard let transfer = current?.transfer, let socket else { return }
+        guard transfer.remaining > 0 else { return finish(.success(transfer.count)) }
+        let file = transfer.file
+        let offset = transfer.offset
+        let count = min(transfer.remaining, Self.sliceBytesMax)
         isOnPool = true
         Loop.offload(
             { FileSlice.send(socket: socket, file: file, offset: offset, count: count) },
@@ -132,11 +133,15 @@ final class FileSender {
         }
     }
 
+    /// The first end counts, should a close come in between.
+    private func finishLater(_ result: Result<Int64, LoopError>) {
+        Loop.enqueue { self.finish(result) }
+    }
+
     private func finish(_ result: Result<Int64, LoopError>) {
-        guard let (transfer, end) = current else { return }
+        guard let end = current?.end else { return }
         current = nil
         end(result)
-        transfer.then(result)
     }
 }
 

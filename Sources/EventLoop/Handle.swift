@@ -49,14 +49,10 @@ final class Handle {
         onEvent = nil
         onRead = nil
         self.onClosed = onClosed
-        uv_close(base) { handle in
-            guard let data = handle?.pointee.data else { return }
-            let owner = Unmanaged<Handle>.fromOpaque(data).takeRetainedValue()
-            Loop.assumeIsolated { owner.closed() }
-        }
+        uv_close(base, uvCloseCallback)
     }
 
-    private func closed() {
+    fileprivate func closed() {
         memory.deallocate()
         onClosed?()
         onClosed = nil
@@ -67,6 +63,12 @@ final class Handle {
         guard let data else { return nil }
         return Unmanaged<Handle>.fromOpaque(data).takeUnretainedValue()
     }
+}
+
+private func uvCloseCallback(_ handle: UnsafeMutablePointer<uv_handle_t>?) {
+    guard let data = handle?.pointee.data else { return }
+    let owner = Unmanaged<Handle>.fromOpaque(data).takeRetainedValue()
+    Loop.assumeIsolated { owner.closed() }
 }
 
 /// One libuv request: its memory, and who hears how it ended. It keeps itself alive until then.

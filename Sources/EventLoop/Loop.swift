@@ -86,20 +86,24 @@ private class OffloadedWork: @unchecked Sendable {
         let request = UnsafeMutablePointer<uv_work_t>.allocate(capacity: 1)
         request.initialize(to: uv_work_t())
         request.pointee.data = Unmanaged.passRetained(work).toOpaque()
-        let status = uv_queue_work(
-            LoopThread.shared.loop, request,
-            { request in
-                guard let data = request?.pointee.data else { return }
-                Unmanaged<OffloadedWork>.fromOpaque(data).takeUnretainedValue().run()
-            },
-            { request, _ in
-                guard let request, let data = request.pointee.data else { return }
-                let work = Unmanaged<OffloadedWork>.fromOpaque(data).takeRetainedValue()
-                request.deallocate()
-                Loop.assumeIsolated { work.finish() }
-            })
+        let status = uv_queue_work(LoopThread.shared.loop, request, uvWorkCallback, uvAfterWorkCallback)
         precondition(status == 0, "uv_queue_work fails only for a missing callback")
     }
+}
+
+// C callbacks are plain functions: a closure inside an isolated function would itself be isolated, and trap on a
+// pool thread.
+
+private func uvWorkCallback(_ request: UnsafeMutablePointer<uv_work_t>?) {
+    guard let data = request?.pointee.data else { return }
+    Unmanaged<OffloadedWork>.fromOpaque(data).takeUnretainedValue().run()
+}
+
+private func uvAfterWorkCallback(_ request: UnsafeMutablePointer<uv_work_t>?, _ status: Int32) {
+    guard let request, let data = request.pointee.data else { return }
+    let work = Unmanaged<OffloadedWork>.fromOpaque(data).takeRetainedValue()
+    request.deallocate()
+    Loop.assumeIsolated { work.finish() }
 }
 
 private final class OffloadedValue<T: Sendable>: OffloadedWork, @unchecked Sendable {

@@ -31,12 +31,7 @@ package final class LoopTimer {
         }
         // The loop's idea of now is from the last time it waited; a long turn would make the timer early.
         uv_update_time(LoopThread.shared.loop)
-        uv_timer_start(
-            handle.as(uv_timer_t.self),
-            { timer in
-                guard let handle = Handle.from(timer?.pointee.data) else { return }
-                Loop.assumeIsolated { handle.onEvent?(0, 0) }
-            }, milliseconds, repeatMilliseconds)
+        uv_timer_start(handle.as(uv_timer_t.self), uvTimerCallback, milliseconds, repeatMilliseconds)
     }
 
     package func stop() {
@@ -47,4 +42,9 @@ package final class LoopTimer {
     isolated deinit {
         handle.close()
     }
+}
+
+private func uvTimerCallback(_ timer: UnsafeMutablePointer<uv_timer_t>?) {
+    guard let handle = Handle.from(timer?.pointee.data) else { return }
+    Loop.assumeIsolated { handle.onEvent?(0, 0) }
 }

@@ -28,12 +28,8 @@ package final class Poller {
         handle.onEvent = { status, events in
             handler(events & readableBit != 0, events & writableBit != 0, status < 0)
         }
-        uv_poll_start(
-            handle.as(uv_poll_t.self), (readable ? readableBit : 0) | (writable ? writableBit : 0),
-            { poll, status, events in
-                guard let handle = Handle.from(poll?.pointee.data) else { return }
-                Loop.assumeIsolated { handle.onEvent?(status, events) }
-            })
+        let events = (readable ? readableBit : 0) | (writable ? writableBit : 0)
+        uv_poll_start(handle.as(uv_poll_t.self), events, uvPollCallback)
     }
 
     package func stop() {
@@ -49,4 +45,9 @@ package final class Poller {
     isolated deinit {
         handle.close()
     }
+}
+
+private func uvPollCallback(_ poll: UnsafeMutablePointer<uv_poll_t>?, _ status: Int32, _ events: Int32) {
+    guard let handle = Handle.from(poll?.pointee.data) else { return }
+    Loop.assumeIsolated { handle.onEvent?(status, events) }
 }

@@ -16,12 +16,7 @@ package final class SignalWatcher {
             preconditionFailure("uv_signal_init fails only when the loop could not be set up")
         }
         handle.onEvent = { _, _ in handler() }
-        let status = uv_signal_start(
-            handle.as(uv_signal_t.self),
-            { watcher, number in
-                guard let handle = Handle.from(watcher?.pointee.data) else { return }
-                Loop.assumeIsolated { handle.onEvent?(number, 0) }
-            }, signal)
+        let status = uv_signal_start(handle.as(uv_signal_t.self), uvSignalCallback, signal)
         precondition(status == 0, "signal \(signal) cannot be caught")
     }
 
@@ -32,4 +27,9 @@ package final class SignalWatcher {
     isolated deinit {
         handle.close()
     }
+}
+
+private func uvSignalCallback(_ watcher: UnsafeMutablePointer<uv_signal_t>?, _ number: Int32) {
+    guard let handle = Handle.from(watcher?.pointee.data) else { return }
+    Loop.assumeIsolated { handle.onEvent?(number, 0) }
 }

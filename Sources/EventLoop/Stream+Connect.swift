@@ -78,12 +78,10 @@ private final class ConnectAttempt {
         let (host, port) = (host, port)
         timer.start(after: millisLeft) { self.finish(.failure(LoopError(.timedOut, "getaddrinfo"))) }
         Request.start(UV_GETADDRINFO, as: uv_getaddrinfo_t.self) { request in
-            guard !host.utf8.contains(0) else { return UV_EAI_NONAME.rawValue }
+            guard !host.isEmpty, !host.utf8.contains(0) else { return UV_EAI_NONAME.rawValue }
             var hints = addrinfo()
             hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-            return uv_getaddrinfo(
-                LoopThread.shared.loop, request, { request, status, _ in Request.end(request?.pointee.data, status) },
-                host, nil, &hints)
+            return uv_getaddrinfo(LoopThread.shared.loop, request, uvGetaddrinfoCallback, host, nil, &hints)
         } done: { status, memory in
             let list = memory.assumingMemoryBound(to: uv_getaddrinfo_t.self).pointee.addrinfo
             defer { uv_freeaddrinfo(list) }
@@ -113,7 +111,7 @@ private final class ConnectAttempt {
         timer.start(after: share) { handle.close() }
         Request.start(UV_CONNECT, as: uv_connect_t.self) { request in
             address.withPointer { address in
-                uv_tcp_connect(request, handle.as(uv_tcp_t.self), address) { Request.end($0?.pointee.data, $1) }
+                uv_tcp_connect(request, handle.as(uv_tcp_t.self), address, uvConnectCallback)
             }
         } done: { status, _ in
             self.connected(handle, status)
@@ -134,4 +132,15 @@ private final class ConnectAttempt {
         }
         finish(.success(Stream(connected: handle, isUnix: false)))
     }
+}
+
+private func uvConnectCallback(_ request: UnsafeMutablePointer<uv_connect_t>?, _ status: Int32) {
+    Request.end(request?.pointee.data, status)
+}
+
+/// The list is also in the request, which is where its `done` finds it.
+private func uvGetaddrinfoCallback(
+    _ request: UnsafeMutablePointer<uv_getaddrinfo_t>?, _ status: Int32, _ list: UnsafeMutablePointer<addrinfo>?
+) {
+    Request.end(request?.pointee.data, status)
 }

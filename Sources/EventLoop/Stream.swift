@@ -99,12 +99,7 @@ package final class Stream {
     package func startReading(_ onRead: @escaping @LoopActor (ReadEvent) -> Void) {
         guard handle.isOpen else { return }
         handle.onRead = onRead
-        let status = hawker_read_start(handle.as(uv_stream_t.self)) { stream, count, buffer in
-            guard count != 0, let handle = Handle.from(stream?.pointee.data) else { return }
-            guard count > 0 else { return Loop.assumeIsolated { handle.endReading(Int32(count)) } }
-            nonisolated(unsafe) let bytes = UnsafeRawBufferPointer(start: buffer?.pointee.base, count: count)
-            Loop.assumeIsolated { handle.onRead?(.bytes(bytes)) }
-        }
+        let status = hawker_read_start(handle.as(uv_stream_t.self), uvReadCallback)
         if status < 0, status != UV_EALREADY.rawValue {
             let handle = handle
             Loop.enqueue { handle.endReading(status) }
@@ -175,4 +170,14 @@ extension Handle {
         uv_read_stop(self.as(uv_stream_t.self))
         onRead(status == UV_EOF.rawValue ? .end : .failed(LoopError(status: status, "read")))
     }
+}
+
+private func uvReadCallback(
+    _ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int, _ buffer: UnsafePointer<uv_buf_t>?
+) {
+    // 0 means that there was nothing after all.
+    guard count != 0, let handle = Handle.from(stream?.pointee.data) else { return }
+    guard count > 0 else { return Loop.assumeIsolated { handle.endReading(Int32(count)) } }
+    nonisolated(unsafe) let bytes = UnsafeRawBufferPointer(start: buffer?.pointee.base, count: count)
+    Loop.assumeIsolated { handle.onRead?(.bytes(bytes)) }
 }

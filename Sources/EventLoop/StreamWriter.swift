@@ -109,7 +109,9 @@ final class StreamWriter {
             case .file(let transfer):
                 waitingBytes -= transfer.count
                 sender.start(transfer) { result in
+                    // A failure stands before the caller can write more, and its success is told before the next.
                     if case .failure(let error) = result { self.fail(error) }
+                    transfer.then(result)
                     self.advance()
                 }
             case .end(let then):
@@ -142,7 +144,7 @@ final class StreamWriter {
         writesInFlight += 1
         Request.start(UV_WRITE, as: uv_write_t.self) { request in
             var buffer = Self.buffer(rest.baseAddress, rest.count)
-            return uv_write(request, stream, &buffer, 1) { Request.end($0?.pointee.data, $1) }
+            return uv_write(request, stream, &buffer, 1, uvWriteCallback)
         } done: { status, _ in
             rest.deallocate()
             self.writesInFlight -= 1
@@ -156,7 +158,7 @@ final class StreamWriter {
     private func finish(then: (@LoopActor () -> Void)?) {
         let stream = handle.as(uv_stream_t.self)
         Request.start(UV_SHUTDOWN, as: uv_shutdown_t.self) { request in
-            uv_shutdown(request, stream) { Request.end($0?.pointee.data, $1) }
+            uv_shutdown(request, stream, uvShutdownCallback)
         } done: { _, _ in
             then?()
         }
@@ -165,4 +167,12 @@ final class StreamWriter {
     private static func buffer(_ base: UnsafeMutableRawPointer?, _ count: Int) -> uv_buf_t {
         uv_buf_t(base: base?.assumingMemoryBound(to: CChar.self), len: count)
     }
+}
+
+private func uvWriteCallback(_ request: UnsafeMutablePointer<uv_write_t>?, _ status: Int32) {
+    Request.end(request?.pointee.data, status)
+}
+
+private func uvShutdownCallback(_ request: UnsafeMutablePointer<uv_shutdown_t>?, _ status: Int32) {
+    Request.end(request?.pointee.data, status)
 }

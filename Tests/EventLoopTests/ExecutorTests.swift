@@ -13,9 +13,11 @@ struct ExecutorTests {
     @Test("code of the loop's actor runs on the loop's thread, other code does not")
     func isolation() async {
         #expect(!Loop.isCurrent)
-        #expect(await LoopActor.run { Loop.isCurrent })
+        let isOnLoop = await LoopActor.run { Loop.isCurrent }
+        #expect(isOnLoop)
         #expect(!Loop.isCurrent)
-        #expect(await !Elsewhere().isOnLoop())
+        let elsewhere = Elsewhere()
+        #expect(await elsewhere.isOnLoop() == false)
     }
 
     @Test("offloaded work leaves the loop and its value comes back to it")
@@ -33,7 +35,7 @@ struct ExecutorTests {
     @Test("offloaded work keeps the type of its error")
     func typedError() async {
         do throws(Refusal) {
-            try await Loop.offload { () throws(Refusal) -> Int in throw Refusal(number: 7) }
+            _ = try await Loop.offload { () throws(Refusal) -> Int in throw Refusal(number: 7) }
             Issue.record("nothing was thrown")
         } catch {
             #expect(error.number == 7)
@@ -80,6 +82,21 @@ struct ExecutorTests {
     @Test("assumeIsolated traps off the loop")
     func trap() async {
         await #expect(processExitsWith: .failure) { Loop.assumeIsolated {} }
+    }
+
+    @Test("the process can exit while the loop is busy")
+    func exitWhileBusy() async {
+        for _ in 0..<10 {
+            await #expect(processExitsWith: .success) {
+                for _ in 0..<8 {
+                    await LoopActor.run {
+                        @LoopActor func again() { Loop.offload({}, then: { again() }) }
+                        again()
+                    }
+                }
+                exit(EXIT_SUCCESS)
+            }
+        }
     }
 
     @Test("an object dropped off the loop is destroyed on it")
