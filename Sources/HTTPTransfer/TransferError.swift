@@ -46,9 +46,10 @@ package struct TransferError: Error, Hashable, Sendable {
             case CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR: headArrived ? .truncated : .connectionLost
             case CURLE_HTTP2, CURLE_HTTP2_STREAM, CURLE_WEIRD_SERVER_REPLY, CURLE_BAD_CONTENT_ENCODING:
                 .protocolViolation
-            case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL, CURLE_SSL_CACERT_BADFILE,
-                CURLE_BAD_FUNCTION_ARGUMENT, CURLE_UNKNOWN_OPTION, CURLE_OUT_OF_MEMORY:
+            case CURLE_URL_MALFORMAT, CURLE_SSL_CACERT_BADFILE, CURLE_BAD_FUNCTION_ARGUMENT, CURLE_UNKNOWN_OPTION,
+                CURLE_OUT_OF_MEMORY:
                 .invalidRequest
+            // Among them CURLE_UNSUPPORTED_PROTOCOL, which here means an answer without a status line.
             default: .protocolViolation
             }
         self.init(kind, detail: detail.isEmpty ? String(cString: curl_easy_strerror(code)) : detail)
