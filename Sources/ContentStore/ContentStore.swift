@@ -16,8 +16,9 @@ package final class ContentStore: Sendable {
     package struct Options: Sendable {
         /// The folder; made when there is none.
         package var path: String
-        /// What blobs and partial blobs may take together. Journals and the catalogue, a thousandth of that,
-        /// are not counted.
+        /// What blobs and partial blobs may take together.
+        ///
+        /// Journals and the catalogue, a thousandth of that, are not counted.
         package var quotaBytes: Int64
         /// What stays free on the volume whatever the quota says.
         package var freeFloorBytes: Int64
@@ -35,7 +36,7 @@ package final class ContentStore: Sendable {
     let catalogue: Catalogue
     /// Held while space is made and taken, and while a name changes hands between the ledger and the disk.
     let admission = Lock()
-    private let freeFloorBytes: Int64
+    let freeFloorBytes: Int64
 
     /// Uses of blobs that may be forgotten when the process is killed.
     private static let touchedMax = 64
@@ -67,7 +68,9 @@ package final class ContentStore: Sendable {
         }
     }
 
-    /// Writes what is only in memory and lets another process open the folder. Abandon partial blobs before.
+    /// Writes what is only in memory and lets another process open the folder.
+    ///
+    /// Abandon partial blobs before.
     package func close() {
         guard !ledger.withLock({ $0.isClosed }) else { return }
         flushUses(atLeast: 1)
@@ -78,12 +81,16 @@ package final class ContentStore: Sendable {
 
     // MARK: Blobs
 
-    /// What is known about a committed blob. Fast.
+    /// What is known about a committed blob.
+    ///
+    /// Fast.
     package func blob(_ digest: Digest) -> BlobInfo? {
         ledger.withLock { ledger in ledger.committed[digest].map { BlobInfo(digest, $0) } }
     }
 
-    /// All committed blobs, the last used first. Fast.
+    /// All committed blobs, the last used first.
+    ///
+    /// Fast.
     package func list() -> [BlobInfo] {
         ledger.withLock { $0.committed }.sorted { $0.value.order > $1.value.order }
             .map { BlobInfo($0.key, $0.value) }
@@ -125,8 +132,9 @@ package final class ContentStore: Sendable {
         }
     }
 
-    /// Stores a small blob (a manifest, a configuration) that is all in memory. Nothing happens when it is
-    /// there.
+    /// Stores a small blob (a manifest, a configuration) that is all in memory.
+    ///
+    /// Nothing happens when it is there.
     package func commitSmall(_ digest: Digest, bytes: [UInt8]) throws(StoreError) {
         let actual = SHA256Hasher.hash(bytes)
         guard actual == digest else { throw .digestMismatch(expected: digest, actual: actual) }
@@ -169,79 +177,13 @@ package final class ContentStore: Sendable {
         }
     }
 
-    /// A pinned blob is never evicted. Throws `notFound` for a blob that is not committed.
+    /// A pinned blob is never evicted.
+    ///
+    /// Throws `notFound` for a blob that is not committed.
     package func setPinned(_ digest: Digest, _ pinned: Bool) throws(StoreError) {
         guard ledger.withLock({ $0.setPinned(digest, pinned) }) else { throw .notFound(digest) }
         guard let entry = ledger.withLock({ $0.committed[digest] }) else { throw .notFound(digest) }
         try catalogue.save([Catalogue.BlobRow(digest: digest, entry: entry)])
-    }
-}
-
-// MARK: - Space
-
-extension ContentStore {
-    /// Reserves the bytes, evicting what has to go. Call with `admission` held.
-    func reserve(_ bytes: Int64, for digest: Digest) throws(StoreError) {
-        let (excess, quota, isClosed) = ledger.withLock {
-            ($0.excess(for: bytes), $0.quotaBytes, $0.isClosed)
-        }
-        guard !isClosed else { throw .closed }
-        guard bytes <= quota else { throw .quotaExceeded(neededBytes: bytes, quotaBytes: quota) }
-        let missing = try missingBytes(for: bytes)
-        if max(excess, missing) > 0, try !evict(bytes: max(excess, missing), sparing: digest) {
-            throw missing > excess
-                ? try floorReached(bytes) : .quotaExceeded(neededBytes: bytes, quotaBytes: quota)
-        }
-        // What a reader still has open frees nothing when it is evicted, so eviction may not have been
-        // enough.
-        if missing > 0, try missingBytes(for: bytes) > 0 { throw try floorReached(bytes) }
-        guard ledger.withLock({ $0.reserve(bytes) }) else {
-            throw .quotaExceeded(neededBytes: bytes, quotaBytes: quota)
-        }
-    }
-
-    /// Bytes that the volume lacks to take `bytes` more and keep the floor; not positive when it has them.
-    private func missingBytes(for bytes: Int64) throws(StoreError) -> Int64 {
-        bytes - (try freeBytes() - freeFloorBytes)
-    }
-
-    private func freeBytes() throws(StoreError) -> Int64 {
-        let free = disk.freeBytes(folder.root.number)
-        guard free >= 0 else { throw .io(.examine, code: Int32(-free)) }
-        return free
-    }
-
-    private func floorReached(_ bytes: Int64) throws(StoreError) -> StoreError {
-        .freeFloorReached(neededBytes: bytes, freeBytes: try freeBytes(), floorBytes: freeFloorBytes)
-    }
-
-    /// Returns whether there was enough to evict; when not, nothing is gone. Call with `admission` held.
-    private func evict(bytes: Int64, sparing digest: Digest?) throws(StoreError) -> Bool {
-        guard let victims = ledger.withLock({ $0.takeVictims(bytes: bytes, sparing: digest) }) else {
-            return false
-        }
-        try removeFiles(of: victims)
-        ledger.withLock { $0.evictions += UInt64(victims.count) }
-        return true
-    }
-
-    /// Removes the files of what has left the ledger; what cannot be removed goes back into it.
-    private func removeFiles(of victims: [Ledger.Victim]) throws(StoreError) {
-        var failure: StoreError?
-        for victim in victims {
-            do {
-                if victim.isIdle {
-                    try removePartialFiles(victim.digest)
-                } else if let shard = try folder.existingShard(named: String(victim.digest.hex.prefix(2))) {
-                    try disk.removeFile(victim.digest.hex, in: shard.number)
-                }
-            } catch {
-                ledger.withLock { $0.restore(victim) }
-                failure = error
-            }
-        }
-        quietly { () throws(StoreError) in try catalogue.remove(victims.filter { !$0.isIdle }.map(\.digest)) }
-        if let failure { throw failure }
     }
 }
 

@@ -119,7 +119,8 @@ extension ContentStore {
         return try Disk.read(file.descriptor, count: Int(file.bytes), at: 0)
     }
 
-    /// What must hold whenever no call is under way: the ledger adds up, the quota is kept, every blob hashes right.
+    /// What must hold whenever no call is under way: the ledger adds up, the quota is kept, every blob hashes
+    /// right.
     func check() throws {
         ledger.withLock { $0.checkInvariants() }
         #expect(usage.usedBytes + usage.reservedBytes <= usage.quotaBytes)
