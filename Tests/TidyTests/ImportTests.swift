@@ -5,7 +5,7 @@ import Testing
 /// module can be imported from anywhere.
 private let importTable = """
     layer 0
-    OCIModel       | FoundationEssentials
+    OCIModel       | FoundationEssentials Glibc
     PieceModel     |
     Telemetry      | Logging Glibc Synchronization
     EventLoop      | CLibuv CLinux Glibc Synchronization
@@ -23,13 +23,13 @@ private let importTable = """
     layer 2
     MirrorServer   | OCIModel EventLoop Telemetry CHTTPParser Glibc
     PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop ContentStore Compression Hashing Telemetry Glibc
-    OriginClient   | OCIModel EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
+    OriginClient   | OCIModel Hashing EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
     RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc Foundation
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto Foundation Glibc
 
     layer 3
-    Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport OriginClient AdminAPI Glibc Foundation
+    Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport OriginClient AdminAPI Logging Glibc Foundation
 
     layer 4
     hawker         | OCIModel EventLoop Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc Foundation
@@ -136,8 +136,8 @@ struct ImportTests {
     private static func imports(of file: SourceFile) -> [(line: Int, module: String)] {
         let form =
             /^\s*(@\w+(\([^)]*\))?\s+)*([a-z]+\s+)?import\s+((struct|class|enum|protocol|func|var|let|typealias)\s+)?(\w+)/
-        return file.code.enumerated().compactMap { index, line in
-            line.firstMatch(of: form).map { (index + 1, String($0.output.6)) }
+        return file.code.enumerated().filter { $0.element.contains("import ") }.compactMap { index, line in
+            line.prefixMatch(of: form).map { (index + 1, String($0.output.6)) }
         }
     }
 }

@@ -15,6 +15,11 @@ enum SwiftCode {
         var state = State.code
         var index = 0
         while index < source.count {
+            if !isMark(source[index], in: state) {  // Nearly every byte; the rest of the loop is slow.
+                result.append(state == .code ? source[index] : space)
+                index += 1
+                continue
+            }
             let (next, length, isKept) = step(source, index, state)
             for byte in source[index..<index + length] {
                 result.append(byte == newline ? newline : isKept ? byte : space)
@@ -24,6 +29,17 @@ enum SwiftCode {
         }
         return String(decoding: result, as: UTF8.self)
             .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+    }
+
+    /// Whether a byte may begin a token that matters in a state.
+    private static func isMark(_ byte: UInt8, in state: State) -> Bool {
+        switch (state, byte) {
+        case (_, newline): true
+        case (.code, UInt8(ascii: "/")), (.code, UInt8(ascii: "#")), (.code, UInt8(ascii: "\"")): true
+        case (.blockComment, UInt8(ascii: "/")), (.blockComment, UInt8(ascii: "*")): true
+        case (.string, UInt8(ascii: "\"")), (.string, UInt8(ascii: "\\")): true
+        default: false
+        }
     }
 
     /// The state after the next token, its length, and whether it is code.
@@ -82,9 +98,12 @@ extension SwiftCode {
         var spans: [FunctionSpan] = []
         var protocolEnd = -1
         for (index, line) in code.enumerated() where index > protocolEnd {
+            guard line.contains("func ") || line.contains("init") || line.contains("protocol ") else {
+                continue
+            }
             if line.contains(/\bprotocol\s+\w+/) {
                 protocolEnd = bodyEnd(code, from: index) ?? index
-            } else if line.contains(declaration), let end = bodyEnd(code, from: index) {
+            } else if line.prefixMatch(of: declaration) != nil, let end = bodyEnd(code, from: index) {
                 spans.append(FunctionSpan(line: index + 1, lineCount: end - index + 1))
             }
         }
