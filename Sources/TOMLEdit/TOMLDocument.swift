@@ -52,6 +52,17 @@ package struct TOMLDocument: Sendable {
         return index.nodes[node].key.map { lines.number(of: $0.span.lowerBound) } ?? 1
     }
 
+    /// Line of element `number` of the array of tables at `path`, or of `key` in it; `nil` when it is not written with
+    /// `[[…]]` or has no such key.
+    package func line(ofElement number: Int, at path: [String], key: String?) -> Int? {
+        guard let node = index.find(path), case .elements(let elements) = index.nodes[node].kind,
+            elements.indices.contains(number)
+        else { return nil }
+        let element = index.nodes[elements[number]]
+        let part = key.map { element.children[$0].flatMap { index.nodes[$0].key } } ?? element.key
+        return part.map { lines.number(of: $0.span.lowerBound) }
+    }
+
     /// The keys of the table at `path` in the order of the document; empty when there is no such table.
     package func keys(at path: [String]) -> [String] {
         guard let node = index.find(path) else { return [] }

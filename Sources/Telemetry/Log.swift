@@ -1,13 +1,15 @@
 import Glibc
-package import Logging
+import Logging
 
 /// The node's log: one line an event on standard error, and the last warnings and errors kept for `hawker status`.
 ///
 /// A line is `TIME LEVEL LABEL: message key=value …`, UTC. Bytes below 0x20, DEL and anything not ASCII in values
 /// from outside are escaped, so that nobody can forge a line (the message itself is always a constant).
 package enum Log {
-    /// Makes every `Logger` write in this form; call once, before the first logger is made.
-    package static func bootstrap(level: Logger.Level) {
+    /// Makes every `Logger` write in this form; call once, before the first logger is made. `level` is one of
+    /// swift-log's names; any other word means `info`.
+    package static func bootstrap(level name: String) {
+        let level = Logger.Level(rawValue: name) ?? .info
         LoggingSystem.bootstrap { label in LineLogHandler(label: label, level: level) }
     }
 
