@@ -1,3 +1,76 @@
-#ifndef CLinux_H
-#define CLinux_H
+// Linux calls that Swift cannot reach: they need _GNU_SOURCE, a raw system call, a variadic prototype or a
+// sockaddr cast. Every function that can fail returns a negative errno value; none touches errno's caller.
+
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+// Threads
+
+/// Names the calling thread; the kernel keeps 15 bytes, longer names are cut.
+void clinux_set_thread_name(const char *name);
+
+/// Marks the calling thread, for its whole life, as the event loop's.
+void clinux_mark_loop_thread(void);
+
+/// Whether the calling thread is the one marked.
+bool clinux_on_loop_thread(void);
+
+// Sockets
+
+/// A non-blocking, close-on-exec TCP listener with SO_REUSEADDR.
+int clinux_listen_tcp(const struct sockaddr *address, socklen_t length, int backlog);
+
+/// A non-blocking Unix listener whose file has exactly `mode` before the first connection is possible.
+/// A socket file that no one listens on is replaced; anything else at `path` is -EADDRINUSE.
+int clinux_listen_unix(const char *path, mode_t mode, int backlog);
+
+/// A connected, non-blocking Unix stream socket. Never waits: a full backlog is -EAGAIN.
+int clinux_connect_unix(const char *path);
+
+/// accept4 with SOCK_NONBLOCK and SOCK_CLOEXEC.
+int clinux_accept(int listener);
+
+/// SO_PEERCRED: who connected, as the kernel recorded it at connect time.
+int clinux_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
+
+/// Whether a TCP socket is connected to itself, which a connect to a free port of the ephemeral range can do.
+bool clinux_connected_to_itself(int socket);
+
+// Files
+
+/// A close-on-exec duplicate.
+int clinux_duplicate(int file);
+
+/// sendfile(2) from an explicit offset; the file's own position does not move.
+int64_t clinux_sendfile(int target, int source, int64_t offset, int64_t count);
+
+/// renameat2 with RENAME_NOREPLACE: -EEXIST instead of replacing.
+int clinux_rename_new(int source_folder, const char *source, int target_folder, const char *target);
+
+/// renameat2 with RENAME_EXCHANGE.
+int clinux_rename_exchange(int source_folder, const char *source, int target_folder, const char *target);
+
+/// Opens the folder `path`, fsyncs it and closes it.
+int clinux_sync_folder(const char *path);
+
+/// syncfs(2) of the file system that holds `file`.
+int clinux_sync_file_system(int file);
+
+/// Reserves blocks (fallocate with mode 0); the file grows to offset + count.
+int clinux_reserve(int file, int64_t offset, int64_t count);
+
+/// Reserves blocks behind the end without growing the file (FALLOC_FL_KEEP_SIZE).
+int clinux_reserve_keeping_size(int file, int64_t offset, int64_t count);
+
+/// Gives blocks back (FALLOC_FL_PUNCH_HOLE); the file's length stays.
+int clinux_punch_hole(int file, int64_t offset, int64_t count);
+
+/// openat2 that stays beneath `folder` and follows no symbolic link; always close-on-exec.
+int clinux_open_beneath(int folder, const char *path, int flags, mode_t mode);
+
 #endif
