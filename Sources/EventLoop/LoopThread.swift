@@ -5,7 +5,8 @@ import Glibc
 /// The process's libuv loop on its own thread, as a serial executor.
 ///
 /// Life: made on first use, runs until the process exits; there is no stop, because `uv_async_send` on a closed
-/// handle aborts the process and a late `deinit` may send at any time.
+/// handle aborts the process and a late `deinit` may send at any time. `exit` parks the thread for good: libuv's
+/// own exit handler destroys the thread pool's lock, and work offered to the pool after that aborts the process.
 ///
 /// Work from other threads goes through `inbox` and wakes the loop once per batch. Work from the loop thread goes
 /// straight to `ready`. Both are drained before and after the loop waits for events (prepare and check), so work
@@ -26,6 +27,7 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
 
     /// Keeps one burst of work from starving the sockets.
     private static let drainMax = 4096
+    private static let parkSecondsMax = 1
     private static let readBufferBytes = 256 << 10
 
     private let lock = Lock()
@@ -64,6 +66,7 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
         let status = pthread_create(&thread, nil, { LoopThread.main($0) }, argument)
         precondition(status == 0, "the event loop's thread could not be started")
         pthread_detach(thread)
+        atexit { LoopThread.shared.park() }
     }
 
     private static func main(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
@@ -77,6 +80,22 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
     /// For calls that fail only when the process has no memory or descriptors left before it did anything.
     private static func require(_ status: Int32) {
         precondition(status == 0, "the event loop could not be set up")
+    }
+
+    /// Waits until the loop's thread does nothing more, but not for one that is stuck.
+    private func park() {
+        guard !clinux_on_loop_thread() else { return }
+        let parked = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+        sem_init(parked, 0, 0)
+        nonisolated(unsafe) let signal = parked
+        enqueue {
+            sem_post(signal)
+            while true { pause() }
+        }
+        var deadline = timespec()
+        clock_gettime(CLOCK_REALTIME, &deadline)
+        deadline.tv_sec += Self.parkSecondsMax
+        while sem_timedwait(parked, &deadline) != 0, errno == EINTR {}
     }
 
     // MARK: Work

@@ -84,6 +84,21 @@ struct ExecutorTests {
         await #expect(processExitsWith: .failure) { Loop.assumeIsolated {} }
     }
 
+    @Test("the process can exit while the loop is busy")
+    func exitWhileBusy() async {
+        for _ in 0..<10 {
+            await #expect(processExitsWith: .success) {
+                for _ in 0..<8 {
+                    await LoopActor.run {
+                        @LoopActor func again() { Loop.offload({}, then: { again() }) }
+                        again()
+                    }
+                }
+                exit(EXIT_SUCCESS)
+            }
+        }
+    }
+
     @Test("an object dropped off the loop is destroyed on it")
     func deinitialise() async {
         for _ in 0..<100 {

@@ -124,6 +124,32 @@ struct ListenerTests {
     }
 }
 
+@Suite("Listeners without a spare descriptor", .timeLimit(.minutes(1)))
+struct ListenerPauseTests {
+    @Test("when even the reserve is of no use, accepting pauses and goes on by itself")
+    func pause() async {
+        await #expect(processExitsWith: .success) { @LoopActor in
+            let listener = try Listener.tcp(host: "127.0.0.1", port: 0)
+            let accepted = Box<EventLoop.Stream>()
+            listener.accept { accepted.put($0) }
+            let client = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+            var limit = rlimit()
+            getrlimit(resource, &limit)
+            // Every number below 3 is taken, so no descriptor at all can be made, with or without the reserve.
+            var tight = rlimit(rlim_cur: 3, rlim_max: limit.rlim_max)
+            setrlimit(resource, &tight)
+            precondition(dial(client, listener.port))
+            let timer = LoopTimer()
+            await withCheckedContinuation { waiter in timer.start(after: 250) { waiter.resume() } }
+            precondition(listener.shedCount == 0)
+            setrlimit(resource, &limit)
+            let survivor = await accepted.take()
+            precondition(survivor.isOpen)
+        }
+    }
+}
+
 @Sendable
 private func dial(_ client: Int32, _ port: UInt16) -> Bool {
     var address = sockaddr_in()

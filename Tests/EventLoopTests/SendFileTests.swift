@@ -34,6 +34,26 @@ struct SendFileTests {
         #expect(pair.client.queuedBytes == 0)
     }
 
+    @Test("thousands of writes behind a file wait for it and keep their order")
+    func manyBehind() async throws {
+        let pair = try await Pair.tcp()
+        let file = TemporaryFile(bytes: 8 << 20)
+        var expected = TemporaryFile.content(8 << 20)
+        pair.client.sendFile(file.descriptor, offset: 0, count: 8 << 20) { _ in }
+        for number in 0..<5000 {
+            let bytes = withUnsafeBytes(of: number) { Array($0) }
+            expected += bytes
+            pair.client.write(bytes)
+            if number % 1000 == 999 {
+                pair.client.sendFile(file.descriptor, offset: 0, count: 4096) { _ in }
+                expected += TemporaryFile.content(4096)
+            }
+        }
+        pair.client.shutdown()
+        let received = try await pair.server.readToEnd().get()
+        #expect(isSame(received, expected))
+    }
+
     @Test("a Unix stream takes files too")
     func unix() async throws {
         let folder = TemporaryFolder()

@@ -1,5 +1,5 @@
 // Linux calls that Swift cannot reach: they need _GNU_SOURCE, a raw system call, a variadic prototype or a
-// sockaddr cast. Every function that can fail returns a negative errno value; none touches errno's caller.
+// sockaddr cast. A function that can fail returns a negative errno value then.
 
 #ifndef CLINUX_H
 #define CLINUX_H
