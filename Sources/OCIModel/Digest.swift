@@ -26,9 +26,13 @@ package struct Digest: Hashable, Sendable, Comparable {
 
     /// Takes exactly 64 lower-case hexadecimal digits (OCI image-spec, `descriptor.md#sha-256`).
     package init?(hex: some StringProtocol) {
+        self.init(hexBytes: hex.utf8)
+    }
+
+    private init?(hexBytes: some Sequence<UInt8>) {
         var parsed: [UInt64] = [0, 0, 0, 0]
         var count = 0
-        for byte in hex.utf8 {
+        for byte in hexBytes {
             let nibble: UInt8
             switch byte {
             case UInt8(ascii: "0")...UInt8(ascii: "9"): nibble = byte - UInt8(ascii: "0")
@@ -45,9 +49,10 @@ package struct Digest: Hashable, Sendable, Comparable {
 
     /// Takes `sha256:` and 64 lower-case hexadecimal digits, nothing else.
     package init?(_ text: some StringProtocol) {
-        let prefix = "sha256:"
-        guard text.hasPrefix(prefix) else { return nil }
-        self.init(hex: text.dropFirst(prefix.count))
+        // Bytes, not characters: what looks the same to Unicode is not the same digest.
+        let prefix = "sha256:".utf8
+        guard text.utf8.starts(with: prefix) else { return nil }
+        self.init(hexBytes: text.utf8.dropFirst(prefix.count))
     }
 
     /// The 32 bytes in order.
