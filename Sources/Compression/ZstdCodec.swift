@@ -6,7 +6,9 @@ import Glibc
 /// The decoder is meant for bytes of strangers. What it writes is bounded by the size the caller expects, and
 /// what it allocates does not depend on the input at all, because a one-shot decode needs no window.
 package enum ZstdCodec {
-    /// Largest window a frame may ask for. RFC 9659 allows 8 MiB in HTTP; a piece needs at most 1 MiB.
+    /// Largest window a frame may ask for.
+    ///
+    /// RFC 9659 allows 8 MiB in HTTP; a piece needs at most 1 MiB.
     package static let windowBytesMax: UInt64 = 1 << 22
 
     /// Bytes `isWorthTrying` looks at.

@@ -1,7 +1,7 @@
 import Glibc
 import OCIModel
 
-/// The folder on disk, checked and locked:
+/// The folder on disk, checked and locked.
 ///
 ///     .hawker-content            says that Hawker made the folder, and its format
 ///     .hawker-content.lock       locked by the process that has it open
@@ -124,8 +124,9 @@ extension ContentFolder {
         }
     }
 
-    /// A folder is ours when it has the marker, and may become ours when it is empty. Files that begin like
-    /// the marker are left by a start that was cut short, `lost+found` by mkfs.
+    /// A folder is ours when it has the marker, and may become ours when it is empty.
+    ///
+    /// Files that begin like the marker are left by a start that was cut short, `lost+found` by mkfs.
     private static func refuseForeignContent(_ root: Descriptor, path: String) throws(StoreError) {
         if try Descriptor.open(markerName, in: root.number, O_RDONLY) != nil { return }
         let foreign = try entries(of: root).filter { !$0.hasPrefix(markerName) && $0 != "lost+found" }

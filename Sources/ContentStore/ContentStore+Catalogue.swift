@@ -6,7 +6,9 @@ import PieceModel
 /// What the catalogue remembers for others. Nothing here throws because of the catalogue: what it forgot is
 /// `nil`, what it could not take is lost, and `usage.lastError` tells.
 extension ContentStore {
-    /// Remembers which blobs a repository's manifest names, and their sizes. Negative sizes are left out.
+    /// Remembers which blobs a repository's manifest names, and their sizes.
+    ///
+    /// Negative sizes are left out.
     package func recordDescriptors(
         registry: String,
         repository: String,

@@ -27,7 +27,9 @@ extension ContentStore {
         }
     }
 
-    /// Removes what is left of a partial blob that nobody has open. Call with `admission` held.
+    /// Removes what is left of a partial blob that nobody has open.
+    ///
+    /// Call with `admission` held.
     func removeIdle(_ digest: Digest) throws(StoreError) {
         guard ledger.withLock({ $0.idle[digest] }) != nil else { return }
         try removePartialFiles(digest)

@@ -42,8 +42,10 @@ extension ContentStore {
         var modified: Int64
     }
 
-    /// Complete blobs by name. What has a blob's name and cannot be that blob is removed: it is empty, has
-    /// another size than the one committed, or is no plain file. Other names are left alone.
+    /// Complete blobs by name.
+    ///
+    /// What has a blob's name and cannot be that blob is removed: it is empty, has another size than the one
+    /// committed, or is no plain file. Other names are left alone.
     private func committedFiles(_ known: [Digest: Ledger.Entry]) throws(StoreError) -> [FoundFile] {
         var files: [FoundFile] = []
         for shardName in try ContentFolder.entries(of: folder.blobs) where shardName.utf8.count == 2 {

@@ -2,7 +2,9 @@ import OCIModel
 
 /// How room is made: never beyond the quota, never below the floor, the least recently used first.
 extension ContentStore {
-    /// Reserves the bytes, evicting what has to go. Call with `admission` held.
+    /// Reserves the bytes, evicting what has to go.
+    ///
+    /// Call with `admission` held.
     func reserve(_ bytes: Int64, for digest: Digest) throws(StoreError) {
         let (excess, quota, isClosed) = ledger.withLock {
             ($0.excess(for: bytes), $0.quotaBytes, $0.isClosed)
@@ -37,7 +39,9 @@ extension ContentStore {
         .freeFloorReached(neededBytes: bytes, freeBytes: try freeBytes(), floorBytes: freeFloorBytes)
     }
 
-    /// Returns whether there was enough to evict; when not, nothing is gone. Call with `admission` held.
+    /// Returns whether there was enough to evict; when not, nothing is gone.
+    ///
+    /// Call with `admission` held.
     func evict(bytes: Int64, sparing digest: Digest?) throws(StoreError) -> Bool {
         guard let victims = ledger.withLock({ $0.takeVictims(bytes: bytes, sparing: digest) }) else {
             return false

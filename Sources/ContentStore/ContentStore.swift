@@ -16,8 +16,9 @@ package final class ContentStore: Sendable {
     package struct Options: Sendable {
         /// The folder; made when there is none.
         package var path: String
-        /// What blobs and partial blobs may take together. Journals and the catalogue, a thousandth of that,
-        /// are not counted.
+        /// What blobs and partial blobs may take together.
+        ///
+        /// Journals and the catalogue, a thousandth of that, are not counted.
         package var quotaBytes: Int64
         /// What stays free on the volume whatever the quota says.
         package var freeFloorBytes: Int64
@@ -67,7 +68,9 @@ package final class ContentStore: Sendable {
         }
     }
 
-    /// Writes what is only in memory and lets another process open the folder. Abandon partial blobs before.
+    /// Writes what is only in memory and lets another process open the folder.
+    ///
+    /// Abandon partial blobs before.
     package func close() {
         guard !ledger.withLock({ $0.isClosed }) else { return }
         flushUses(atLeast: 1)
@@ -78,12 +81,16 @@ package final class ContentStore: Sendable {
 
     // MARK: Blobs
 
-    /// What is known about a committed blob. Fast.
+    /// What is known about a committed blob.
+    ///
+    /// Fast.
     package func blob(_ digest: Digest) -> BlobInfo? {
         ledger.withLock { ledger in ledger.committed[digest].map { BlobInfo(digest, $0) } }
     }
 
-    /// All committed blobs, the last used first. Fast.
+    /// All committed blobs, the last used first.
+    ///
+    /// Fast.
     package func list() -> [BlobInfo] {
         ledger.withLock { $0.committed }.sorted { $0.value.order > $1.value.order }
             .map { BlobInfo($0.key, $0.value) }
@@ -125,8 +132,9 @@ package final class ContentStore: Sendable {
         }
     }
 
-    /// Stores a small blob (a manifest, a configuration) that is all in memory. Nothing happens when it is
-    /// there.
+    /// Stores a small blob (a manifest, a configuration) that is all in memory.
+    ///
+    /// Nothing happens when it is there.
     package func commitSmall(_ digest: Digest, bytes: [UInt8]) throws(StoreError) {
         let actual = SHA256Hasher.hash(bytes)
         guard actual == digest else { throw .digestMismatch(expected: digest, actual: actual) }
@@ -169,7 +177,9 @@ package final class ContentStore: Sendable {
         }
     }
 
-    /// A pinned blob is never evicted. Throws `notFound` for a blob that is not committed.
+    /// A pinned blob is never evicted.
+    ///
+    /// Throws `notFound` for a blob that is not committed.
     package func setPinned(_ digest: Digest, _ pinned: Bool) throws(StoreError) {
         guard ledger.withLock({ $0.setPinned(digest, pinned) }) else { throw .notFound(digest) }
         guard let entry = ledger.withLock({ $0.committed[digest] }) else { throw .notFound(digest) }

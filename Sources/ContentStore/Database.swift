@@ -8,7 +8,9 @@ struct DatabaseError: Error, Equatable {
     var isCorruption: Bool { code & 0xff == SQLITE_CORRUPT || code & 0xff == SQLITE_NOTADB }
 }
 
-/// One connection to one SQLite file: the only place that calls SQLite. One thread at a time.
+/// One connection to one SQLite file: the only place that calls SQLite.
+///
+/// One thread at a time.
 final class Database {
     enum Value: Equatable {
         case integer(Int64)

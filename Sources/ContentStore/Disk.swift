@@ -126,8 +126,9 @@ final class Descriptor: Sendable {
 
     deinit { close(number) }
 
-    /// Never follows a symbolic link in the last component, never survives an exec. `nil` when there is no
-    /// such file.
+    /// Never follows a symbolic link in the last component, never survives an exec.
+    ///
+    /// `nil` when there is no such file.
     static func open(
         _ name: String,
         in folder: Int32 = AT_FDCWD,

@@ -97,7 +97,9 @@ struct Ledger {
     }
 
     /// Takes the least recently used unpinned blobs and idle partial blobs of together at least `bytes` out
-    /// of the ledger. `nil`, and nothing changed, when there is not that much.
+    /// of the ledger.
+    ///
+    /// `nil`, and nothing changed, when there is not that much.
     mutating func takeVictims(bytes: Int64, sparing spared: Digest?) -> [Victim]? {
         guard bytes > 0 else { return [] }
         var candidates: [Victim] = []

@@ -82,7 +82,9 @@ package final class PartialBlob: Sendable {
         }
     }
 
-    /// Writes a piece and its journal slot. The caller has checked that the bytes hash to `digest`.
+    /// Writes a piece and its journal slot.
+    ///
+    /// The caller has checked that the bytes hash to `digest`.
     ///
     /// A piece that is held already is left as it is. Waits for another thread that stores the same piece.
     /// Throws `closed` when the blob was abandoned or failed, and what the disk says; the piece is not held
@@ -112,7 +114,9 @@ package final class PartialBlob: Sendable {
         }
     }
 
-    /// Forgets pieces, so that they can be stored anew. Does nothing after the commit.
+    /// Forgets pieces, so that they can be stored anew.
+    ///
+    /// Does nothing after the commit.
     package func drop(_ pieces: [PieceIndex]) {
         prefix.withLock { prefix in
             guard state.withLock({ $0.phase }) == .open else { return }
@@ -144,7 +148,9 @@ package final class PartialBlob: Sendable {
         }
     }
 
-    /// Hashes what is not yet hashed and, when the whole matches, commits it. Returns whether it matches.
+    /// Hashes what is not yet hashed and, when the whole matches, commits it.
+    ///
+    /// Returns whether it matches.
     ///
     /// `false` changes nothing: `drop` what is to blame, `store` it anew, call again. Throws `piecesMissing`
     /// when not all pieces are held, and what the disk says; when it fails while committing, the data are
@@ -168,8 +174,9 @@ package final class PartialBlob: Sendable {
         }
     }
 
-    /// Stops writing and leaves the pieces on disk for the next `beginPartial`; waits for writers. Does
-    /// nothing after the commit.
+    /// Stops writing and leaves the pieces on disk for the next `beginPartial`; waits for writers.
+    ///
+    /// Does nothing after the commit.
     package func abandon() {
         prefix.withLock { _ in
             for writer in writers { writer.lock() }
@@ -195,8 +202,9 @@ extension PartialBlob {
         }
     }
 
-    /// Hashes held pieces that are next in order. `given` are the bytes of a piece just written, if that is
-    /// next.
+    /// Hashes held pieces that are next in order.
+    ///
+    /// `given` are the bytes of a piece just written, if that is next.
     private func advance(
         _ prefix: inout Prefix,
         atMost count: Int,
@@ -255,7 +263,9 @@ extension PartialBlob {
         }
     }
 
-    /// Takes up what the journal says and the data prove. Called once, before anybody else has the object.
+    /// Takes up what the journal says and the data prove.
+    ///
+    /// Called once, before anybody else has the object.
     func resume() throws(StoreError) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: layout.pieceBytes, alignment: 64)
         defer { buffer.deallocate() }
