@@ -17,9 +17,11 @@ extension PieceExchange {
         if let id = wantIDs[blob] {
             end(id)
             act(.completed(blob: blob))
+            // The store's pieces need not be those that were announced: nothing is promised until its digests are here.
+            retell(blob)
         }
         holdings[blob] = Holding(layout: layout)
-        retell(blob)
+        announce(blob)
     }
 
     mutating func removeHolding(_ blob: Digest) {

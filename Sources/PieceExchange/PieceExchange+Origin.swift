@@ -31,7 +31,9 @@ extension PieceExchange {
         let piece = index.value
         if wants[id].phase == .verifying {
             // Stored late: these bytes are what lies on disk now, whatever was there when the whole was read.
-            return wants[id].table.set(piece, own(digest))
+            let isNews = wants[id].table.digest(of: piece) != digest
+            wants[id].table.set(piece, own(digest))
+            return isNews ? retell(blob) : ()
         }
         wants[id].origin.delivered(piece, now: now)
         touch(want: id)
@@ -60,10 +62,17 @@ extension PieceExchange {
         case .permanent:
             wants[id].origin.stop()
             wants[id].origin.access = .refused
+            if wants[id].blame.mismatches > 0 { askWhoHolds(id) }
         case nil where remaining.isEmpty || wants[id].origin.hasDelivered:
             wants[id].origin.stop()
         case nil, .transient:
-            wants[id].origin.failed(now: now, attemptsMax: limits.originAttemptsMax, random: &random)
+            originFailed(id)
         }
+    }
+
+    /// The registry broke off: later again, or never for this blob.
+    mutating func originFailed(_ id: WantID) {
+        wants[id].origin.failed(now: now, attemptsMax: limits.originAttemptsMax, random: &random)
+        if wants[id].origin.access == .exhausted, wants[id].blame.mismatches > 0 { askWhoHolds(id) }
     }
 }

@@ -39,7 +39,7 @@ extension PieceExchange {
     }
 
     mutating func showInterest(in want: WantID, to peer: PeerID) {
-        guard !wants[want].blame.distrusts(peers[peer].name) else { return }
+        guard !wants[want].takesOnlyFromOrigin, !wants[want].blame.distrusts(peers[peer].name) else { return }
         wants[want].addClaim(of: peer, isCounted: peers[peer].benchedUntil == nil)
         send(.interest(blob: wants[want].blob), to: peer)
     }

@@ -105,6 +105,8 @@ extension PieceExchange {
         }
         noteAnswer(request, from: peer)
         guard let want = want(of: request), !wants[want].held.contains(request.piece),
+            // Said otherwise since it was asked: then its bytes are not those of the digest gone by here.
+            wants[want].claim(of: peer)?.offers(request.piece) == true,
             wants[want].flights[request.piece]?.checking == nil,
             let told = wants[want].table.statement(of: request.piece)
         else {

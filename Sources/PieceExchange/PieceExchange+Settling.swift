@@ -10,16 +10,18 @@ extension PieceExchange {
             for want in due { checkIfWhole(want) }
             askPeers(due, free)
             for want in due where wants[want].phase == .fetching {
-                if isProbeOver(want) {
-                    for peer in wants[want].releaseOrphans() {
-                        send(.interest(blob: wants[want].blob), to: peer)
-                    }
-                }
+                releaseOrphans(want)
                 steerOrigin(want)
                 endgame(want)
                 judge(want)
             }
         }
+    }
+
+    private mutating func releaseOrphans(_ id: WantID) {
+        guard wants[id].hasOrphans, isProbeOver(id) else { return }
+        for peer in wants[id].releaseOrphans(now) { send(.interest(blob: wants[id].blob), to: peer) }
+        if wants[id].hasOrphans, wants[id].orphansDue > now { arm(want: id, at: wants[id].orphansDue) }
     }
 
     private mutating func checkIfWhole(_ id: WantID) {
@@ -95,7 +97,7 @@ extension PieceExchange {
                 let stalled = origin.progressAt.adding(milliseconds: limits.originStallMillis)
                 guard stalled <= now else { return arm(want: id, at: stalled) }
                 stopOrigin(id)
-                wants[id].origin.failed(now: now, attemptsMax: limits.originAttemptsMax, random: &random)
+                originFailed(id)
                 return touch(want: id)
             }
             // Without a fetch: a pause after a failure, or every open piece has a peer whose deadlines run.

@@ -22,9 +22,18 @@ extension PieceExchange {
         let id = wants.firstIndex { !$0.isLive } ?? wants.count
         if id == wants.count { wants.append(want) } else { wants[id] = want }
         wantIDs[blob] = id
-        for peer in peers.indices where peers[peer].isConnected { showInterest(in: id, to: peer) }
+        askWhoHolds(id)
         if !wants[id].held.isEmpty { retell(blob) }
         touch(want: id)
+    }
+
+    /// Shows interest to every peer and gives them time to answer.
+    mutating func askWhoHolds(_ id: WantID) {
+        for peer in peers.indices where peers[peer].isConnected && wants[id].claim(of: peer) == nil {
+            showInterest(in: id, to: peer)
+        }
+        wants[id].probeUntil = now.adding(milliseconds: limits.probeMillis)
+        wants[id].progressAt = now
     }
 
     mutating func readerMoved(_ blob: Digest, to piece: PieceIndex) {
@@ -96,9 +105,7 @@ extension PieceExchange {
         convictAlone(id, pieces)
         // What peers said before is not gone by any more; the honest ones are asked again.
         for peer in peers.indices where wants[id].claim(of: peer) != nil { wants[id].removeClaim(of: peer) }
-        for peer in peers.indices where peers[peer].isConnected { showInterest(in: id, to: peer) }
-        wants[id].probeUntil = now.adding(milliseconds: limits.probeMillis)
-        wants[id].progressAt = now
+        askWhoHolds(id)
         retell(blob)
         touch(want: id)
     }

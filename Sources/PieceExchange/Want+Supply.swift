@@ -95,8 +95,8 @@ extension Want {
 
     /// Gives up digests that nobody brings bytes for while others say otherwise: whoever tells first must not be able to
     /// keep a piece from coming. Returns the peers to ask anew.
-    mutating func releaseOrphans() -> [PeerID] {
-        guard hasOrphans else { return [] }
+    mutating func releaseOrphans(_ now: Instant) -> [PeerID] {
+        guard hasOrphans, orphansDue <= now else { return [] }
         let doubters = claims.indices.filter { claims[$0]?.contradicts == true }
         guard !doubters.isEmpty else { return [] }
         hasOrphans = false
@@ -114,6 +114,8 @@ extension Want {
         }
         guard isReleased else { return [] }
         for peer in doubters { claims[peer]?.contradicts = false }
+        orphansDue = now.adding(milliseconds: 500 << UInt64(min(orphanReleases, 5)))
+        orphanReleases += 1
         return doubters
     }
 

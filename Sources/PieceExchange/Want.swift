@@ -55,6 +55,10 @@ struct Want: Sendable {
     let windowPieces: Int
     /// There may be open pieces with a digest but without a peer that offers them.
     var hasOrphans = false
+    /// Earliest moment of the next release of orphans; the pauses grow, so that peers who differ for ever are not
+    /// asked for ever.
+    var orphansDue = Instant(nanoseconds: 0)
+    var orphanReleases = 0
     var probeUntil: Instant
     /// When a piece was last stored, or the want began.
     var progressAt: Instant
@@ -95,6 +99,9 @@ struct Want: Sendable {
         guard let index = layout.piece(piece) else { preconditionFailure("piece \(piece) is outside the blob") }
         return index
     }
+
+    /// Once the whole did not match, peers are asked again only when the registry cannot be: any of them may lie too.
+    var takesOnlyFromOrigin: Bool { blame.mismatches > 0 && origin.access == .allowed }
 
     /// Puts a piece that is not held back among those to fetch, unless it is still on its way.
     mutating func reopen(_ piece: Int) {
