@@ -54,6 +54,7 @@ package struct BlobQuery: Hashable, Sendable {
     }
 }
 
+/// A manifest in full, or none.
 package enum ManifestAnswer: Sendable {
     /// `bytes` have been checked against `digest`, and there are `size` of them; to a HEAD they may be
     /// absent.
@@ -62,6 +63,7 @@ package enum ManifestAnswer: Sendable {
     case declined(reason: String)
 }
 
+/// A blob to be sent from its file, now or as it arrives, or none.
 package enum BlobAnswer {
     case whole(any WholeBlob)
     /// The mirror calls `release()` once, also when it no longer wants the answer.
@@ -93,6 +95,7 @@ package protocol WholeBlob: AnyObject, Sendable {
     func release()
 }
 
+/// What became of the bytes waited for.
 package enum ArrivalState: Equatable, Sendable {
     /// Bytes up to here may be sent.
     case available(end: Int64)

@@ -31,8 +31,7 @@ import OCIModel
     /// Set from the end of a head to the end of its answer.
     private var current: RequestInProgress?
     private let question = SourceQuestion()
-    private var body: BlobBody?
-    private var pace: SendingPace?
+    private var sending: BlobSending?
     private var lingered = 0
 
     init(
@@ -43,14 +42,7 @@ import OCIModel
         self.stream = stream
         self.context = context
         self.onClosed = onClosed
-        let limits = context.limits
-        reader = RequestHeadReader(
-            limits: RequestHeadLimits(
-                headBytesMax: limits.headBytesMax,
-                targetBytesMax: limits.targetBytesMax,
-                fieldsMax: limits.fieldsMax
-            )
-        )
+        reader = RequestHeadReader(limits: context.limits.head)
     }
 
     func start() {
@@ -66,20 +58,20 @@ import OCIModel
     /// Ends the connection now; what was promised and not sent stays unsent.
     func close() {
         guard state != .closed else { return }
-        if let body { current?.bodyBytes = body.sentBytes }
+        if let sending { current?.bodyBytes = sending.sentBytes }
         current?.outcome = .clientLost
         record()
         state = .closed
         question.forget()
         timer.stop()
-        dropBody()
+        dropBlob()
         stream.close()
         onClosed(self)
     }
 
-    private func dropBody() {
-        body?.cancel()
-        body = nil
+    private func dropBlob() {
+        sending?.cancel()
+        sending = nil
     }
 
     private func limit(_ milliseconds: UInt64, _ expired: @escaping @LoopActor (MirrorConnection) -> Void) {
@@ -173,7 +165,7 @@ import OCIModel
 
     private func deadlineMissed() {
         question.forget()
-        dropBody()
+        dropBlob()
         decline("no answer in time")
         current?.outcome = .deadlineMissed
     }
@@ -220,11 +212,12 @@ import OCIModel
             body.cancel()
             return send(head, body: [])
         }
-        self.body = body
-        body.whenReady { [weak self] isReady in
+        let sending = BlobSending(body, on: stream, limits: context.limits)
+        self.sending = sending
+        sending.whenReady { [weak self] isReady in
             guard let self, self.state == .answering else { return }
-            if isReady { return self.send(head, body) }
-            self.dropBody()
+            if isReady { return self.send(head, sending) }
+            self.dropBlob()
             self.decline("no source has the blob")
         }
     }
@@ -259,43 +252,17 @@ import OCIModel
         }
     }
 
-    private func send(_ head: ResponseHead, _ body: BlobBody) {
+    private func send(_ head: ResponseHead, _ sending: BlobSending) {
         stream.write(encoded(head))
-        pace = SendingPace(limits: context.limits)
-        limit(context.limits.stallMillis) { $0.close() }
-        body.send(
-            on: stream,
-            activity: { [weak self] activity in self?.noticed(activity) },
-            then: { [weak self] end in
-                guard let self, self.state == .sending else { return }
-                self.current?.bodyBytes = body.sentBytes
-                self.body = nil
-                switch end {
-                case .complete: self.finish()
-                case .sourceFailed: self.cutShort()
-                case .streamFailed: self.close()
-                }
+        sending.start { [weak self] end in
+            guard let self, self.state == .sending else { return }
+            self.current?.bodyBytes = sending.sentBytes
+            self.sending = nil
+            switch end {
+            case .complete: self.finish()
+            case .sourceFailed: self.cutShort()
+            case .clientLost: self.close()
             }
-        )
-    }
-
-    private func noticed(_ activity: BlobBody.Activity) {
-        guard state == .sending else { return }
-        let now = Loop.nowNanoseconds
-        switch activity {
-        case .waitingForSource:
-            pace?.pause(now)
-            limit(context.limits.stallMillis) { connection in
-                connection.current?.bodyBytes = connection.body?.sentBytes ?? 0
-                connection.dropBody()
-                connection.cutShort()
-            }
-        case .sending:
-            pace?.resume(now)
-            limit(context.limits.stallMillis) { $0.close() }
-        case .sent:
-            guard pace?.isKept(sent: body?.sentBytes ?? 0, now) != false else { return close() }
-            limit(context.limits.stallMillis) { $0.close() }
         }
     }
 
@@ -327,7 +294,6 @@ import OCIModel
     private func record() {
         guard let finished = current?.finished() else { return }
         current = nil
-        pace = nil
         context.record(finished)
     }
 }

@@ -1,5 +1,6 @@
 package import OCIModel
 
+/// How a mirror is reached, and what may be asked of it.
 package struct MirrorOptions: Sendable {
     /// A literal address or `localhost`; also a name under which clients may address the server, unless it
     /// stands for all addresses.
@@ -38,7 +39,14 @@ package struct MirrorLimits: Sendable {
     package var rateMinBytesPerSecond: Int64 = 16 << 10
     /// For the other side's end of a connection that this side has ended.
     package var lingerMillis: UInt64 = 2_000
-    package var headBytesMax = 16 << 10
+    package var head = RequestHeadLimits()
+
+    package init() {}
+}
+
+/// What one request head may take, and no more is read before the answer.
+package struct RequestHeadLimits: Sendable {
+    package var bytesMax = 16 << 10
     package var targetBytesMax = 4 << 10
     package var fieldsMax = 64
 
@@ -71,6 +79,7 @@ package struct MirrorCounters: Equatable, Sendable {
 
 /// One finished request, for a log or a live view.
 package struct MirrorRequest: Sendable {
+    /// What was asked for.
     package enum Subject: Hashable, Sendable {
         case manifest(ManifestQuery)
         case blob(BlobQuery)
@@ -78,6 +87,7 @@ package struct MirrorRequest: Sendable {
         case other
     }
 
+    /// How it ended.
     package enum Outcome: Equatable, Sendable {
         case served
         /// With the reason that the client was given.

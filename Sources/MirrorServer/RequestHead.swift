@@ -37,10 +37,3 @@ enum RequestHeadError: Error, Equatable, Sendable {
     /// A well-formed head of a method other than GET and HEAD.
     case methodNotAllowed
 }
-
-/// What one request head may take, and no more is read before the answer.
-struct RequestHeadLimits: Sendable {
-    var headBytesMax = 16 << 10
-    var targetBytesMax = 4 << 10
-    var fieldsMax = 64
-}

@@ -36,7 +36,7 @@ struct RequestHeadReader: Sendable {
     /// The next complete head, or `nil` when more bytes are needed.
     mutating func next() throws(RequestHeadError) -> RequestHead? {
         while scanned < buffer.count {
-            guard scanned - start < limits.headBytesMax else { throw .tooLarge }
+            guard scanned - start < limits.bytesMax else { throw .tooLarge }
             let byte = buffer[scanned]
             scanned += 1
             switch (line, byte) {

@@ -24,7 +24,7 @@ struct RequestRouter: Sendable {
         // A wildcard is nobody's name, and browsers have let pages reach 0.0.0.0.
         let own = ["0.0.0.0", "::"].contains(listenHost) ? [] : [listenHost.lowercased()]
         hosts = Set(["127.0.0.1", "::1", "localhost"] + own)
-        self.defaultRegistry = defaultRegistry?.canonical
+        self.defaultRegistry = defaultRegistry.map(\.canonical)
         self.isAllowed = isAllowed
     }
 

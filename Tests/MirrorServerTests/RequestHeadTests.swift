@@ -87,14 +87,17 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
     @Test("a head, a target and a number of fields have limits, met exactly")
     func limits() throws {
-        let limits = RequestHeadLimits(headBytesMax: 256, targetBytesMax: 32, fieldsMax: 4)
+        var limits = RequestHeadLimits()
+        limits.bytesMax = 256
+        limits.targetBytesMax = 32
+        limits.fieldsMax = 4
         func read(_ text: String) throws(RequestHeadError) -> RequestHead? {
             var reader = RequestHeadReader(limits: limits)
             bytes(text).withUnsafeBytes { reader.append($0) }
             return try reader.next()
         }
         let frame = "GET / HTTP/1.1\r\nX: \r\n\r\n"
-        let room = limits.headBytesMax - frame.utf8.count
+        let room = limits.bytesMax - frame.utf8.count
         let filled = { (count: Int) in "GET / HTTP/1.1\r\nX: \(String(repeating: "a", count: count))\r\n\r\n"
         }
         #expect(try read(filled(room)) != nil)

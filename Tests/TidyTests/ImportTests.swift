@@ -5,7 +5,7 @@ import Testing
 /// module can be imported from anywhere.
 private let importTable = """
     layer 0
-    OCIModel       | FoundationEssentials Glibc
+    OCIModel       | Glibc
     PieceModel     |
     Telemetry      | Logging Glibc Synchronization
     EventLoop      | CLibuv CLinux Glibc Synchronization
