@@ -5,8 +5,7 @@ import ProtobufCodec
 
 /// Calls containerd over its Unix socket: gRPC's unary calls on HTTP/2 without TLS.
 ///
-/// Every call has a deadline and can be cancelled with its task. Nothing is retried: after a restart of containerd the
-/// first call may meet its old connection and fail as `unreachable`.
+/// Every call has a connection and a deadline of its own and can be cancelled with its task. Nothing is retried.
 @LoopActor
 package final class CRIClient {
     /// Milliseconds for every call but a pull.

@@ -69,10 +69,21 @@ struct EasyResources {
         if let path = request.unixSocket {
             codes.append(hawker_curl_set_string(easy, CURLOPT_UNIX_SOCKET_PATH, path))
         }
-        let version = request.version == .http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
-        codes.append(hawker_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(version)))
-        codes += methodCodes(request)
+        codes += versionCodes(request) + methodCodes(request)
         return codes.allSatisfy { $0 == CURLE_OK }
+    }
+
+    private func versionCodes(_ request: TransferRequest) -> [CURLcode] {
+        switch request.version {
+        case .http1: return [hawker_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))]
+        case .http2PriorKnowledge:
+            // libcurl before 8.0 fails the second request on such a connection (curl/curl#10634), so each gets its own.
+            return [
+                hawker_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE)),
+                hawker_curl_set_long(easy, CURLOPT_FRESH_CONNECT, 1),
+                hawker_curl_set_long(easy, CURLOPT_FORBID_REUSE, 1),
+            ]
+        }
     }
 
     private func methodCodes(_ request: TransferRequest) -> [CURLcode] {

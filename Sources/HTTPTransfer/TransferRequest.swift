@@ -4,7 +4,7 @@ package struct TransferRequest: Sendable {
 
     package enum Version: Sendable {
         case http1
-        /// Without TLS and without asking first, as gRPC on a Unix socket speaks it.
+        /// Without TLS and without asking first, as gRPC on a Unix socket speaks it; one request per connection.
         case http2PriorKnowledge
     }
 
