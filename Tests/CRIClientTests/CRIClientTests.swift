@@ -17,9 +17,13 @@ struct GRPCFrameTests {
         #expect(GRPCFrame.encode([9, 8]) == [0, 0, 0, 0, 2, 9, 8])
     }
 
-    @Test("what is not exactly one plain message is none", arguments: [
-        [], [0], [0, 0, 0, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 9], [0, 255, 255, 255, 255, 1],
-    ] as [[UInt8]])
+    @Test(
+        "what is not exactly one plain message is none",
+        arguments: [
+            [], [0], [0, 0, 0, 0], [0, 0, 0, 0, 1], [1, 0, 0, 0, 0], [0, 0, 0, 0, 0, 9],
+            [0, 255, 255, 255, 255, 1],
+        ] as [[UInt8]]
+    )
     func refuses(_ bytes: [UInt8]) {
         #expect(GRPCFrame.decode(bytes) == nil)
     }
@@ -69,7 +73,9 @@ struct RealContainerdTests {
         #expect(try await client.images().map(\.id) == [id])
         #expect(image.layers.allSatisfy { registry.bytesSent($0.blob.digest) == $0.blob.bytes.count })
 
-        let error = await #expect(throws: CRIError.self) { try await client.pull("hub.test/library/absent:latest") }
+        let error = await #expect(throws: CRIError.self) {
+            try await client.pull("hub.test/library/absent:latest")
+        }
         guard case .status(let code, let message)? = error else {
             Issue.record("\(String(describing: error))")
             return
@@ -95,7 +101,9 @@ struct RealContainerdTests {
               config_path = "/nonexistent"
 
             """
-        let containerd = try Containerd(configuration: conflict + Self.mirrors("hub.test", "http://127.0.0.1:1"))
+        let containerd = try Containerd(
+            configuration: conflict + Self.mirrors("hub.test", "http://127.0.0.1:1")
+        )
         let process = try await containerd.start()
         let client = CRIClient(socket: containerd.socketPath)
         guard case .failed(let plugins) = try await client.criState() else {
