@@ -5,8 +5,8 @@ import ProtobufCodec
 
 /// Calls containerd over its Unix socket: gRPC's unary calls on HTTP/2 without TLS.
 ///
-/// Every call has a deadline and can be cancelled with its task. Nothing is retried: after a restart of containerd the
-/// first call may meet its old connection and fail as `unreachable`.
+/// Every call has a connection and a deadline of its own and can be cancelled with its task. Nothing is
+/// retried.
 @LoopActor
 package final class CRIClient {
     /// Milliseconds for every call but a pull.
@@ -24,7 +24,8 @@ package final class CRIClient {
 
     package func version() async throws(CRIError) -> CRIVersion {
         try await call(
-            "/runtime.v1.RuntimeService/Version", ProtobufSchema(runtime__v1__version_request__init),
+            "/runtime.v1.RuntimeService/Version",
+            ProtobufSchema(runtime__v1__version_request__init),
             { message, arena in message.version = arena.text("v1") },
             ProtobufSchema(runtime__v1__version_response__init)
         ) {
@@ -34,14 +35,19 @@ package final class CRIClient {
 
     package func conditions() async throws(CRIError) -> [CRICondition] {
         try await call(
-            "/runtime.v1.RuntimeService/Status", ProtobufSchema(runtime__v1__status_request__init), { _, _ in },
+            "/runtime.v1.RuntimeService/Status",
+            ProtobufSchema(runtime__v1__status_request__init),
+            { _, _ in },
             ProtobufSchema(runtime__v1__status_response__init)
         ) { answer in
             guard let status = answer.status?.pointee else { return [] }
             return ProtobufField.messages(status.conditions, count: status.n_conditions).map {
                 CRICondition(
-                    type: Self.text($0.type), isTrue: $0.status != 0, reason: Self.text($0.reason),
-                    message: Self.text($0.message))
+                    type: Self.text($0.type),
+                    isTrue: $0.status != 0,
+                    reason: Self.text($0.reason),
+                    message: Self.text($0.message)
+                )
             }
         }
     }
@@ -49,35 +55,44 @@ package final class CRIClient {
     /// Pulls an image as the kubelet would have it pulled, and returns its id.
     @discardableResult
     package func pull(
-        _ image: String, deadlineMillis: UInt64 = pullDeadlineMillis
+        _ image: String,
+        deadlineMillis: UInt64 = pullDeadlineMillis
     ) async throws(CRIError) -> String {
         try await call(
-            "/runtime.v1.ImageService/PullImage", ProtobufSchema(runtime__v1__pull_image_request__init),
-            { $0.image = Self.spec(image, $1) }, ProtobufSchema(runtime__v1__pull_image_response__init),
+            "/runtime.v1.ImageService/PullImage",
+            ProtobufSchema(runtime__v1__pull_image_request__init),
+            { $0.image = Self.spec(image, $1) },
+            ProtobufSchema(runtime__v1__pull_image_response__init),
             deadlineMillis: deadlineMillis
         ) { Self.text($0.image_ref) }
     }
 
     package func images() async throws(CRIError) -> [CRIImage] {
         try await call(
-            "/runtime.v1.ImageService/ListImages", ProtobufSchema(runtime__v1__list_images_request__init),
-            { _, _ in }, ProtobufSchema(runtime__v1__list_images_response__init)
+            "/runtime.v1.ImageService/ListImages",
+            ProtobufSchema(runtime__v1__list_images_request__init),
+            { _, _ in },
+            ProtobufSchema(runtime__v1__list_images_response__init)
         ) { ProtobufField.messages($0.images, count: $0.n_images).map(Self.image) }
     }
 
     /// `nil` when there is no such image.
     package func image(_ name: String) async throws(CRIError) -> CRIImage? {
         try await call(
-            "/runtime.v1.ImageService/ImageStatus", ProtobufSchema(runtime__v1__image_status_request__init),
-            { $0.image = Self.spec(name, $1) }, ProtobufSchema(runtime__v1__image_status_response__init)
+            "/runtime.v1.ImageService/ImageStatus",
+            ProtobufSchema(runtime__v1__image_status_request__init),
+            { $0.image = Self.spec(name, $1) },
+            ProtobufSchema(runtime__v1__image_status_response__init)
         ) { $0.image.map { Self.image($0.pointee) } }
     }
 
     /// Succeeds also when there is no such image.
     package func removeImage(_ image: String) async throws(CRIError) {
         try await call(
-            "/runtime.v1.ImageService/RemoveImage", ProtobufSchema(runtime__v1__remove_image_request__init),
-            { $0.image = Self.spec(image, $1) }, ProtobufSchema(runtime__v1__remove_image_response__init)
+            "/runtime.v1.ImageService/RemoveImage",
+            ProtobufSchema(runtime__v1__remove_image_request__init),
+            { $0.image = Self.spec(image, $1) },
+            ProtobufSchema(runtime__v1__remove_image_response__init)
         ) { _ in }
     }
 
@@ -106,16 +121,22 @@ package final class CRIClient {
 
     /// containerd 1.x has one CRI plugin; 2.x split its images and runtime parts off.
     private static func isCRI(_ plugin: ContainerdPlugin) -> Bool {
-        (plugin.type == "io.containerd.grpc.v1" && plugin.id == "cri") || plugin.type == "io.containerd.cri.v1"
+        (plugin.type == "io.containerd.grpc.v1" && plugin.id == "cri")
+            || plugin.type == "io.containerd.cri.v1"
     }
 
     private func call<Request, Answer, Value: Sendable>(
-        _ path: String, _ request: ProtobufSchema<Request>, _ fill: (inout Request, ProtobufArena) -> Void,
-        _ answer: ProtobufSchema<Answer>, deadlineMillis: UInt64 = deadlineMillis, _ read: (Answer) -> Value
+        _ path: String,
+        _ request: ProtobufSchema<Request>,
+        _ fill: (inout Request, ProtobufArena) -> Void,
+        _ answer: ProtobufSchema<Answer>,
+        deadlineMillis: UInt64 = deadlineMillis,
+        _ read: (Answer) -> Value
     ) async throws(CRIError) -> Value {
         let bytes = try await channel.call(path, request.encode(fill), deadlineMillis: deadlineMillis)
         guard let message = GRPCFrame.decode(bytes) else { throw .malformed }
-        // The library needs up to 36 bytes of heap for a byte of message; what containerd sends is far below that.
+        // The library needs up to 36 bytes of heap for a byte of message; what containerd sends is far below
+        // that.
         let budget = message.count * 8 + (64 << 10)
         do {
             return try message.withUnsafeBytes { buffer in try answer.decode(buffer, budget: budget, read) }
@@ -127,21 +148,27 @@ package final class CRIClient {
     private static func text(_ field: UnsafePointer<CChar>?) -> String { ProtobufField.text(field) ?? "" }
 
     private static func spec(
-        _ image: String, _ arena: ProtobufArena
+        _ image: String,
+        _ arena: ProtobufArena
     ) -> UnsafeMutablePointer<Runtime__V1__ImageSpec> {
         arena.message(ProtobufSchema(runtime__v1__image_spec__init)) { $0.image = arena.text(image) }
     }
 
     private static func image(_ image: Runtime__V1__Image) -> CRIImage {
         CRIImage(
-            id: text(image.id), tags: ProtobufField.texts(image.repo_tags, count: image.n_repo_tags) ?? [],
-            digests: ProtobufField.texts(image.repo_digests, count: image.n_repo_digests) ?? [], bytes: image.size)
+            id: text(image.id),
+            tags: ProtobufField.texts(image.repo_tags, count: image.n_repo_tags) ?? [],
+            digests: ProtobufField.texts(image.repo_digests, count: image.n_repo_digests) ?? [],
+            bytes: image.size
+        )
     }
 
     private static func plugin(_ plugin: Runtime__V1__Plugin) -> ContainerdPlugin {
         let failure = plugin.init_err.map {
             ContainerdPlugin.Failure(
-                code: CRIError.Code(rawValue: Int($0.pointee.code)), message: text($0.pointee.message))
+                code: CRIError.Code(rawValue: Int($0.pointee.code)),
+                message: text($0.pointee.message)
+            )
         }
         return ContainerdPlugin(type: text(plugin.type), id: text(plugin.id), failure: failure)
     }

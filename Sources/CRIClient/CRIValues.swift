@@ -38,7 +38,9 @@ package struct CRICondition: Hashable, Sendable {
     package let message: String
 }
 
-/// Whether containerd serves CRI. A conflict in its configuration does not stop containerd: it runs without CRI.
+/// Whether containerd serves CRI.
+///
+/// A conflict in its configuration does not stop containerd: it runs without CRI.
 package enum CRIState: Hashable, Sendable {
     case ready(CRIVersion)
     /// The CRI plugins that did not load, with containerd's own messages.

@@ -40,8 +40,10 @@ final class GRPCChannel {
     }
 }
 
-/// One call on its way. The continuation is resumed once, by the end of the transfer, an oversized answer or a
-/// cancellation, whichever comes first.
+/// One call on its way.
+///
+/// The continuation is resumed once, by the end of the transfer, an oversized answer or a cancellation,
+/// whichever comes first.
 @LoopActor
 private final class UnaryExchange {
     private var waiter: CheckedContinuation<Result<[UInt8], CRIError>, Never>?
@@ -55,7 +57,11 @@ private final class UnaryExchange {
         return await withCheckedContinuation { waiter in
             self.waiter = waiter
             transfer = engine.start(
-                request, onHead: { self.head = $0 }, onBody: { self.take($0) }, onEnd: { self.end($0) })
+                request,
+                onHead: { self.head = $0 },
+                onBody: { self.take($0) },
+                onEnd: { self.end($0) }
+            )
         }
     }
 

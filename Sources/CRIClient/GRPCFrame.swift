@@ -20,13 +20,15 @@ enum GRPCFrame {
 
 /// The percent-encoding of `grpc-message`.
 enum GRPCMessage {
-    /// A `%` that no two hexadecimal digits follow stands for itself, as the specification demands of a reader.
+    /// A `%` that no two hexadecimal digits follow stands for itself, as the specification demands of a
+    /// reader.
     static func decode(_ text: String) -> String {
         let bytes = Array(text.utf8)
         var decoded: [UInt8] = []
         var index = 0
         while index < bytes.count {
-            if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count, let high = nibble(bytes[index + 1]),
+            if bytes[index] == UInt8(ascii: "%"), index + 2 < bytes.count,
+                let high = nibble(bytes[index + 1]),
                 let low = nibble(bytes[index + 2])
             {
                 decoded.append(high << 4 | low)

@@ -67,9 +67,10 @@ package enum AddressClass: Hashable, Sendable {
 package enum AddressPolicy: Hashable, Sendable {
     /// Everything: for addresses an operator wrote into the settings.
     case any
-    /// For addresses a registry at `from` sent us to: public ones, and those of the registry's own class, so that a
-    /// registry inside a private network may use its neighbours and one outside may not use ours. A loopback
-    /// registry may also use private addresses; link-local ones are only for a registry that is itself there.
+    /// For addresses a registry at `from` sent us to: public ones, and those of the registry's own class, so
+    /// that a registry inside a private network may use its neighbours and one outside may not use ours. A
+    /// loopback registry may also use private addresses; link-local ones are only for a registry that is
+    /// itself there.
     case reachable(from: AddressClass)
 
     package func allows(_ address: AddressClass) -> Bool {

@@ -63,16 +63,29 @@ struct EasyResources {
         if let caFile = request.caFile {
             codes.append(hawker_curl_set_string(easy, CURLOPT_CAINFO, caFile))
         } else {
-            // With a CApath libcurl parses the system's authorities again for every connection instead of caching.
+            // With a CApath libcurl parses the system's authorities again for every connection instead of
+            // caching.
             codes.append(hawker_curl_set_string(easy, CURLOPT_CAPATH, nil))
         }
         if let path = request.unixSocket {
             codes.append(hawker_curl_set_string(easy, CURLOPT_UNIX_SOCKET_PATH, path))
         }
-        let version = request.version == .http1 ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE
-        codes.append(hawker_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(version)))
-        codes += methodCodes(request)
+        codes += versionCodes(request) + methodCodes(request)
         return codes.allSatisfy { $0 == CURLE_OK }
+    }
+
+    private func versionCodes(_ request: TransferRequest) -> [CURLcode] {
+        switch request.version {
+        case .http1: return [hawker_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))]
+        case .http2PriorKnowledge:
+            // libcurl before 8.0 fails the second request on such a connection (curl/curl#10634), so each
+            // gets its own.
+            return [
+                hawker_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE)),
+                hawker_curl_set_long(easy, CURLOPT_FRESH_CONNECT, 1),
+                hawker_curl_set_long(easy, CURLOPT_FORBID_REUSE, 1),
+            ]
+        }
     }
 
     private func methodCodes(_ request: TransferRequest) -> [CURLcode] {
@@ -83,7 +96,11 @@ struct EasyResources {
             return [
                 hawker_curl_set_long(easy, CURLOPT_POST, 1),
                 hawker_curl_set_size(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(request.body?.count ?? 0)),
-                hawker_curl_set_pointer(easy, CURLOPT_POSTFIELDS, body ?? UnsafeMutableRawPointer(errorBuffer)),
+                hawker_curl_set_pointer(
+                    easy,
+                    CURLOPT_POSTFIELDS,
+                    body ?? UnsafeMutableRawPointer(errorBuffer)
+                ),
                 hawker_curl_set_string(easy, CURLOPT_CUSTOMREQUEST, request.method.rawValue),
             ]
         }

@@ -36,7 +36,8 @@ package struct ResponseHead: Sendable {
 
 /// Builds heads and trailers out of the header lines as libcurl hands them over, one call per line.
 ///
-/// A status line starts a new head, the empty line ends it, and what comes after the end of a final head is a trailer.
+/// A status line starts a new head, the empty line ends it, and what comes after the end of a final head is a
+/// trailer.
 struct HeadCollector {
     enum Event: Equatable {
         case none

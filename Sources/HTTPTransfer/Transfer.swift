@@ -50,13 +50,15 @@ package enum BodyFlow: Sendable {
         self.engine = engine
     }
 
-    /// Stops delivering body bytes; at most the bytes now being delivered still arrive, and the end of a response
-    /// whose body was already delivered is still reported.
+    /// Stops delivering body bytes; at most the bytes now being delivered still arrive, and the end of a
+    /// response whose body was already delivered is still reported.
     package func pause() {
         wantsPause = true
     }
 
-    /// Undoes `pause()`. Bytes come from the loop, never from inside this call.
+    /// Undoes `pause()`.
+    ///
+    /// Bytes come from the loop, never from inside this call.
     package func resume() {
         wantsPause = false
         lastProgress = Loop.nowNanoseconds
@@ -64,7 +66,8 @@ package enum BodyFlow: Sendable {
         engine?.enqueue(.resume(self))
     }
 
-    /// Ends the exchange without a further call of any handler; closes its connection unless the response was whole.
+    /// Ends the exchange without a further call of any handler; closes its connection unless the response was
+    /// whole.
     package func cancel() {
         guard state != .ended else { return }
         state = .ended

@@ -1,9 +1,10 @@
 import CCurl
 package import EventLoop
 
-// libcurl is entered from three places only: the pollers' and the timer's callbacks (`act`) and the queue (`drain`).
-// Everything a user may call from inside a libcurl callback only appends to the queue, because libcurl forbids adding,
-// removing and resuming handles there. So a handler never runs inside a call its own code made.
+// libcurl is entered from three places only: the pollers' and the timer's callbacks (`act`) and the queue
+// (`drain`). Everything a user may call from inside a libcurl callback only appends to the queue, because
+// libcurl forbids adding, removing and resuming handles there. So a handler never runs inside a call its own
+// code made.
 // - `running` holds every transfer known to the multi handle, keyed by its easy handle, and keeps it alive.
 // - `watches` holds one poller for each socket libcurl asked to watch, with what it asked for last.
 
@@ -53,11 +54,15 @@ package import EventLoop
         curl_multi_cleanup(multi)
     }
 
-    /// Starts an exchange. `onEnd` runs exactly once unless the transfer is cancelled, always from the loop and never
-    /// from inside this call; `onHead` at most once, before any `onBody`.
+    /// Starts an exchange.
+    ///
+    /// `onEnd` runs exactly once unless the transfer is cancelled, always from the loop and never from inside
+    /// this call; `onHead` at most once, before any `onBody`.
     @discardableResult
     package func start(
-        _ request: TransferRequest, onHead: @escaping Transfer.HeadHandler, onBody: @escaping Transfer.BodyHandler,
+        _ request: TransferRequest,
+        onHead: @escaping Transfer.HeadHandler,
+        onBody: @escaping Transfer.BodyHandler,
         onEnd: @escaping Transfer.EndHandler
     ) -> Transfer {
         let handlers = Transfer.Handlers(head: onHead, body: onBody, end: onEnd)
@@ -160,7 +165,8 @@ package import EventLoop
         watch.poller.watch(readable: readable, writable: writable) { [weak self] canRead, canWrite, failed in
             guard let self else { return }
             let events =
-                (canRead ? CURL_CSELECT_IN : 0) | (canWrite ? CURL_CSELECT_OUT : 0) | (failed ? CURL_CSELECT_ERR : 0)
+                (canRead ? CURL_CSELECT_IN : 0) | (canWrite ? CURL_CSELECT_OUT : 0)
+                | (failed ? CURL_CSELECT_ERR : 0)
             act(socket, CInt(events))
             // A poller stops at an error, but what came before the error may still be unread.
             if failed, let watch = watches[socket] { begin(watch, socket) }

@@ -1,10 +1,15 @@
-/// One HTTP exchange as the engine shall perform it. Redirects are never followed and bodies never decoded.
+/// One HTTP exchange as the engine shall perform it.
+///
+/// Redirects are never followed and bodies never decoded.
 package struct TransferRequest: Sendable {
-    package enum Method: String, Sendable { case get = "GET", head = "HEAD", post = "POST", put = "PUT", patch = "PATCH" }
+    package enum Method: String, Sendable {
+        case get = "GET", head = "HEAD", post = "POST", put = "PUT", patch = "PATCH"
+    }
 
     package enum Version: Sendable {
         case http1
-        /// Without TLS and without asking first, as gRPC on a Unix socket speaks it.
+        /// Without TLS and without asking first, as gRPC on a Unix socket speaks it; one request per
+        /// connection.
         case http2PriorKnowledge
     }
 

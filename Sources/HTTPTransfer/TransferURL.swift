@@ -2,8 +2,8 @@ import CCurl
 
 /// An absolute `http` or `https` URL, taken apart by the same parser that later dials it.
 ///
-/// Two parsers that read one URL differently are how a check is talked past, so checks use this and nothing else.
-/// User names, passwords and fragments are refused.
+/// Two parsers that read one URL differently are how a check is talked past, so checks use this and nothing
+/// else. User names, passwords and fragments are refused.
 package struct TransferURL: Hashable, Sendable {
     package enum Scheme: String, Hashable, Sendable { case http, https }
 
@@ -49,7 +49,8 @@ package struct TransferURL: Hashable, Sendable {
     private static let flags = CUnsignedInt(CURLU_DISALLOW_USER | CURLU_PATH_AS_IS)
 
     private init?(_ parser: OpaquePointer) {
-        guard let name = Self.part(CURLUPART_SCHEME, of: parser), let scheme = Scheme(rawValue: name.lowercased()),
+        guard let name = Self.part(CURLUPART_SCHEME, of: parser),
+            let scheme = Scheme(rawValue: name.lowercased()),
             let host = Self.part(CURLUPART_HOST, of: parser), !host.isEmpty,
             let digits = Self.part(CURLUPART_PORT, of: parser, CUnsignedInt(CURLU_DEFAULT_PORT)),
             let port = UInt16(digits), port > 0,
@@ -63,7 +64,9 @@ package struct TransferURL: Hashable, Sendable {
     }
 
     private static func part(
-        _ part: CURLUPart, of parser: OpaquePointer, _ flags: CUnsignedInt = 0
+        _ part: CURLUPart,
+        of parser: OpaquePointer,
+        _ flags: CUnsignedInt = 0
     ) -> String? {
         var text: UnsafeMutablePointer<CChar>?
         guard curl_url_get(parser, part, &text, flags) == CURLUE_OK, let text else { return nil }

@@ -5,15 +5,16 @@ struct AuthenticateChallenge: Equatable {
     /// Names in lower case; no name twice.
     let parameters: [String: String]
 
-    /// The challenges of one header value; `nil` when it cannot be read, for then nothing in it can be trusted.
+    /// The challenges of one header value; `nil` when it cannot be read, for then nothing in it can be
+    /// trusted.
     static func parse(_ text: String) -> [AuthenticateChallenge]? {
         var parser = ChallengeParser(bytes: Array(text.utf8))
         return parser.parse()
     }
 }
 
-/// Reads `challenge *( "," challenge )` where a challenge's own parameters are separated by commas too: a token
-/// followed by `=` is a parameter, one followed by anything else begins the next challenge.
+/// Reads `challenge *( "," challenge )` where a challenge's own parameters are separated by commas too: a
+/// token followed by `=` is a parameter, one followed by anything else begins the next challenge.
 private struct ChallengeParser {
     let bytes: [UInt8]
     var position = 0
@@ -49,7 +50,9 @@ private struct ChallengeParser {
         return AuthenticateChallenge(scheme: scheme.lowercased(), parameters: parameters)
     }
 
-    /// `Negotiate TlRMTVNTUAAB==`: credentials without names. Left alone unless that is all there is.
+    /// `Negotiate TlRMTVNTUAAB==`: credentials without names.
+    ///
+    /// Left alone unless that is all there is.
     private mutating func takeToken68() -> Bool {
         let start = position
         skip { Self.isTokenByte($0) || $0 == UInt8(ascii: "/") }

@@ -1,6 +1,8 @@
 import EventLoop
 
-/// What has to be undone when the caller of one operation loses interest. Handlers run once, in `cancel()`.
+/// What has to be undone when the caller of one operation loses interest.
+///
+/// Handlers run once, in `cancel()`.
 @LoopActor
 final class CancelScope {
     private(set) var isCancelled = false

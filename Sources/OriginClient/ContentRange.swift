@@ -6,14 +6,16 @@ struct ContentRange: Equatable {
     /// `nil` when the registry wrote `*`.
     let total: Int64?
 
-    /// Takes `bytes FIRST-LAST/TOTAL` or `bytes FIRST-LAST/*`; `nil` for anything else, the unsatisfied form included.
+    /// Takes `bytes FIRST-LAST/TOTAL` or `bytes FIRST-LAST/*`; `nil` for anything else, the unsatisfied form
+    /// included.
     init?(_ text: String) {
         let parts = text.split(separator: " ", omittingEmptySubsequences: false)
         guard parts.count == 2, parts[0].lowercased() == "bytes" else { return nil }
         let sides = parts[1].split(separator: "/", omittingEmptySubsequences: false)
         guard sides.count == 2 else { return nil }
         let ends = sides[0].split(separator: "-", omittingEmptySubsequences: false)
-        guard ends.count == 2, let first = Decimal.parse(ends[0]), let last = Decimal.parse(ends[1]), last < .max,
+        guard ends.count == 2, let first = Decimal.parse(ends[0]), let last = Decimal.parse(ends[1]),
+            last < .max,
             let range = ByteRange(start: first, end: last + 1)
         else { return nil }
         self.range = range

@@ -29,9 +29,10 @@ private enum ExchangeEnd: Sendable {
 }
 
 extension OriginClient {
-    /// Makes one attempt at a call: obtains a token when asked for one, follows redirects, and feeds the final 200 or
-    /// 206 to the sink.
-    func attempt(_ call: OriginCall, _ sink: any ResponseSink, _ scope: CancelScope) async throws(OriginError) {
+    /// Makes one attempt at a call: obtains a token when asked for one, follows redirects, and feeds the
+    /// final 200 or 206 to the sink.
+    func attempt(_ call: OriginCall, _ sink: any ResponseSink, _ scope: CancelScope) async throws(OriginError)
+    {
         guard var url = call.url else { throw .refused(.badLocation) }
         var redirects = 0
         var registryAddress: AddressClass?
@@ -43,7 +44,10 @@ extension OriginClient {
             request.caFile = call.endpoint.caFile
             request.timeouts = timeouts.transfer
             request.addressPolicy = RedirectRules.addressPolicy(
-                for: url, registry: call.endpoint.url, address: registryAddress)
+                for: url,
+                registry: call.endpoint.url,
+                address: registryAddress
+            )
             let token = tokens.token(call.tokenKey, nowNanoseconds: Loop.nowNanoseconds)
             // Not to other origins: a redirect carries its right in its own URL.
             if isAtRegistry, let token { request.headers.append(("Authorization", token.headerValue)) }
@@ -81,11 +85,15 @@ extension OriginClient {
         }
     }
 
-    /// Bodies of answers that are not content are read up to this size, for then their connection can be used again.
+    /// Bodies of answers that are not content are read up to this size, for then their connection can be used
+    /// again.
     private static let drainedBytesMax: Int64 = 64 << 10
 
     private func exchange(
-        _ request: TransferRequest, _ endpoint: OriginEndpoint, _ sink: any ResponseSink, _ scope: CancelScope
+        _ request: TransferRequest,
+        _ endpoint: OriginEndpoint,
+        _ sink: any ResponseSink,
+        _ scope: CancelScope
     ) async -> ExchangeEnd {
         guard !scope.isCancelled else { return .failed(.cancelled) }
         var request = request
@@ -93,8 +101,11 @@ extension OriginClient {
         countRequest(endpoint)
         let exchange = Exchange(sink: sink)
         let transfer = engine.start(
-            request, onHead: { exchange.takeHead($0) }, onBody: { exchange.takeBody($0) },
-            onEnd: { exchange.takeEnd($0) })
+            request,
+            onHead: { exchange.takeHead($0) },
+            onBody: { exchange.takeBody($0) },
+            onEnd: { exchange.takeEnd($0) }
+        )
         exchange.transfer = transfer
         sink.willReceive(over: transfer)
         let end = await scope.value(of: exchange.end, cancelled: .failed(.cancelled))
@@ -102,7 +113,9 @@ extension OriginClient {
         return end
     }
 
-    /// One transfer on its way to a sink. `end` is set once, by whatever comes first.
+    /// One transfer on its way to a sink.
+    ///
+    /// `end` is set once, by whatever comes first.
     @LoopActor
     private final class Exchange {
         let end = OneShot<ExchangeEnd>()
@@ -178,7 +191,9 @@ final class TokenFlight {
 extension OriginClient {
     /// Fills the token cache for a call the registry answered with 401, or says why it cannot be.
     private func obtainToken(
-        _ call: OriginCall, challengedBy head: ResponseHead, _ scope: CancelScope
+        _ call: OriginCall,
+        challengedBy head: ResponseHead,
+        _ scope: CancelScope
     ) async throws(OriginError) {
         var challenges: [AuthenticateChallenge] = []
         for value in head.headers.values("www-authenticate") {
@@ -205,14 +220,19 @@ extension OriginClient {
     }
 
     private func fetchToken(
-        _ url: TransferURL, _ call: OriginCall, registryAddress: AddressClass?
+        _ url: TransferURL,
+        _ call: OriginCall,
+        registryAddress: AddressClass?
     ) async -> Result<Void, OriginError> {
         var request = TransferRequest(.get, url)
         request.caFile = call.endpoint.caFile
         request.timeouts = timeouts.token
         request.headers = [("Accept", "application/json")]
         request.addressPolicy = RedirectRules.addressPolicy(
-            for: url, registry: call.endpoint.url, address: registryAddress)
+            for: url,
+            registry: call.endpoint.url,
+            address: registryAddress
+        )
         count(call.endpoint) { $0.tokenRequests += 1 }
         let sink = CollectingSink(bytesMax: TokenAnswer.bytesMax)
         do throws(OriginError) {

@@ -1,6 +1,6 @@
 import EventLoop
-import Hashing
 import HTTPTransfer
+import Hashing
 package import OCIModel
 
 /// A manifest as the registry has it.
@@ -21,24 +21,37 @@ package struct OriginManifest: Hashable, Sendable {
 }
 
 extension OriginClient {
-    /// Fetches a manifest, or with `head` only what it is. The digest is computed from the bytes and agrees with the
-    /// one asked for and the one the registry states; for `head` it is the registry's word alone.
+    /// Fetches a manifest, or with `head` only what it is.
+    ///
+    /// The digest is computed from the bytes and agrees with the one asked for and the one the registry
+    /// states; for `head` it is the registry's word alone.
     ///
     /// `accept` are media types in the caller's order; none stands for all image manifests and indexes.
     package func manifest(
-        endpoint: OriginEndpoint, repository: RepositoryName, reference: ManifestReference, head: Bool,
+        endpoint: OriginEndpoint,
+        repository: RepositoryName,
+        reference: ManifestReference,
+        head: Bool,
         accept: [String] = []
     ) async throws(OriginError) -> OriginManifest {
         let types = accept.isEmpty ? Self.manifestTypes : accept
         let call = OriginCall(
-            endpoint: endpoint, repository: repository, method: head ? .head : .get, path: "manifests/\(reference)",
-            headers: types.map { ("Accept", $0) } + [("Accept-Encoding", "identity")])
+            endpoint: endpoint,
+            repository: repository,
+            method: head ? .head : .get,
+            path: "manifests/\(reference)",
+            headers: types.map { ("Accept", $0) } + [("Accept-Encoding", "identity")]
+        )
         return try await cancellable { scope throws(OriginError) in
             if head, let known = try await self.manifestHead(call, reference, scope) { return known }
             let manifest = try await self.manifestBody(call, reference, scope)
             guard head else { return manifest }
             return OriginManifest(
-                mediaType: manifest.mediaType, digest: manifest.digest, bytes: [], size: manifest.size)
+                mediaType: manifest.mediaType,
+                digest: manifest.digest,
+                bytes: [],
+                size: manifest.size
+            )
         }
     }
 
@@ -48,7 +61,9 @@ extension OriginClient {
 
     /// `nil` when the registry's headers do not say enough.
     private func manifestHead(
-        _ call: OriginCall, _ reference: ManifestReference, _ scope: CancelScope
+        _ call: OriginCall,
+        _ reference: ManifestReference,
+        _ scope: CancelScope
     ) async throws(OriginError) -> OriginManifest? {
         let sink = CollectingSink(bytesMax: 0)
         try await retrying(call.endpoint, scope) { () throws(OriginError) in
@@ -68,16 +83,23 @@ extension OriginClient {
     }
 
     private func manifestBody(
-        _ call: OriginCall, _ reference: ManifestReference, _ scope: CancelScope
+        _ call: OriginCall,
+        _ reference: ManifestReference,
+        _ scope: CancelScope
     ) async throws(OriginError) -> OriginManifest {
         let get = OriginCall(
-            endpoint: call.endpoint, repository: call.repository, method: .get, path: call.path,
-            headers: call.headers)
+            endpoint: call.endpoint,
+            repository: call.repository,
+            method: .get,
+            path: call.path,
+            headers: call.headers
+        )
         let sink = CollectingSink(bytesMax: Self.manifestBytesMax)
         try await retrying(call.endpoint, scope) { () throws(OriginError) in
             try await self.attempt(get, sink, scope)
         }
-        guard let head = sink.head, let text = head.headers.single("content-type"), let type = MediaType(text) else {
+        guard let head = sink.head, let text = head.headers.single("content-type"), let type = MediaType(text)
+        else {
             throw .badContent(.contentType)
         }
         let bytes = sink.bytes
@@ -93,11 +115,17 @@ extension OriginClient {
 
     /// The size of a blob, by HEAD.
     package func blobSize(
-        endpoint: OriginEndpoint, repository: RepositoryName, digest: Digest
+        endpoint: OriginEndpoint,
+        repository: RepositoryName,
+        digest: Digest
     ) async throws(OriginError) -> Int64 {
         let call = OriginCall(
-            endpoint: endpoint, repository: repository, method: .head, path: "blobs/\(digest)",
-            headers: [("Accept-Encoding", "identity")])
+            endpoint: endpoint,
+            repository: repository,
+            method: .head,
+            path: "blobs/\(digest)",
+            headers: [("Accept-Encoding", "identity")]
+        )
         return try await cancellable { scope throws(OriginError) in
             let sink = CollectingSink(bytesMax: 0)
             try await self.retrying(endpoint, scope) { () throws(OriginError) in

@@ -1,11 +1,11 @@
 package import EventLoop
-import Hashing
 package import HTTPTransfer
+import Hashing
 package import OCIModel
 
-// One engine (and so one connection pool), one token cache, and per registry a queue for blob transfers, a retry
-// budget and counters. Every operation ends: each attempt has the timeouts of its transfer, attempts are counted, and
-// a paused blob transfer is its owner's to cancel.
+// One engine (and so one connection pool), one token cache, and per registry a queue for blob transfers, a
+// retry budget and counters. Every operation ends: each attempt has the timeouts of its transfer, attempts
+// are counted, and a paused blob transfer is its owner's to cancel.
 
 /// What was asked of one registry since the start.
 package struct OriginCounters: Hashable, Sendable {
@@ -29,7 +29,8 @@ package struct OriginTimeouts: Sendable {
     package init() {}
 }
 
-/// Reads manifests and blobs from registries as an anonymous client: token flow, redirects, ranges and retries.
+/// Reads manifests and blobs from registries as an anonymous client: token flow, redirects, ranges and
+/// retries.
 @LoopActor
 package final class OriginClient {
     package static let manifestBytesMax = 4 << 20
@@ -75,7 +76,10 @@ package final class OriginClient {
 
     /// Waits before retry number `retry` (from 0); false when there shall be none.
     func waitForRetry(
-        _ retry: Int, after error: OriginError, _ endpoint: OriginEndpoint, _ scope: CancelScope
+        _ retry: Int,
+        after error: OriginError,
+        _ endpoint: OriginEndpoint,
+        _ scope: CancelScope
     ) async -> Bool {
         guard let delay = retryPolicy.delayMillis(retry: retry, after: error, using: &random),
             budgets[endpoint.registry, default: RetryBudget()].takeRetry()
@@ -86,7 +90,9 @@ package final class OriginClient {
 
     /// Runs an attempt again while its error is transient and the policy allows.
     func retrying<Value>(
-        _ endpoint: OriginEndpoint, _ scope: CancelScope, _ attempt: () async throws(OriginError) -> Value
+        _ endpoint: OriginEndpoint,
+        _ scope: CancelScope,
+        _ attempt: () async throws(OriginError) -> Value
     ) async throws(OriginError) -> Value {
         var retry = 0
         while true {

@@ -14,12 +14,18 @@ package struct OriginEndpoint: Hashable, Sendable {
 
     package static let transfersMaxDefault = 8
 
-    /// Without a URL the registry is reached over https at its own endpoint (Docker Hub's is not its name). `nil` when
-    /// the URL is not `http[s]://host[:port]` with at most a slash behind it.
+    /// Without a URL the registry is reached over https at its own endpoint (Docker Hub's is not its name).
+    ///
+    /// `nil` when the URL is not `http[s]://host[:port]` with at most a slash behind it.
     package init?(
-        registry: RegistryHost, url: String? = nil, caFile: String? = nil, transfersMax: Int = transfersMaxDefault
+        registry: RegistryHost,
+        url: String? = nil,
+        caFile: String? = nil,
+        transfersMax: Int = transfersMaxDefault
     ) {
-        guard let parsed = TransferURL(url ?? "https://\(registry.endpoint)"), parsed.target == "/" else { return nil }
+        guard let parsed = TransferURL(url ?? "https://\(registry.endpoint)"), parsed.target == "/" else {
+            return nil
+        }
         self.registry = registry.canonical
         self.url = parsed
         self.caFile = caFile

@@ -1,6 +1,8 @@
 package import HTTPTransfer
 
-/// Why a registry did not give what was asked. Carries data only; text is for logs and the command line to make.
+/// Why a registry did not give what was asked.
+///
+/// Carries data only; text is for logs and the command line to make.
 package enum OriginError: Error, Hashable, Sendable {
     /// The registry answered: there is no such thing.
     case notFound

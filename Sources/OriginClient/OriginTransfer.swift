@@ -33,18 +33,28 @@ package final class OriginTransfer {
 }
 
 extension OriginClient {
-    /// Fetches a range of a blob. `onBytes` gets exactly its bytes, in order, each once, across retries and resumed
-    /// connections; they are not checked against the digest. `onEnd` runs once unless the transfer was cancelled, and
-    /// neither runs from inside this call.
+    /// Fetches a range of a blob.
+    ///
+    /// `onBytes` gets exactly its bytes, in order, each once, across retries and resumed connections; they
+    /// are not checked against the digest. `onEnd` runs once unless the transfer was cancelled, and neither
+    /// runs from inside this call.
     package func fetchBlob(
-        endpoint: OriginEndpoint, repository: RepositoryName, digest: Digest, range: ByteRange,
+        endpoint: OriginEndpoint,
+        repository: RepositoryName,
+        digest: Digest,
+        range: ByteRange,
         onBytes: @escaping @LoopActor (UnsafeRawBufferPointer) -> Void,
         onEnd: @escaping @LoopActor (Result<Void, OriginError>) -> Void
     ) -> OriginTransfer {
         let transfer = OriginTransfer()
         let fetch = BlobFetch(
-            client: self, endpoint: endpoint, repository: repository, digest: digest, transfer: transfer,
-            onBytes: onBytes)
+            client: self,
+            endpoint: endpoint,
+            repository: repository,
+            digest: digest,
+            transfer: transfer,
+            onBytes: onBytes
+        )
         Task { @LoopActor in
             let result = await fetch.run(range)
             if !transfer.scope.isCancelled { onEnd(result) }
@@ -53,7 +63,8 @@ extension OriginClient {
     }
 }
 
-/// Fetches a range in as many attempts as it takes; an attempt that made progress starts the count of retries anew.
+/// Fetches a range in as many attempts as it takes; an attempt that made progress starts the count of retries
+/// anew.
 @LoopActor
 private struct BlobFetch {
     let client: OriginClient
@@ -63,7 +74,8 @@ private struct BlobFetch {
     let transfer: OriginTransfer
     let onBytes: @LoopActor (UnsafeRawBufferPointer) -> Void
 
-    /// Less is not taken for progress, or a registry that breaks off after a few bytes would be asked for ever.
+    /// Less is not taken for progress, or a registry that breaks off after a few bytes would be asked for
+    /// ever.
     private static let progressBytesMin: Int64 = 1 << 20
 
     func run(_ range: ByteRange) async -> Result<Void, OriginError> {
@@ -95,19 +107,25 @@ private struct BlobFetch {
 
     private func call(_ range: ByteRange) -> OriginCall {
         OriginCall(
-            endpoint: endpoint, repository: repository, method: .get, path: "blobs/\(digest)",
-            headers: [("Range", "bytes=\(range)"), ("Accept-Encoding", "identity")])
+            endpoint: endpoint,
+            repository: repository,
+            method: .get,
+            path: "blobs/\(digest)",
+            headers: [("Range", "bytes=\(range)"), ("Accept-Encoding", "identity")]
+        )
     }
 
     private func makeSink(_ range: ByteRange) -> RangeSink {
         let transfer = transfer
         let onBytes = onBytes
         return RangeSink(
-            range, onTransfer: { transfer.use($0) },
+            range,
+            onTransfer: { transfer.use($0) },
             onBytes: { bytes in
                 guard !transfer.scope.isCancelled else { return }
                 onBytes(bytes)
-            })
+            }
+        )
     }
 
     private func count(_ sink: RangeSink, _ range: ByteRange) {

@@ -1,12 +1,16 @@
 import HTTPTransfer
 
-/// Which redirects and token servers of a registry are followed. Addresses are judged when they are dialled.
+/// Which redirects and token servers of a registry are followed.
+///
+/// Addresses are judged when they are dialled.
 enum RedirectRules {
     static let redirectsMax = 3
 
     /// The next URL of a chain that began at the registry and has `redirects` behind it.
     static func next(
-        from url: TransferURL, location: String?, redirects: Int
+        from url: TransferURL,
+        location: String?,
+        redirects: Int
     ) throws(OriginError) -> TransferURL {
         guard redirects < redirectsMax else { throw .refused(.tooManyRedirects) }
         guard let location, let next = url.resolving(location) else { throw .refused(.badLocation) }
@@ -23,7 +27,9 @@ enum RedirectRules {
 
     /// Which addresses may be dialled for `url` on behalf of a registry whose own address was `address`.
     static func addressPolicy(
-        for url: TransferURL, registry: TransferURL, address: AddressClass?
+        for url: TransferURL,
+        registry: TransferURL,
+        address: AddressClass?
     ) -> AddressPolicy {
         url.origin == registry.origin ? .any : .reachable(from: address ?? .public)
     }

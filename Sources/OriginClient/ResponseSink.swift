@@ -1,5 +1,5 @@
-import HTTPTransfer
 import EventLoop
+import HTTPTransfer
 import OCIModel
 
 /// What a sink says to body bytes.
@@ -51,7 +51,9 @@ enum HeadChecks {
     static func digest(_ head: ResponseHead) throws(OriginError) -> Digest? {
         let values = head.headers.values("docker-content-digest").filter { $0.hasPrefix("sha256:") }
         guard let first = values.first else { return nil }
-        guard let digest = Digest(first), values.allSatisfy({ $0 == first }) else { throw .badContent(.digest) }
+        guard let digest = Digest(first), values.allSatisfy({ $0 == first }) else {
+            throw .badContent(.digest)
+        }
         return digest
     }
 }
@@ -97,7 +99,8 @@ final class RangeSink: ResponseSink {
     private let onBytes: @LoopActor (UnsafeRawBufferPointer) -> Void
 
     init(
-        _ range: ByteRange, onTransfer: @escaping @LoopActor (Transfer) -> Void,
+        _ range: ByteRange,
+        onTransfer: @escaping @LoopActor (Transfer) -> Void,
         onBytes: @escaping @LoopActor (UnsafeRawBufferPointer) -> Void
     ) {
         next = range.start

@@ -1,4 +1,5 @@
-/// When a failed request to a registry is tried again: full jitter, so that a cluster does not come back in step.
+/// When a failed request to a registry is tried again: full jitter, so that a cluster does not come back in
+/// step.
 struct RetryPolicy: Sendable {
     var retriesMax = 3
     var baseMillis: UInt64 = 200
@@ -8,7 +9,9 @@ struct RetryPolicy: Sendable {
 
     /// How long to wait before retry number `retry` (0 is the first); `nil` when there shall be none.
     func delayMillis(
-        retry: Int, after error: OriginError, using random: inout some RandomNumberGenerator
+        retry: Int,
+        after error: OriginError,
+        using random: inout some RandomNumberGenerator
     ) -> UInt64? {
         guard retry < retriesMax, error.isTransient else { return nil }
         let ceiling = min(delayMillisMax, baseMillis << UInt64(min(retry, 16)))
@@ -18,7 +21,8 @@ struct RetryPolicy: Sendable {
     }
 }
 
-/// Keeps retries to a tenth of the requests, so that a failing registry is not hit four times as hard as a sound one.
+/// Keeps retries to a tenth of the requests, so that a failing registry is not hit four times as hard as a
+/// sound one.
 struct RetryBudget {
     private static let tenthsMax = 200
     private var tenths = tenthsMax

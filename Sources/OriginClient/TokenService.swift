@@ -4,7 +4,9 @@ import Glibc
 import HTTPTransfer
 import OCIModel
 
-/// What a token is good for; a token never leaves its key. There is no credential in it because all are anonymous.
+/// What a token is good for; a token never leaves its key.
+///
+/// There is no credential in it because all are anonymous.
 struct TokenKey: Hashable {
     let registry: RegistryHost
     /// `scheme://host:port` of the registry, so that a changed setting does not inherit tokens.
@@ -58,7 +60,9 @@ enum TokenAnswer {
     }
 }
 
-/// The tokens held now. Bounded: beyond `countMax` those that expire first go.
+/// The tokens held now.
+///
+/// Bounded: beyond `countMax` those that expire first go.
 struct TokenCache {
     static let countMax = 1024
     private var tokens: [TokenKey: BearerToken] = [:]
@@ -97,7 +101,8 @@ enum TokenRequest {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+                UInt8(ascii: "_"),
                 UInt8(ascii: "~"), UInt8(ascii: ":"), UInt8(ascii: "/"), UInt8(ascii: ","):
                 encoded.append(byte)
             default: encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]

@@ -30,7 +30,8 @@ struct FlowTests {
         let summary = await withCheckedContinuation { done in
             var transfer: Transfer?
             transfer = engine.start(
-                TransferRequest(.get, url), onHead: { _ in },
+                TransferRequest(.get, url),
+                onHead: { _ in },
                 onBody: { bytes in
                     if isPaused { cameWhilePaused = true }
                     received += bytes
@@ -42,7 +43,8 @@ struct FlowTests {
                     }
                     return .pause
                 },
-                onEnd: { done.resume(returning: $0) })
+                onEnd: { done.resume(returning: $0) }
+            )
         }
         #expect(try summary.get().bodyBytes == Int64(Self.total))
         #expect(!cameWhilePaused)
@@ -64,7 +66,8 @@ struct FlowTests {
         let result = await withCheckedContinuation { done in
             var transfer: Transfer?
             transfer = engine.start(
-                request, onHead: { _ in },
+                request,
+                onHead: { _ in },
                 onBody: { bytes in
                     received += bytes.count
                     guard bytesAtPause == 0 else { return .more }
@@ -75,7 +78,8 @@ struct FlowTests {
                     }
                     return .pause
                 },
-                onEnd: { done.resume(returning: $0) })
+                onEnd: { done.resume(returning: $0) }
+            )
         }
         #expect(try result.get().bodyBytes == Int64(Self.total))
         #expect(bytesAtPause == bytesAtResume)
@@ -101,7 +105,8 @@ struct FlowTests {
                     transfer?.cancel()
                     return .more
                 },
-                onEnd: { _ in calls += 100 })
+                onEnd: { _ in calls += 100 }
+            )
         }
         let recorder = Recorder()
         let summary = try await recorder.run(TransferRequest(.get, url), on: engine).get()
@@ -119,19 +124,26 @@ struct FlowTests {
         let engine = TransferEngine()
         let url = try #require(TransferURL(server.url + "/"))
         engine.start(
-            TransferRequest(.get, url), onHead: { _ in Issue.record("began") }, onBody: { _ in .more },
+            TransferRequest(.get, url),
+            onHead: { _ in Issue.record("began") },
+            onBody: { _ in .more },
             onEnd: { _ in Issue.record("ended") }
         ).cancel()
         let bytes = await withCheckedContinuation { done in
             engine.start(
-                TransferRequest(.get, url), onHead: { _ in },
+                TransferRequest(.get, url),
+                onHead: { _ in },
                 onBody: { _ in
                     engine.start(
-                        TransferRequest(.get, url), onHead: { _ in }, onBody: { _ in .more },
-                        onEnd: { done.resume(returning: (try? $0.get())?.bodyBytes) })
+                        TransferRequest(.get, url),
+                        onHead: { _ in },
+                        onBody: { _ in .more },
+                        onEnd: { done.resume(returning: (try? $0.get())?.bodyBytes) }
+                    )
                     return .more
                 },
-                onEnd: { _ in })
+                onEnd: { _ in }
+            )
         }
         #expect(bytes == 1)
         #expect(server.requests.count == 2)

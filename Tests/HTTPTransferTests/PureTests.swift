@@ -11,7 +11,8 @@ struct URLAndAddressTests {
             ("http://127.0.0.1:5000", "http://127.0.0.1:5000/"),
             ("http://[::1]:5000/a?b=c", "http://[::1]:5000/a?b=c"),
             ("HTTP://h/../x", "http://h:80/../x"),
-        ])
+        ]
+    )
     func parses(_ text: String, _ expected: String) {
         #expect(TransferURL(text)?.text == expected)
     }
@@ -19,9 +20,11 @@ struct URLAndAddressTests {
     @Test(
         "what is not an absolute http or https URL without user and fragment is none",
         arguments: [
-            "", "registry.example", "/v2/", "file:///etc/passwd", "ftp://h/", "http://user:secret@h/", "http://u@h/",
+            "", "registry.example", "/v2/", "file:///etc/passwd", "ftp://h/", "http://user:secret@h/",
+            "http://u@h/",
             "http://h:0/", "http://h:65536/", "http://h/#f", "http://h /", "gopher://h/", "http://",
-        ])
+        ]
+    )
     func refuses(_ text: String) {
         #expect(TransferURL(text) == nil)
     }
@@ -35,13 +38,17 @@ struct URLAndAddressTests {
             ("next", "https://h:443/v2/next"),
             ("?page=2", "https://h:443/v2/x?page=2"),
             ("https://h/y#part", "https://h:443/y"),
-        ])
+        ]
+    )
     func resolves(_ location: String, _ expected: String) throws {
         let url = try #require(TransferURL("https://h/v2/x"))
         #expect(url.resolving(location)?.text == expected)
     }
 
-    @Test("a Location that leads out of http is none", arguments: ["file:///etc/passwd", "javascript:alert(1)"])
+    @Test(
+        "a Location that leads out of http is none",
+        arguments: ["file:///etc/passwd", "javascript:alert(1)"]
+    )
     func refusesLocations(_ location: String) throws {
         let url = try #require(TransferURL("https://h/v2/x"))
         #expect(url.resolving(location) == nil)
@@ -57,11 +64,16 @@ struct URLAndAddressTests {
         arguments: [
             ("8.8.8.8", AddressClass.public), ("2606:4700::1", .public), ("127.0.0.1", .loopback),
             ("127.255.0.9", .loopback), ("::1", .loopback), ("[::1]", .loopback), ("10.1.2.3", .private),
-            ("172.16.0.1", .private), ("172.32.0.1", .public), ("192.168.9.9", .private), ("100.64.0.1", .private),
-            ("fd00::1", .private), ("169.254.169.254", .linkLocal), ("fe80::1", .linkLocal), ("0.0.0.0", .unusable),
-            ("224.0.0.1", .unusable), ("255.255.255.255", .unusable), ("::", .unusable), ("ff02::1", .unusable),
-            ("::ffff:169.254.169.254", .linkLocal), ("64:ff9b::7f00:1", .loopback), ("2002:a00:1::", .private),
-        ])
+            ("172.16.0.1", .private), ("172.32.0.1", .public), ("192.168.9.9", .private),
+            ("100.64.0.1", .private),
+            ("fd00::1", .private), ("169.254.169.254", .linkLocal), ("fe80::1", .linkLocal),
+            ("0.0.0.0", .unusable),
+            ("224.0.0.1", .unusable), ("255.255.255.255", .unusable), ("::", .unusable),
+            ("ff02::1", .unusable),
+            ("::ffff:169.254.169.254", .linkLocal), ("64:ff9b::7f00:1", .loopback),
+            ("2002:a00:1::", .private),
+        ]
+    )
     func classifies(_ text: String, _ expected: AddressClass) {
         #expect(AddressClass(text: text) == expected)
     }
@@ -75,7 +87,9 @@ struct URLAndAddressTests {
     func policies() {
         let outside = AddressPolicy.reachable(from: .public)
         #expect(outside.allows(.public))
-        for address in [AddressClass.private, .loopback, .linkLocal, .unusable] { #expect(!outside.allows(address)) }
+        for address in [AddressClass.private, .loopback, .linkLocal, .unusable] {
+            #expect(!outside.allows(address))
+        }
         let inside = AddressPolicy.reachable(from: .private)
         #expect(inside.allows(.private) && inside.allows(.public))
         #expect(!inside.allows(.loopback) && !inside.allows(.linkLocal))
@@ -97,7 +111,8 @@ struct HeadCollectorTests {
     @Test("an informational head is passed over and trailers are kept apart")
     func collects() throws {
         let (events, collector) = collect([
-            "HTTP/1.1 103 Early Hints\r\n", "Link: x\r\n", "\r\n", "HTTP/1.1 200 OK\r\n", "Content-Type:  text/plain \r\n",
+            "HTTP/1.1 103 Early Hints\r\n", "Link: x\r\n", "\r\n", "HTTP/1.1 200 OK\r\n",
+            "Content-Type:  text/plain \r\n",
             "X:\r\n", "\r\n", "Grpc-Status: 0\r\n", "\r\n",
         ])
         guard case .head(let status, let headers)? = events.first, events.count == 1 else {
@@ -123,8 +138,10 @@ struct HeadCollectorTests {
 
     @Test("a head that is too long or no head is refused")
     func refuses() {
-        #expect(collect(["HTTP/1.1 200 OK\r\n", "A: \(String(repeating: "x", count: 99))\r\n"], bytesMax: 100).0
-            == [.refused(.headTooLarge)])
+        #expect(
+            collect(["HTTP/1.1 200 OK\r\n", "A: \(String(repeating: "x", count: 99))\r\n"], bytesMax: 100).0
+                == [.refused(.headTooLarge)]
+        )
         #expect(collect(["HTTP/1.1 20 OK\r\n"]).0 == [.refused(.protocolViolation)])
         #expect(collect(["HTTP/1.1 200 OK\r\n", "no colon\r\n"]).0 == [.refused(.protocolViolation)])
         #expect(collect(["HTTP/1.1 200 OK\r\n", ": empty\r\n"]).0 == [.refused(.protocolViolation)])

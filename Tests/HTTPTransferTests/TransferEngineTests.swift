@@ -10,15 +10,19 @@ final class Recorder {
     private(set) var body: [UInt8] = []
     private(set) var transfer: Transfer?
 
-    func run(_ request: TransferRequest, on engine: TransferEngine) async -> Result<TransferSummary, TransferError> {
+    func run(_ request: TransferRequest, on engine: TransferEngine) async -> Result<
+        TransferSummary, TransferError
+    > {
         await withCheckedContinuation { done in
             transfer = engine.start(
-                request, onHead: { self.head = $0 },
+                request,
+                onHead: { self.head = $0 },
                 onBody: {
                     self.body += $0
                     return .more
                 },
-                onEnd: { done.resume(returning: $0) })
+                onEnd: { done.resume(returning: $0) }
+            )
         }
     }
 }
@@ -76,7 +80,9 @@ struct TransferEngineTests {
         #expect(server.requests.first?.target == "/up?x=1")
         for bad in [("X", "a\r\nY: b"), ("X\n", "a"), ("X: Y", "a"), ("", "a")] {
             request.headers = [bad]
-            await #expect(throws: TransferError(.invalidRequest)) { try await Recorder().run(request, on: engine).get() }
+            await #expect(throws: TransferError(.invalidRequest)) {
+                try await Recorder().run(request, on: engine).get()
+            }
         }
     }
 
@@ -117,7 +123,9 @@ struct TransferEngineTests {
     @LoopActor func endlessHead() async throws {
         let server = try ScriptedServer { _ in
             let line = Array("X-Filler: \(String(repeating: "y", count: 990))\r\n".utf8)
-            return [.send(Array("HTTP/1.1 200 OK\r\n".utf8))] + Array(repeating: .send(line), count: 100) + [.hang]
+            return [.send(Array("HTTP/1.1 200 OK\r\n".utf8))] + Array(repeating: .send(line), count: 100) + [
+                .hang
+            ]
         }
         defer { server.close() }
         #expect(Self.kind(try await Recorder().run(request(server), on: TransferEngine())) == .headTooLarge)
@@ -130,7 +138,9 @@ struct TransferEngineTests {
         }
         defer { server.close() }
         let engine = TransferEngine()
-        #expect(Self.kind(try await Recorder().run(request(server, "/garbage"), on: engine)) == .protocolViolation)
+        #expect(
+            Self.kind(try await Recorder().run(request(server, "/garbage"), on: engine)) == .protocolViolation
+        )
         #expect(Self.kind(try await Recorder().run(request(server, "/"), on: engine)) == .connectionLost)
     }
 

@@ -15,7 +15,11 @@ struct NastyManifestTests {
     @Test("a manifest comes with its digest computed and its type without parameters")
     @LoopActor func right() async throws {
         let registry = try NastyRegistry { _ in
-            .response(200, headers: [Self.type, ("Docker-Content-Digest", "\(Self.digest)")], body: Self.text)
+            .response(
+                200,
+                headers: [Self.type, ("Docker-Content-Digest", "\(Self.digest)")],
+                body: Self.text
+            )
         }
         let manifest = try await registry.manifest()
         #expect(manifest.digest == Self.digest)
@@ -33,8 +37,15 @@ struct NastyManifestTests {
                 .response(200, headers: headers, body: Self.text, isHead: request.method == "HEAD")
             }
             let manifest = try await registry.manifest(head: true)
-            #expect(manifest == OriginManifest(
-                mediaType: .ociManifest, digest: Self.digest, bytes: [], size: Int64(Self.text.count)))
+            #expect(
+                manifest
+                    == OriginManifest(
+                        mediaType: .ociManifest,
+                        digest: Self.digest,
+                        bytes: [],
+                        size: Int64(Self.text.count)
+                    )
+            )
             #expect(registry.server.requests.map(\.method) == methods)
         }
     }
@@ -50,7 +61,11 @@ struct NastyManifestTests {
         await #expect(throws: OriginError.badContent(.digest)) { try await wrong.manifest("\(other)") }
         let lyingHead = try NastyRegistry { _ in
             .response(
-                200, headers: [Self.type, ("Docker-Content-Digest", "\(other)")], body: Self.text, isHead: true)
+                200,
+                headers: [Self.type, ("Docker-Content-Digest", "\(other)")],
+                body: Self.text,
+                isHead: true
+            )
         }
         await #expect(throws: OriginError.badContent(.digest)) {
             try await lyingHead.manifest(head: true, "\(Self.digest)")
@@ -97,7 +112,10 @@ struct NastyManifestTests {
                     : .response(200, headers: headers, isHead: true)
             }
             let size = try? await registry.client.blobSize(
-                endpoint: registry.endpoint, repository: repository, digest: NastyRegistry.digest)
+                endpoint: registry.endpoint,
+                repository: repository,
+                digest: NastyRegistry.digest
+            )
             #expect(size == expected)
         }
     }

@@ -1,6 +1,6 @@
 import EventLoop
-import Hashing
 import HTTPTransfer
+import Hashing
 import OCIModel
 import TestSupport
 import Testing
@@ -13,13 +13,21 @@ final class BlobRecorder {
     private(set) var bytes: [UInt8] = []
 
     func fetch(
-        _ client: OriginClient, _ endpoint: OriginEndpoint, _ digest: Digest, _ range: ByteRange
+        _ client: OriginClient,
+        _ endpoint: OriginEndpoint,
+        _ digest: Digest,
+        _ range: ByteRange
     ) async -> Result<Void, OriginError> {
         guard let repository = RepositoryName("library/thing") else { return .failure(.notFound) }
         return await withCheckedContinuation { done in
             _ = client.fetchBlob(
-                endpoint: endpoint, repository: repository, digest: digest, range: range,
-                onBytes: { self.bytes += $0 }, onEnd: { done.resume(returning: $0) })
+                endpoint: endpoint,
+                repository: repository,
+                digest: digest,
+                range: range,
+                onBytes: { self.bytes += $0 },
+                onEnd: { done.resume(returning: $0) }
+            )
         }
     }
 }
@@ -59,15 +67,24 @@ struct NastyRegistry {
         let repository = try #require(RepositoryName("library/thing"))
         let reference = try #require(ManifestReference(reference))
         return try await client.manifest(
-            endpoint: endpoint, repository: repository, reference: reference, head: head)
+            endpoint: endpoint,
+            repository: repository,
+            reference: reference,
+            head: head
+        )
     }
 
     /// The right answer to a range request.
     static func part(_ request: ScriptedServer.Request, total: String = "100000") -> [ScriptedServer.Step] {
         let range = (request.header("range") ?? "").dropFirst("bytes=".count).split(separator: "-")
-        guard range.count == 2, let first = Int(range[0]), let last = Int(range[1]) else { return .response(416) }
+        guard range.count == 2, let first = Int(range[0]), let last = Int(range[1]) else {
+            return .response(416)
+        }
         return .response(
-            206, headers: [("Content-Range", "bytes \(first)-\(last)/\(total)")], body: Array(content[first...last]))
+            206,
+            headers: [("Content-Range", "bytes \(first)-\(last)/\(total)")],
+            body: Array(content[first...last])
+        )
     }
 }
 
@@ -123,9 +140,13 @@ struct NastyBlobTests {
             (200, ("Content-Type", "text/html; charset=utf-8"), 100_000, .contentType),
             (204, ("X", "y"), 0, .status(204)),
             (416, ("Content-Range", "bytes */5"), 0, .status(416)),
-        ] as [(Int, (String, String), Int, OriginError.BadContent)])
+        ] as [(Int, (String, String), Int, OriginError.BadContent)]
+    )
     @LoopActor func refuses(
-        _ status: Int, _ header: (String, String), _ count: Int, _ expected: OriginError.BadContent
+        _ status: Int,
+        _ header: (String, String),
+        _ count: Int,
+        _ expected: OriginError.BadContent
     ) async throws {
         let registry = try NastyRegistry { _ in
             .response(status, headers: [header], body: Array(NastyRegistry.content.prefix(count)))
@@ -140,7 +161,8 @@ struct NastyBlobTests {
     @LoopActor func tooLong() async throws {
         let registry = try NastyRegistry { _ in
             let body = NastyRegistry.content[10_000..<70_000]
-            let chunk = Array("\(String(body.count, radix: 16))\r\n".utf8) + body + Array("\r\n0\r\n\r\n".utf8)
+            let chunk =
+                Array("\(String(body.count, radix: 16))\r\n".utf8) + body + Array("\r\n0\r\n\r\n".utf8)
             let headers = [("Transfer-Encoding", "chunked"), ("Content-Range", "bytes 10000-59999/100000")]
             return .response(206, headers: headers, body: chunk)
         }
@@ -220,9 +242,12 @@ struct NastyBlobTests {
 
     @Test(
         "what the registry refuses is not asked for twice",
-        arguments: [(404, OriginError.notFound), (403, .denied(status: 403)), (401, .denied(status: 401))])
+        arguments: [(404, OriginError.notFound), (403, .denied(status: 403)), (401, .denied(status: 401))]
+    )
     @LoopActor func refusals(_ status: Int, _ expected: OriginError) async throws {
-        let registry = try NastyRegistry { _ in .response(status, headers: [("WWW-Authenticate", "Basic realm=x")]) }
+        let registry = try NastyRegistry { _ in
+            .response(status, headers: [("WWW-Authenticate", "Basic realm=x")])
+        }
         let (_, error) = try await registry.fetch()
         #expect(error == expected)
         #expect(registry.server.requests.count == 1)

@@ -7,17 +7,27 @@ import Testing
 @Suite("A real registry")
 struct RealRegistryTests {
     @LoopActor private static func read(
-        _ client: OriginClient, _ endpoint: OriginEndpoint, _ blob: Blob, parts: Int
+        _ client: OriginClient,
+        _ endpoint: OriginEndpoint,
+        _ blob: Blob,
+        parts: Int
     ) async throws -> [UInt8] {
         let repository = try #require(RepositoryName("library/noise"))
         let total = Int64(blob.bytes.count)
         var bytes: [UInt8] = []
         for part in 0..<Int64(parts) {
-            let range = try #require(ByteRange(start: total * part / Int64(parts), end: total * (part + 1) / Int64(parts)))
+            let range = try #require(
+                ByteRange(start: total * part / Int64(parts), end: total * (part + 1) / Int64(parts))
+            )
             try await withCheckedContinuation { done in
                 _ = client.fetchBlob(
-                    endpoint: endpoint, repository: repository, digest: blob.digest, range: range,
-                    onBytes: { bytes += $0 }, onEnd: { done.resume(returning: $0) })
+                    endpoint: endpoint,
+                    repository: repository,
+                    digest: blob.digest,
+                    range: range,
+                    onBytes: { bytes += $0 },
+                    onEnd: { done.resume(returning: $0) }
+                )
             }.get()
         }
         return bytes
@@ -35,7 +45,11 @@ struct RealRegistryTests {
             let reference = try #require(ManifestReference(text))
             for head in [true, false] {
                 let manifest = try await client.manifest(
-                    endpoint: endpoint, repository: repository, reference: reference, head: head)
+                    endpoint: endpoint,
+                    repository: repository,
+                    reference: reference,
+                    head: head
+                )
                 #expect(manifest.digest == image.manifest.digest)
                 #expect(manifest.bytes == (head ? [] : image.manifest.bytes))
                 #expect(manifest.mediaType.text == TestImage.manifestMediaType)
@@ -44,7 +58,10 @@ struct RealRegistryTests {
         }
         for layer in image.layers {
             let size = try await client.blobSize(
-                endpoint: endpoint, repository: repository, digest: layer.blob.digest)
+                endpoint: endpoint,
+                repository: repository,
+                digest: layer.blob.digest
+            )
             #expect(size == Int64(layer.blob.bytes.count))
             for parts in [1, 3] {
                 let bytes = try await Self.read(client, endpoint, layer.blob, parts: parts)
@@ -53,7 +70,12 @@ struct RealRegistryTests {
         }
         let absent = try #require(ManifestReference("absent"))
         await #expect(throws: OriginError.notFound) {
-            try await client.manifest(endpoint: endpoint, repository: repository, reference: absent, head: true)
+            try await client.manifest(
+                endpoint: endpoint,
+                repository: repository,
+                reference: absent,
+                head: true
+            )
         }
         await #expect(throws: OriginError.notFound) {
             try await Self.read(client, endpoint, Blob([1, 2, 3]), parts: 1)
@@ -69,18 +91,28 @@ struct RealRegistryTests {
         let reference = try #require(ManifestReference("absent"))
         func ask(_ host: String, caFile: String?) async throws -> OriginError? {
             let name = try #require(RegistryHost("r.example"))
-            let endpoint = try #require(OriginEndpoint(
-                registry: name, url: "https://\(host):\(tls.port)", caFile: caFile))
+            let endpoint = try #require(
+                OriginEndpoint(
+                    registry: name,
+                    url: "https://\(host):\(tls.port)",
+                    caFile: caFile
+                )
+            )
             do throws(OriginError) {
                 _ = try await client.manifest(
-                    endpoint: endpoint, repository: repository, reference: reference, head: false)
+                    endpoint: endpoint,
+                    repository: repository,
+                    reference: reference,
+                    head: false
+                )
                 return nil
             } catch {
                 return error
             }
         }
         #expect(try await ask("127.0.0.1", caFile: tls.caFile) == .notFound)
-        for (host, caFile) in [("127.0.0.1", nil), ("localhost", tls.caFile), ("127.0.0.1", tls.otherCAFile)] {
+        for (host, caFile) in [("127.0.0.1", nil), ("localhost", tls.caFile), ("127.0.0.1", tls.otherCAFile)]
+        {
             guard case .untrusted? = try await ask(host, caFile: caFile) else {
                 Issue.record("\(host) with \(caFile ?? "the system's authorities") was trusted")
                 continue
@@ -109,11 +141,21 @@ struct TLSRegistry {
         otherCAFile = try await Self.makeCA("other", in: folder)
         try folder.write("names", "subjectAltName=IP:127.0.0.1\n")
         try await ChildProcess.check(
-            ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=r",
-                "-keyout", "r.key", "-out", "r.csr"], folder: folder.path)
+            [
+                "openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-subj", "/CN=r",
+                "-keyout", "r.key", "-out", "r.csr",
+            ],
+            folder: folder.path
+        )
         try await ChildProcess.check(
-            ["openssl", "x509", "-req", "-in", "r.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial",
-                "-days", "2", "-extfile", "names", "-out", "r.pem"], folder: folder.path)
+            [
+                "openssl", "x509", "-req", "-in", "r.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                "-CAcreateserial",
+                "-days", "2", "-extfile", "names", "-out", "r.pem",
+            ],
+            folder: folder.path
+        )
         let settings = try folder.write(
             "registry.yml",
             """
@@ -125,7 +167,8 @@ struct TLSRegistry {
               secret: loopback
               tls: {certificate: \(folder.path("r.pem")), key: \(folder.path("r.key"))}
 
-            """)
+            """
+        )
         process = try ChildProcess(["docker-registry", "serve", settings], logPath: folder.path("log"))
         try await eventually("the registry listens") { [process, port] in
             try process.requireRunning()
@@ -135,9 +178,13 @@ struct TLSRegistry {
 
     private static func makeCA(_ name: String, in folder: TemporaryFolder) async throws -> String {
         try await ChildProcess.check(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                "-days", "2", "-subj", "/CN=\(name)", "-keyout", "\(name).key", "-out", "\(name).pem"],
-            folder: folder.path)
+            [
+                "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
+                "-nodes",
+                "-days", "2", "-subj", "/CN=\(name)", "-keyout", "\(name).key", "-out", "\(name).pem",
+            ],
+            folder: folder.path
+        )
         return folder.path("\(name).pem")
     }
 }

@@ -10,14 +10,16 @@ struct TextTests {
 
     @Test("a Bearer challenge as registries write it")
     func bearer() {
-        let text = #"Bearer realm="https://auth.docker.io/token",service="registry.docker.io","#
+        let text =
+            #"Bearer realm="https://auth.docker.io/token",service="registry.docker.io","#
             + #"scope="repository:library/busybox:pull,push""#
         let expected = Challenge(
             scheme: "bearer",
             parameters: [
                 "realm": "https://auth.docker.io/token", "service": "registry.docker.io",
                 "scope": "repository:library/busybox:pull,push",
-            ])
+            ]
+        )
         #expect(Challenge.parse(text) == [expected])
     }
 
@@ -26,21 +28,28 @@ struct TextTests {
         #expect(Challenge.parse("Basic") == [Challenge(scheme: "basic", parameters: [:])])
         #expect(Challenge.parse("") == [])
         #expect(Challenge.parse(" , ,") == [])
-        #expect(Challenge.parse("Negotiate TlRMTQ==, Basic realm=x") == [
-            Challenge(scheme: "negotiate", parameters: [:]), Challenge(scheme: "basic", parameters: ["realm": "x"]),
-        ])
-        #expect(Challenge.parse(#"Basic realm="a, b" , BEARER Realm = "q\"\\" ,Service=s"#) == [
-            Challenge(scheme: "basic", parameters: ["realm": "a, b"]),
-            Challenge(scheme: "bearer", parameters: ["realm": #"q"\"#, "service": "s"]),
-        ])
+        #expect(
+            Challenge.parse("Negotiate TlRMTQ==, Basic realm=x") == [
+                Challenge(scheme: "negotiate", parameters: [:]),
+                Challenge(scheme: "basic", parameters: ["realm": "x"]),
+            ]
+        )
+        #expect(
+            Challenge.parse(#"Basic realm="a, b" , BEARER Realm = "q\"\\" ,Service=s"#) == [
+                Challenge(scheme: "basic", parameters: ["realm": "a, b"]),
+                Challenge(scheme: "bearer", parameters: ["realm": #"q"\"#, "service": "s"]),
+            ]
+        )
     }
 
     @Test(
         "a challenge that can be read in two ways is not read",
         arguments: [
-            #"Bearer realm="https://a", realm="https://b""#, #"Bearer realm="open"#, #"Bearer realm="x" junk"#,
+            #"Bearer realm="https://a", realm="https://b""#, #"Bearer realm="open"#,
+            #"Bearer realm="x" junk"#,
             "=", #"Bearer realm="a\"#, "Bearer realm=\"a\u{1}\"", #"Bearer realm="a"b="c""#,
-        ])
+        ]
+    )
     func refuses(_ text: String) {
         #expect(Challenge.parse(text) == nil)
     }
@@ -64,7 +73,8 @@ struct TextTests {
         #expect(known.total == 20)
         #expect(ContentRange("Bytes 0-0/*")?.total == nil)
         for text in [
-            "bytes 5-9/9", "bytes */20", "bytes 9-5/20", "bytes 5-9", "items 0-1/2", "bytes  0-1/2", "bytes -1/2",
+            "bytes 5-9/9", "bytes */20", "bytes 9-5/20", "bytes 5-9", "items 0-1/2", "bytes  0-1/2",
+            "bytes -1/2",
             "bytes 0-9223372036854775807/*", "bytes 0-99999999999999999999/*", "bytes +0-1/2", "",
         ] {
             #expect(ContentRange(text) == nil, "\(text)")
@@ -73,14 +83,18 @@ struct TextTests {
 
     @Test("a token answer has a usable token and a bounded life")
     func tokens() throws {
-        func parse(_ text: String) throws -> BearerToken { try TokenAnswer.parse(Array(text.utf8), nowNanoseconds: 7) }
+        func parse(_ text: String) throws -> BearerToken {
+            try TokenAnswer.parse(Array(text.utf8), nowNanoseconds: 7)
+        }
         let token = try parse(#"{"token":"abc","access_token":"def","expires_in":300,"issued_at":"x"}"#)
         #expect(token.headerValue == "Bearer abc")
         #expect(token.expiresNanoseconds == 7 + 270_000_000_000)
         #expect("\(token)" == "BearerToken(redacted)")
         #expect(try parse(#"{"access_token":"def"}"#).expiresNanoseconds == 7 + 54_000_000_000)
         #expect(try parse(#"{"token":"a","expires_in":-5}"#).expiresNanoseconds == 7 + 54_000_000_000)
-        #expect(try parse(#"{"token":"a","expires_in":9999999999}"#).expiresNanoseconds == 7 + 77_760_000_000_000)
+        #expect(
+            try parse(#"{"token":"a","expires_in":9999999999}"#).expiresNanoseconds == 7 + 77_760_000_000_000
+        )
         for text in [#"{}"#, #"{"token":""}"#, #"{"token":"a\r\nX: y"}"#, #"{"token":"a b"}"#] {
             #expect(throws: OriginError.badContent(.token)) { try parse(text) }
         }
@@ -95,7 +109,9 @@ struct TextTests {
         let url = TokenRequest.url(realm: realm, service: "a b&c", scope: "repository:lib/x:pull")
         #expect(url?.text == "https://auth:443/token?account=x&service=a%20b%26c&scope=repository:lib/x:pull")
         let plain = try #require(TransferURL("https://auth/token"))
-        #expect(TokenRequest.url(realm: plain, service: nil, scope: "s")?.text == "https://auth:443/token?scope=s")
+        #expect(
+            TokenRequest.url(realm: plain, service: nil, scope: "s")?.text == "https://auth:443/token?scope=s"
+        )
     }
 
     @Test("a token is found under its own registry, origin and repository only, until it expires")
@@ -132,8 +148,10 @@ struct RuleTests {
             ("https://r/v2/", "https://cdn/x", 3, .tooManyRedirects), ("https://r/v2/", nil, 0, .badLocation),
             ("https://r/v2/", "file:///etc/passwd", 0, .badLocation),
             ("https://r/v2/", "https://u:p@cdn/x", 0, .badLocation),
-        ] as [(String, String?, Int, OriginError.Refusal?)])
-    func redirects(_ from: String, _ location: String?, _ count: Int, _ refusal: OriginError.Refusal?) throws {
+        ] as [(String, String?, Int, OriginError.Refusal?)]
+    )
+    func redirects(_ from: String, _ location: String?, _ count: Int, _ refusal: OriginError.Refusal?) throws
+    {
         let url = try #require(TransferURL(from))
         let result = Result { () throws(OriginError) in
             try RedirectRules.next(from: url, location: location, redirects: count)
@@ -150,7 +168,9 @@ struct RuleTests {
         let plain = try #require(TransferURL("http://r/"))
         #expect(try RedirectRules.realm("https://auth/token", registry: safe).host == "auth")
         #expect(try RedirectRules.realm("http://auth/token", registry: plain).host == "auth")
-        #expect(throws: OriginError.refused(.downgrade)) { try RedirectRules.realm("http://auth/", registry: safe) }
+        #expect(throws: OriginError.refused(.downgrade)) {
+            try RedirectRules.realm("http://auth/", registry: safe)
+        }
         for text in [nil, "", "/token", "ftp://auth/", "https://u:p@auth/"] {
             #expect(throws: OriginError.refused(.challenge)) { try RedirectRules.realm(text, registry: safe) }
         }
@@ -162,19 +182,25 @@ struct RuleTests {
         let policy = RetryPolicy()
         let error = OriginError.serverFailed(status: 503, retryAfterMillis: nil)
         for (retry, bound) in [(0, 200), (1, 400), (2, 800)] as [(Int, UInt64)] {
-            let delays = (0..<200).compactMap { _ in policy.delayMillis(retry: retry, after: error, using: &random) }
+            let delays = (0..<200).compactMap { _ in
+                policy.delayMillis(retry: retry, after: error, using: &random)
+            }
             #expect(delays.count == 200)
             #expect(delays.allSatisfy { $0 <= bound })
             #expect(Set(delays).count > 10)
         }
         #expect(policy.delayMillis(retry: 3, after: error, using: &random) == nil)
         for error in [
-            OriginError.notFound, .denied(status: 401), .badContent(.digest), .refused(.downgrade), .cancelled,
+            OriginError.notFound, .denied(status: 401), .badContent(.digest), .refused(.downgrade),
+            .cancelled,
             .untrusted(TransferError(.certificateRejected)), .unreachable(TransferError(.invalidRequest)),
         ] {
             #expect(policy.delayMillis(retry: 0, after: error, using: &random) == nil, "\(error)")
         }
-        #expect(policy.delayMillis(retry: 0, after: .unreachable(TransferError(.truncated)), using: &random) != nil)
+        #expect(
+            policy.delayMillis(retry: 0, after: .unreachable(TransferError(.truncated)), using: &random)
+                != nil
+        )
     }
 
     @Test("a registry's wish to be left alone is kept, or ends the operation when it is long")
@@ -183,13 +209,17 @@ struct RuleTests {
         let policy = RetryPolicy()
         let short = policy.delayMillis(retry: 0, after: .rateLimited(retryAfterMillis: 3_000), using: &random)
         #expect((short ?? 0) >= 3_000)
-        #expect(policy.delayMillis(retry: 0, after: .rateLimited(retryAfterMillis: 60_000), using: &random) == nil)
+        #expect(
+            policy.delayMillis(retry: 0, after: .rateLimited(retryAfterMillis: 60_000), using: &random) == nil
+        )
         let now: Int64 = 784_111_777  // Sun, 06 Nov 1994 08:49:37 GMT
         #expect(RetryAfter.millis("120", nowSeconds: now) == 120_000)
         #expect(RetryAfter.millis("Sun, 06 Nov 1994 08:49:39 GMT", nowSeconds: now) == 2_000)
         #expect(RetryAfter.millis("Sun, 06 Nov 1994 08:49:30 GMT", nowSeconds: now) == 0)
         #expect(RetryAfter.millis("Thu, 29 Feb 2024 00:00:00 GMT", nowSeconds: 1_709_164_799) == 1_000)
-        for text in ["-1", "1.5", "soon", "", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+        for text in [
+            "-1", "1.5", "soon", "", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun, 99 Nov 1994 08:49:37 GMT",
+        ] {
             #expect(RetryAfter.millis(text, nowSeconds: now) == nil, "\(text)")
         }
         #expect(RetryAfter.millis("99999999999999999999", nowSeconds: now) == nil)

@@ -14,10 +14,13 @@ struct TokenFlowTests {
 
     /// A registry that wants a token of `realm`, and one blob behind it.
     @LoopActor private static func registry(
-        realm: @escaping @LoopActor () -> String, accepts: @escaping @LoopActor (String) -> Bool
+        realm: @escaping @LoopActor () -> String,
+        accepts: @escaping @LoopActor (String) -> Bool
     ) throws -> NastyRegistry {
         try NastyRegistry { request in
-            if let value = request.header("authorization"), accepts(value) { return NastyRegistry.part(request) }
+            if let value = request.header("authorization"), accepts(value) {
+                return NastyRegistry.part(request)
+            }
             let challenge = #"Bearer realm="\#(realm())",service="registry",scope="repository:x:pull,push""#
             return .response(401, headers: [("WWW-Authenticate", challenge)], body: Array("{}".utf8))
         }
@@ -35,13 +38,17 @@ struct TokenFlowTests {
 
     @Test("one token serves all fetches of a repository, and is asked for once, for reading only")
     @LoopActor func shared() async throws {
-        let tokens = try ScriptedServer { _ in .response(200, body: Array(#"{"token":"t1","expires_in":300}"#.utf8)) }
+        let tokens = try ScriptedServer { _ in
+            .response(200, body: Array(#"{"token":"t1","expires_in":300}"#.utf8))
+        }
         defer { tokens.close() }
         let registry = try Self.registry(realm: { tokens.url + "/token" }, accepts: { $0 == "Bearer t1" })
         defer { registry.server.close() }
         try await Self.fetchMany(registry, 5)
         try await Self.fetchMany(registry, 3)
-        #expect(tokens.requests.map(\.target) == ["/token?service=registry&scope=repository:library/thing:pull"])
+        #expect(
+            tokens.requests.map(\.target) == ["/token?service=registry&scope=repository:library/thing:pull"]
+        )
         #expect(tokens.requests.first?.header("authorization") == nil)
         #expect(registry.client.counters[registry.endpoint.registry]?.tokenRequests == 1)
         // Of the five at once each may have been told to get a token; of the three after none.
@@ -68,11 +75,15 @@ struct TokenFlowTests {
         #expect(number == 3)
     }
 
-    @Test("a realm on another scheme or at a metadata address is never asked", arguments: [
-        ("ftp://127.0.0.1/token", OriginError.refused(.challenge)),
-        ("http://169.254.169.254/token", .refused(.address)), ("http://[::ffff:169.254.169.254]/token", .refused(.address)),
-        ("http://0.0.0.0/token", .refused(.address)), ("not a url", .refused(.challenge)),
-    ] as [(String, OriginError)])
+    @Test(
+        "a realm on another scheme or at a metadata address is never asked",
+        arguments: [
+            ("ftp://127.0.0.1/token", OriginError.refused(.challenge)),
+            ("http://169.254.169.254/token", .refused(.address)),
+            ("http://[::ffff:169.254.169.254]/token", .refused(.address)),
+            ("http://0.0.0.0/token", .refused(.address)), ("not a url", .refused(.challenge)),
+        ] as [(String, OriginError)]
+    )
     @LoopActor func realms(_ realm: String, _ expected: OriginError) async throws {
         let registry = try Self.registry(realm: { realm }, accepts: { _ in false })
         defer { registry.server.close() }
@@ -128,11 +139,16 @@ struct RedirectTests {
         #expect(registry.server.requests.count == 4)
     }
 
-    @Test("a redirect to another scheme, a metadata address or nowhere is refused", arguments: [
-        ("file:///etc/passwd", OriginError.refused(.badLocation)), ("gopher://127.0.0.1/", .refused(.badLocation)),
-        ("http://169.254.169.254/latest/meta-data", .refused(.address)), ("http://[fe80::1]/", .refused(.address)),
-        ("http://2852039166/", .refused(.address)),
-    ] as [(String, OriginError)])
+    @Test(
+        "a redirect to another scheme, a metadata address or nowhere is refused",
+        arguments: [
+            ("file:///etc/passwd", OriginError.refused(.badLocation)),
+            ("gopher://127.0.0.1/", .refused(.badLocation)),
+            ("http://169.254.169.254/latest/meta-data", .refused(.address)),
+            ("http://[fe80::1]/", .refused(.address)),
+            ("http://2852039166/", .refused(.address)),
+        ] as [(String, OriginError)]
+    )
     @LoopActor func refuses(_ location: String, _ expected: OriginError) async throws {
         let registry = try NastyRegistry { _ in .response(307, headers: [("Location", location)]) }
         let (_, error) = try await registry.fetch()
@@ -168,7 +184,10 @@ struct BlobControlTests {
         var transfer: OriginTransfer?
         let result = await withCheckedContinuation { done in
             transfer = registry.client.fetchBlob(
-                endpoint: registry.endpoint, repository: repository, digest: NastyRegistry.digest, range: range,
+                endpoint: registry.endpoint,
+                repository: repository,
+                digest: NastyRegistry.digest,
+                range: range,
                 onBytes: { bytes in
                     received += bytes.count
                     guard receivedAtPause == 0 else { return }
@@ -178,7 +197,9 @@ struct BlobControlTests {
                         receivedAtResume = received
                         transfer?.resume()
                     }
-                }, onEnd: { done.resume(returning: $0) })
+                },
+                onEnd: { done.resume(returning: $0) }
+            )
         }
         try result.get()
         #expect(received == 100_000)
@@ -186,27 +207,44 @@ struct BlobControlTests {
 
         var calls = 0
         let cancelled = registry.client.fetchBlob(
-            endpoint: registry.endpoint, repository: repository, digest: NastyRegistry.digest, range: range,
-            onBytes: { _ in calls += 1 }, onEnd: { _ in calls += 1 })
+            endpoint: registry.endpoint,
+            repository: repository,
+            digest: NastyRegistry.digest,
+            range: range,
+            onBytes: { _ in calls += 1 },
+            onEnd: { _ in calls += 1 }
+        )
         cancelled.cancel()
         _ = try await registry.fetch()
         #expect(calls == 0)
     }
 
-    @Test("no more blob transfers run at once than the registry is allowed, and a manifest does not wait for them")
+    @Test(
+        "a registry is sent no more blob transfers than allowed, and a manifest does not wait for them"
+    )
     @LoopActor func slots() async throws {
         let registry = try NastyRegistry { request in
             request.target.contains("manifests") ? .response(404) : [.hang]
         }
         defer { registry.server.close() }
-        let endpoint = try #require(OriginEndpoint(
-            registry: registry.endpoint.registry, url: registry.server.url, transfersMax: 2))
+        let endpoint = try #require(
+            OriginEndpoint(
+                registry: registry.endpoint.registry,
+                url: registry.server.url,
+                transfersMax: 2
+            )
+        )
         let repository = try #require(RepositoryName("library/thing"))
         let range = try #require(ByteRange(start: 0, end: 10))
         let transfers = (0..<5).map { _ in
             registry.client.fetchBlob(
-                endpoint: endpoint, repository: repository, digest: NastyRegistry.digest, range: range,
-                onBytes: { _ in }, onEnd: { _ in })
+                endpoint: endpoint,
+                repository: repository,
+                digest: NastyRegistry.digest,
+                range: range,
+                onBytes: { _ in },
+                onEnd: { _ in }
+            )
         }
         try await eventually("two transfers arrive") { registry.server.requests.count == 2 }
         await #expect(throws: OriginError.notFound) { try await registry.manifest() }

@@ -1,6 +1,7 @@
 package import EventLoop
 
-/// An HTTP/1.1 server on loopback that answers each request with exactly the bytes a test says, right or wrong.
+/// An HTTP/1.1 server on loopback that answers each request with exactly the bytes a test says, right or
+/// wrong.
 @LoopActor
 package final class ScriptedServer {
     package struct Request: Sendable {
@@ -91,15 +92,21 @@ package final class ScriptedServer {
             return (name: line[..<colon].lowercased(), value: String(value))
         }
         return Request(
-            method: String(parts.first ?? ""), target: String(parts.dropFirst().first ?? ""), headers: headers,
-            connection: connection)
+            method: String(parts.first ?? ""),
+            target: String(parts.dropFirst().first ?? ""),
+            headers: headers,
+            connection: connection
+        )
     }
 }
 
 extension [ScriptedServer.Step] {
     /// A whole response; its `Content-Length` is the body's unless the headers state another or a coding.
     package static func response(
-        _ status: Int, headers: [(String, String)] = [], body: [UInt8] = [], isHead: Bool = false
+        _ status: Int,
+        headers: [(String, String)] = [],
+        body: [UInt8] = [],
+        isHead: Bool = false
     ) -> Self {
         var text = "HTTP/1.1 \(status) Scripted\r\n"
         let names = headers.map { $0.0.lowercased() }
