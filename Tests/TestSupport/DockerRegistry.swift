@@ -111,12 +111,13 @@ extension DockerRegistry {
         }
     }
 
-    /// Bytes of a blob's content that the registry has sent in answers to GET (whole, ranged, cut short).
-    package func bytesSent(_ digest: Digest) -> Int {
+    /// Bytes of a blob's content that the registry has sent in answers to GET (whole, ranged, cut short), in all
+    /// repositories or in one.
+    package func bytesSent(_ digest: Digest, repository: String? = nil) -> Int {
         accesses.reduce(0) { sum, access in
             let counts =
                 access.method == "GET" && (access.status == 200 || access.status == 206)
-                && access.target.hasSuffix("/blobs/\(digest)")
+                && access.target.hasSuffix("/\(repository.map { "v2/\($0)/" } ?? "")blobs/\(digest)")
             return counts ? sum + access.bytes : sum
         }
     }
