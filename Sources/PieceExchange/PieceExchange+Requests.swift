@@ -15,9 +15,15 @@ extension PieceExchange {
         repeat { lastRequest &+= 1 } while requests[lastRequest] != nil
         let layout = wants[want].layout
         let request = Request(
-            peer: peer, peerName: peers[peer].name, want: want, wantSerial: wants[want].serial, piece: piece,
-            bytes: layout.byteCount(of: wants[want].index(piece)), sent: now,
-            deadline: now.adding(milliseconds: limits.pieceDeadlineMillis))
+            peer: peer,
+            peerName: peers[peer].name,
+            want: want,
+            wantSerial: wants[want].serial,
+            piece: piece,
+            bytes: layout.byteCount(of: wants[want].index(piece)),
+            sent: now,
+            deadline: now.adding(milliseconds: limits.pieceDeadlineMillis)
+        )
         requests[lastRequest] = request
         requestedBytes += request.bytes
         peers[peer].requests.append(lastRequest)
@@ -117,8 +123,14 @@ extension PieceExchange {
         requests[header.request]?.told = told
         act(
             .checkPiece(
-                blob: wants[want].blob, piece: wants[want].index(request.piece), digest: told.digest,
-                author: told.author, request: header.request, from: peerName))
+                blob: wants[want].blob,
+                piece: wants[want].index(request.piece),
+                digest: told.digest,
+                author: told.author,
+                request: header.request,
+                from: peerName
+            )
+        )
     }
 
     private mutating func beginCheck(_ id: UInt32, _ request: Request, _ want: WantID, _ peer: PeerID) {
@@ -167,7 +179,9 @@ extension PieceExchange {
         }
     }
 
-    /// Two sources stored different bytes for one piece; which lie on disk is unknown. The registry settles it.
+    /// Two sources stored different bytes for one piece; which lie on disk is unknown.
+    ///
+    /// The registry settles it.
     mutating func forsake(_ piece: Int, of want: WantID) {
         act(.dropPieces(blob: wants[want].blob, pieces: [wants[want].index(piece)]))
         wants[want].forced.insert(piece)
@@ -187,7 +201,12 @@ extension PieceExchange {
         touch(want: want)
     }
 
-    mutating func refused(_ id: UInt32, _ reason: PeerMessage.Refusal, _ retryAfterMillis: UInt32, by peer: PeerID) {
+    mutating func refused(
+        _ id: UInt32,
+        _ reason: PeerMessage.Refusal,
+        _ retryAfterMillis: UInt32,
+        by peer: PeerID
+    ) {
         guard let request = requests[id], request.peer == peer, request.peerName == peers[peer].name,
             request.stage != .checking
         else { return takeStray(from: peer) }
@@ -198,7 +217,8 @@ extension PieceExchange {
         case .draining:
             bench(peer, until: now.adding(milliseconds: Self.pauseMillis.upperBound))
         case .notHeld:
-            guard let want = want(of: request), wants[want].claim(of: peer)?.offers(request.piece) == true else {
+            guard let want = want(of: request), wants[want].claim(of: peer)?.offers(request.piece) == true
+            else {
                 return
             }
             wants[want].noteFailure(of: request.piece)

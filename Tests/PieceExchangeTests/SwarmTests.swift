@@ -6,7 +6,9 @@ import Testing
 struct SwarmTests {
     static let seeds: UInt64 = 400
 
-    @Test("ends every want, keeps its invariants and delivers no wrong byte, whoever lies, stalls or breaks off")
+    @Test(
+        "ends every want, keeps its invariants and delivers no wrong byte, whoever lies, stalls or breaks off"
+    )
     func hostile() {
         for seed in 0..<Self.seeds {
             var swarm = SimulatedSwarm(seed: seed)
