@@ -117,7 +117,7 @@ let package = Package(
         tests("CRIClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
         tests("RuntimeConfig", ["OCIModel", "TestSupport"]),
-        tests("Daemon", ["TestSupport", "OCIModel"]),
+        tests("Daemon", ["AdminAPI", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["TestSupport", "OCIModel"], swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ]

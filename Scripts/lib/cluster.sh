@@ -70,7 +70,7 @@ start_node() {
 
 # node_connected NAME: whether the node has a connected peer.
 node_connected() {
-    [ "$("$hawker" peers --socket "$work/$1/hawker.sock" --json | jq '[.[] | select(.state == "connected")] | length')" -gt 0 ]
+    "$hawker" peers --socket "$work/$1/hawker.sock" --json | jq -e 'any(.state == "connected")'
 }
 
 # Whether the kernel can mount overlays in this folder (not on an overlay itself, as in many containers).
@@ -111,7 +111,8 @@ END
 # configure_containerd NAME MODE MIRROR_PORT: what an operator runs on a node.
 configure_containerd() {
     local folder="$work/$1/containerd"
-    "$hawker" containerd apply --mode "$2" --config "$folder/config.toml" --hosts-dir "$folder/certs.d" \
+    "$hawker" containerd apply --mode "$2" --config "$folder/config.toml" --state-dir "$folder/hawker-state" \
+        --hosts-dir "$folder/certs.d" \
         --registry "localhost:$registry_port=http://localhost:$registry_port" --mirror "http://127.0.0.1:$3"
 }
 

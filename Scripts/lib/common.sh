@@ -52,10 +52,12 @@ free_port() {
 # Whether something accepts connections on a port of loopback.
 listens() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# start_child LOG COMMAND...: starts a process that survives this shell's terminal, and sets `child` to its number.
+# start_child LOG COMMAND...: starts a process that survives this shell's terminal. Sets `child` to its number and
+# `child_log` to its log.
 start_child() {
     local log=$1
     shift
+    child_log=$log
     setsid "$@" >>"$log" 2>&1 </dev/null &
     child=$!
     children+=("$child")
@@ -66,17 +68,20 @@ wait_for() {
     local until=$((SECONDS + $1)) pid=$2 what=$3
     shift 3
     while ! "$@" >/dev/null 2>&1; do
-        kill -0 "$pid" 2>/dev/null || fail "$what: the process ended, see $work/log"
-        [ "$SECONDS" -lt "$until" ] || fail "$what: not ready in time, see $work/log"
+        is_alive "$pid" || fail "$what: the process ended: $(tail -n 20 "$child_log")"
+        [ "$SECONDS" -lt "$until" ] || fail "$what: not ready in time: $(tail -n 20 "$child_log")"
         sleep 0.1
     done
 }
+
+# Whether a process runs; one that ended and was not yet collected does not.
+is_alive() { kill -0 "$1" 2>/dev/null && ! grep -qs '^State:.Z' "/proc/$1/status"; }
 
 # Ends a process: SIGTERM, ten seconds, SIGKILL.
 stop_child() {
     local tries=0
     kill -TERM "$1" 2>/dev/null || return 0
-    while kill -0 "$1" 2>/dev/null; do
+    while is_alive "$1"; do
         tries=$((tries + 1))
         if [ "$tries" -eq 100 ]; then kill -KILL "$1" 2>/dev/null || true; fi
         [ "$tries" -lt 120 ] || return 0

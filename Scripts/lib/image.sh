@@ -44,8 +44,9 @@ busybox_archive() {
 archive_of_files() {
     local toolchain
     toolchain=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")
-    find /usr/lib /usr/bin /usr/share "$toolchain/lib" "$toolchain/bin" -xdev -type f -size +15k -size -8192k -readable \
-        -printf '%s %p\n' 2>/dev/null | awk -v skip="$2" -v count="$3" '
+    { find /usr/lib /usr/bin /usr/share "$toolchain/lib" "$toolchain/bin" \
+        -xdev -type f -size +15k -size -8192k -readable -printf '%s %p\n' 2>/dev/null || true; } |
+        awk -v skip="$2" -v count="$3" '
             { bytes = $1; sub(/^[0-9]+ /, "") }
             !/[\\\n]/ && !seen[$0]++ {
                 if (sum >= skip * 1000000 && sum < (skip + count) * 1000000) print substr($0, 2)

@@ -502,6 +502,96 @@ void   hawker__peer__cancel__free_unpacked
   assert(message->base.descriptor == &hawker__peer__cancel__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   hawker__peer__ping__init
+                     (Hawker__Peer__Ping         *message)
+{
+  static const Hawker__Peer__Ping init_value = HAWKER__PEER__PING__INIT;
+  *message = init_value;
+}
+size_t hawker__peer__ping__get_packed_size
+                     (const Hawker__Peer__Ping *message)
+{
+  assert(message->base.descriptor == &hawker__peer__ping__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__peer__ping__pack
+                     (const Hawker__Peer__Ping *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__peer__ping__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__peer__ping__pack_to_buffer
+                     (const Hawker__Peer__Ping *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__peer__ping__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Peer__Ping *
+       hawker__peer__ping__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Peer__Ping *)
+     protobuf_c_message_unpack (&hawker__peer__ping__descriptor,
+                                allocator, len, data);
+}
+void   hawker__peer__ping__free_unpacked
+                     (Hawker__Peer__Ping *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__peer__ping__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__peer__pong__init
+                     (Hawker__Peer__Pong         *message)
+{
+  static const Hawker__Peer__Pong init_value = HAWKER__PEER__PONG__INIT;
+  *message = init_value;
+}
+size_t hawker__peer__pong__get_packed_size
+                     (const Hawker__Peer__Pong *message)
+{
+  assert(message->base.descriptor == &hawker__peer__pong__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__peer__pong__pack
+                     (const Hawker__Peer__Pong *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__peer__pong__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__peer__pong__pack_to_buffer
+                     (const Hawker__Peer__Pong *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__peer__pong__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Peer__Pong *
+       hawker__peer__pong__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Peer__Pong *)
+     protobuf_c_message_unpack (&hawker__peer__pong__descriptor,
+                                allocator, len, data);
+}
+void   hawker__peer__pong__free_unpacked
+                     (Hawker__Peer__Pong *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__peer__pong__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 static const ProtobufCFieldDescriptor hawker__peer__hello__field_descriptors[5] =
 {
   {
@@ -1165,5 +1255,41 @@ const ProtobufCMessageDescriptor hawker__peer__cancel__descriptor =
   hawker__peer__cancel__field_indices_by_name,
   0,  hawker__peer__cancel__number_ranges,
   (ProtobufCMessageInit) hawker__peer__cancel__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define hawker__peer__ping__field_descriptors NULL
+#define hawker__peer__ping__field_indices_by_name NULL
+#define hawker__peer__ping__number_ranges NULL
+const ProtobufCMessageDescriptor hawker__peer__ping__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.peer.Ping",
+  "Ping",
+  "Hawker__Peer__Ping",
+  "hawker.peer",
+  sizeof(Hawker__Peer__Ping),
+  0,
+  hawker__peer__ping__field_descriptors,
+  hawker__peer__ping__field_indices_by_name,
+  0,  hawker__peer__ping__number_ranges,
+  (ProtobufCMessageInit) hawker__peer__ping__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+#define hawker__peer__pong__field_descriptors NULL
+#define hawker__peer__pong__field_indices_by_name NULL
+#define hawker__peer__pong__number_ranges NULL
+const ProtobufCMessageDescriptor hawker__peer__pong__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.peer.Pong",
+  "Pong",
+  "Hawker__Peer__Pong",
+  "hawker.peer",
+  sizeof(Hawker__Peer__Pong),
+  0,
+  hawker__peer__pong__field_descriptors,
+  hawker__peer__pong__field_indices_by_name,
+  0,  hawker__peer__pong__number_ranges,
+  (ProtobufCMessageInit) hawker__peer__pong__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

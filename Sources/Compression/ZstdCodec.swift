@@ -3,10 +3,12 @@ import Glibc
 
 /// zstd (RFC 8878) for single pieces: one frame in, one frame out, size known beforehand.
 ///
-/// The decoder is meant for bytes of strangers. What it writes is bounded by the size the caller expects, and what
-/// it allocates does not depend on the input at all, because a one-shot decode needs no window.
+/// The decoder is meant for bytes of strangers. What it writes is bounded by the size the caller expects, and
+/// what it allocates does not depend on the input at all, because a one-shot decode needs no window.
 package enum ZstdCodec {
-    /// Largest window a frame may ask for. RFC 9659 allows 8 MiB in HTTP; a piece needs at most 1 MiB.
+    /// Largest window a frame may ask for.
+    ///
+    /// RFC 9659 allows 8 MiB in HTTP; a piece needs at most 1 MiB.
     package static let windowBytesMax: UInt64 = 1 << 22
 
     /// Bytes `isWorthTrying` looks at.
@@ -36,8 +38,9 @@ package enum ZstdCodec {
 
     /// The content of `bytes` when they are exactly one frame of exactly `expectedBytes` of content.
     ///
-    /// `nil` for anything else: truncated, trailing or damaged bytes, a skippable or a second frame, a dictionary, a
-    /// window above `windowBytesMax`, a missing or different content size. `expectedBytes` is at least 1.
+    /// `nil` for anything else: truncated, trailing or damaged bytes, a skippable or a second frame, a
+    /// dictionary, a window above `windowBytesMax`, a missing or different content size. `expectedBytes` is
+    /// at least 1.
     package static func decompress(_ bytes: UnsafeRawBufferPointer, expectedBytes: Int) -> [UInt8]? {
         guard expectedBytes >= 1, let base = bytes.baseAddress, let header = FrameHeader(bytes) else {
             return nil
@@ -57,8 +60,8 @@ package enum ZstdCodec {
 
     /// Whether compressing the piece that begins like `sample` is likely to pay.
     ///
-    /// Shannon entropy of the first `sampleBytes`: gzip'd layers sit above 7.8 bits per byte, windows of a tar
-    /// mostly below 7.6. Below 1 KiB the estimate means nothing and the gain is nothing: `false`.
+    /// Shannon entropy of the first `sampleBytes`: gzip'd layers sit above 7.8 bits per byte, windows of a
+    /// tar mostly below 7.6. Below 1 KiB the estimate means nothing and the gain is nothing: `false`.
     package static func isWorthTrying(sample: UnsafeRawBufferPointer) -> Bool {
         guard sample.count >= 1024, !startsLikeCompressed(sample) else { return false }
         let window = sample.prefix(sampleBytes)
@@ -79,7 +82,8 @@ package enum ZstdCodec {
     }
 }
 
-/// The fields of a frame's header (RFC 8878, section 3.1.1.1) that say what the decoder would have to provide.
+/// The fields of a frame's header (RFC 8878, section 3.1.1.1) that say what the decoder would have to
+/// provide.
 private struct FrameHeader {
     static let magic: [UInt8] = [0x28, 0xb5, 0x2f, 0xfd]
 

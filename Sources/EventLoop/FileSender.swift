@@ -2,7 +2,9 @@ import CLibuv
 import CLinux
 import Glibc
 
-/// A run of a file on its way into a stream. The file belongs to the caller until `then`.
+/// A run of a file on its way into a stream.
+///
+/// The file belongs to the caller until `then`.
 @LoopActor
 final class FileTransfer {
     let file: Int32
@@ -13,7 +15,10 @@ final class FileTransfer {
     let then: @LoopActor (Result<Int64, LoopError>) -> Void
 
     init(
-        file: Int32, offset: Int64, count: Int64, progress: (@LoopActor (Int64) -> Void)?,
+        file: Int32,
+        offset: Int64,
+        count: Int64,
+        progress: (@LoopActor (Int64) -> Void)?,
         then: @escaping @LoopActor (Result<Int64, LoopError>) -> Void
     ) {
         self.file = file
@@ -36,10 +41,10 @@ final class FileTransfer {
 ///                            |                    |
 ///                            +------> idle <------+     finished, failed or canceled
 ///
-/// The pool gets its own duplicate of the socket: the stream may close its descriptor, and the kernel give the
-/// number to someone else, while a slice is under way. For the same reason a canceled transfer ends, and gives
-/// the caller's file back, only once the pool has returned. Watching the duplicate for room leaves the stream's
-/// own watch for bytes to read alone.
+/// The pool gets its own duplicate of the socket: the stream may close its descriptor, and the kernel give
+/// the number to someone else, while a slice is under way. For the same reason a canceled transfer ends, and
+/// gives the caller's file back, only once the pool has returned. Watching the duplicate for room leaves the
+/// stream's own watch for bytes to read alone.
 @LoopActor
 final class FileSender {
     /// Ends a slice even when the socket takes all: the pool has other customers.
@@ -97,7 +102,8 @@ final class FileSender {
         isOnPool = true
         Loop.offload(
             { FileSlice.send(socket: socket, file: file, offset: offset, count: count) },
-            then: { self.sliceEnded($0) })
+            then: { self.sliceEnded($0) }
+        )
     }
 
     private func sliceEnded(_ slice: FileSlice) {

@@ -4,23 +4,25 @@ import CLibuv
 ///
 ///     open --close()--> closing --(libuv's close callback)--> gone
 ///
-/// libuv holds the only retain that matters (`data`), from `init` to the close callback, which is also the only
-/// place where the memory is freed. The public wrappers hold a `Handle` and close it in their `deinit`; what they
-/// store in its callbacks refers to them weakly, so a late event finds nobody instead of a dying object.
+/// libuv holds the only retain that matters (`data`), from `init` to the close callback, which is also the
+/// only place where the memory is freed. The public wrappers hold a `Handle` and close it in their `deinit`;
+/// what they store in its callbacks refers to them weakly or not at all, so a late event finds nobody instead
+/// of a dying object.
 @LoopActor
 final class Handle {
     /// A `uv_…_t` of the kind given to `init`; valid until the close callback.
     let memory: UnsafeMutableRawPointer
     private(set) var isOpen = true
 
-    /// Timer: (0, 0). Signal: (number, 0). Poll: (status, events).
+    /// Hears (0, 0) from a timer, (number, 0) from a signal and (status, events) from a poll.
     var onEvent: (@LoopActor (_ status: Int32, _ events: Int32) -> Void)?
     var onRead: (@LoopActor (Stream.ReadEvent) -> Void)?
     private var onClosed: (@LoopActor () -> Void)?
 
     /// `initialise` is the `uv_…_init` call; when it fails nothing is left behind.
     init(
-        _ kind: uv_handle_type, _ operation: String,
+        _ kind: uv_handle_type,
+        _ operation: String,
         initialise: (UnsafeMutablePointer<uv_loop_t>, UnsafeMutableRawPointer) -> Int32
     ) throws(LoopError) {
         let bytes = uv_handle_size(kind)
@@ -71,7 +73,9 @@ private func uvCloseCallback(_ handle: UnsafeMutablePointer<uv_handle_t>?) {
     Loop.assumeIsolated { owner.closed() }
 }
 
-/// One libuv request: its memory, and who hears how it ended. It keeps itself alive until then.
+/// One libuv request: its memory, and who hears how it ended.
+///
+/// It keeps itself alive until then.
 @LoopActor
 final class Request {
     private let memory: UnsafeMutableRawPointer
@@ -88,9 +92,13 @@ final class Request {
     }
 
     /// Gives the request's memory to `submit`, a call such as `uv_write` whose callback is `Request.end`.
+    ///
     /// When that call refuses, `done` hears so once the caller has returned.
     static func start<T>(
-        _ kind: uv_req_type, as type: T.Type, submit: (UnsafeMutablePointer<T>) -> Int32, done: @escaping Done
+        _ kind: uv_req_type,
+        as type: T.Type,
+        submit: (UnsafeMutablePointer<T>) -> Int32,
+        done: @escaping Done
     ) {
         let request = Request(kind, done: done)
         nonisolated(unsafe) let data = Unmanaged.passRetained(request).toOpaque()

@@ -2,15 +2,18 @@ import CLibuv
 import CLinux
 import Glibc
 
-/// A listening TCP or Unix socket. Dropping it, on any thread, closes it.
+/// A listening TCP or Unix socket.
+///
+/// Dropping it, on any thread, closes it.
 ///
 ///     listening --accept()--> accepting <--> pausing (100 ms, out of descriptors or memory)
 ///         |                       |              |
 ///         +-------close()---------+--------------+--> closed
 ///
-/// It accepts by itself instead of through `uv_listen`, whose accept loop never ends once descriptors have run out
-/// and its own reserve was lost to another thread. Here the reserve descriptor is given up to accept and close one
-/// connection at a time, so that clients are told instead of left hanging; when even that fails, accepting pauses.
+/// It accepts by itself instead of through `uv_listen`, whose accept loop never ends once descriptors have
+/// run out and its own reserve was lost to another thread. Here the reserve descriptor is given up to accept
+/// and close one connection at a time, so that clients are told instead of left hanging; when even that
+/// fails, accepting pauses.
 @LoopActor
 package final class Listener {
     private static let backlog: Int32 = 1024
@@ -62,22 +65,28 @@ package final class Listener {
         return try Listener(descriptor: descriptor, port: bound?.port ?? port, file: nil)
     }
 
-    /// Makes the socket file with exactly `mode` (whatever the umask), replacing one that nobody listens on; `close`
-    /// removes it. The folder decides who may reach it before that, so it should be private.
+    /// Makes the socket file with exactly `mode` (whatever the umask), replacing one that nobody listens on;
+    /// `close` removes it.
+    ///
+    /// The folder decides who may reach it before that, so it should be private.
     package static func unix(path: String, mode: UInt32) throws(LoopError) -> Listener {
         let descriptor = path.utf8.contains(0) ? -EINVAL : clinux_listen_unix(path, mode, backlog)
         guard descriptor >= 0 else { throw LoopError(status: descriptor, "listen") }
         return try Listener(descriptor: descriptor, port: 0, file: SocketFile(path))
     }
 
-    /// Until this is called, connections wait in the kernel. A stream that the handler does not keep closes.
+    /// Until this is called, connections wait in the kernel.
+    ///
+    /// A stream that the handler does not keep closes.
     package func accept(_ onConnection: @escaping @LoopActor (Stream) -> Void) {
         guard isOpen else { return }
         self.onConnection = onConnection
         watch()
     }
 
-    /// Refuses further connections, those not yet accepted included. Streams already accepted stay.
+    /// Refuses further connections, those not yet accepted included.
+    ///
+    /// Streams already accepted stay.
     package func close() {
         guard isOpen else { return }
         isOpen = false
@@ -100,7 +109,9 @@ package final class Listener {
             switch accepted {
             case 0...:
                 // Fails only for want of memory or descriptors, and has then closed the connection.
-                if let stream = try? Stream(descriptor: accepted, isUnix: file != nil) { onConnection(stream) }
+                if let stream = try? Stream(descriptor: accepted, isUnix: file != nil) {
+                    onConnection(stream)
+                }
             case -EAGAIN:
                 return
             case -EMFILE, -ENFILE:

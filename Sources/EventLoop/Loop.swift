@@ -3,8 +3,8 @@ import CLinux
 
 /// The actor of everything that touches the network; its executor is the process's one event loop.
 ///
-/// Objects isolated to it call each other synchronously. The thread starts on first use and lives as long as the
-/// process. Code on it must not block: see `Loop.offload`.
+/// Objects isolated to it call each other synchronously. The thread starts on first use and lives as long as
+/// the process. Code on it must not block: see `Loop.offload`.
 @globalActor
 package actor LoopActor {
     package static let shared = LoopActor()
@@ -14,9 +14,11 @@ package actor LoopActor {
     }
 }
 
-/// The event loop as seen by code that is not an object of it. Every member may be used on any thread unless it
-/// says otherwise.
+/// The event loop as seen by code that is not an object of it.
+///
+/// Every member may be used on any thread unless it says otherwise.
 package enum Loop {
+    /// Whether the caller runs on the loop's thread.
     package static var isCurrent: Bool { clinux_on_loop_thread() }
 
     /// Traps off the loop's thread: a call from elsewhere is a bug of the caller.
@@ -24,12 +26,15 @@ package enum Loop {
         precondition(clinux_on_loop_thread(), "not on the event loop's thread")
     }
 
-    /// Runs `body` as the loop's own code; for C callbacks, which run on the loop but cannot say so. Traps elsewhere.
+    /// Runs `body` as the loop's own code; for C callbacks, which run on the loop but cannot say so.
+    ///
+    /// Traps elsewhere.
     package static func assumeIsolated<T>(_ body: @LoopActor () throws -> T) rethrows -> T {
         preconditionOnLoop()
         return try withoutActuallyEscaping(body) { body in
-            // The only cast of its kind: a function's isolation is a promise about the thread it runs on, which
-            // was just checked; its calling convention is the same without it. `MainActor` does likewise.
+            // The only cast of its kind: a function's isolation is a promise about the thread it runs on,
+            // which was just checked; its calling convention is the same without it. `MainActor` does
+            // likewise.
             try unsafeBitCast(body, to: (() throws -> T).self)()
         }
     }
@@ -42,16 +47,21 @@ package enum Loop {
     /// Monotonic time that does not count suspend; of use only as a difference.
     package static var nowNanoseconds: UInt64 { uv_hrtime() }
 
-    /// Runs blocking work on libuv's thread pool (4 threads unless the environment's `UV_THREADPOOL_SIZE` says
-    /// otherwise), then hands its value to `then` on the loop. Work starts in order of calling.
+    /// Runs blocking work on libuv's thread pool (4 threads unless the environment's `UV_THREADPOOL_SIZE`
+    /// says otherwise), then hands its value to `then` on the loop.
+    ///
+    /// Work starts in order of calling.
     @LoopActor
     package static func offload<T: Sendable>(
-        _ work: @escaping @Sendable () -> T, then: @escaping @LoopActor (T) -> Void
+        _ work: @escaping @Sendable () -> T,
+        then: @escaping @LoopActor (T) -> Void
     ) {
         OffloadedWork.queue(OffloadedValue(work: work, then: then))
     }
 
-    /// Runs blocking work on libuv's thread pool and waits for it without blocking. Cancellation does not stop it.
+    /// Runs blocking work on libuv's thread pool and waits for it without blocking.
+    ///
+    /// Cancellation does not stop it.
     ///
     /// Errors keep their type where the closure states it: `{ () throws(StoreError) in … }`.
     package static func offload<T: Sendable, E: Error>(
@@ -62,7 +72,8 @@ package enum Loop {
                 work: { () -> Result<T, E> in
                     do throws(E) { return .success(try work()) } catch { return .failure(error) }
                 },
-                then: { waiter.resume(returning: $0) })
+                then: { waiter.resume(returning: $0) }
+            )
             if isCurrent {
                 assumeIsolated { OffloadedWork.queue(request) }
             } else {
@@ -75,8 +86,8 @@ package enum Loop {
 
 /// One call on the thread pool, without its type: the C callbacks are not generic.
 ///
-/// `run` happens on a pool thread, then `finish` on the loop. Unchecked: libuv hands the object from one to the
-/// other through its own locks, and nobody else holds it.
+/// `run` happens on a pool thread, then `finish` on the loop. Unchecked: libuv hands the object from one to
+/// the other through its own locks, and nobody else holds it.
 private class OffloadedWork: @unchecked Sendable {
     func run() {}
     @LoopActor func finish() {}
@@ -91,8 +102,8 @@ private class OffloadedWork: @unchecked Sendable {
     }
 }
 
-// C callbacks are plain functions: a closure inside an isolated function would itself be isolated, and trap on a
-// pool thread.
+// C callbacks are plain functions: a closure inside an isolated function would itself be isolated, and trap
+// on a pool thread.
 
 private func uvWorkCallback(_ request: UnsafeMutablePointer<uv_work_t>?) {
     guard let data = request?.pointee.data else { return }

@@ -4,16 +4,18 @@ import Glibc
 
 /// The process's libuv loop on its own thread, as a serial executor.
 ///
-/// Life: made on first use, runs until the process exits; there is no stop, because `uv_async_send` on a closed
-/// handle aborts the process and a late `deinit` may send at any time. `exit` parks the thread for good: libuv's
-/// own exit handler destroys the thread pool's lock, and work offered to the pool after that aborts the process.
+/// Life: made on first use, runs until the process exits; there is no stop, because `uv_async_send` on a
+/// closed handle aborts the process and a late `deinit` may send at any time. `exit` parks the thread for
+/// good: libuv's own exit handler destroys the thread pool's lock, and work offered to the pool after that
+/// aborts the process.
 ///
-/// Work from other threads goes through `inbox` and wakes the loop once per batch. Work from the loop thread goes
-/// straight to `ready`. Both are drained before and after the loop waits for events (prepare and check), so work
-/// that a C callback caused runs in the same turn, but never inside that callback.
+/// Work from other threads goes through `inbox` and wakes the loop once per batch. Work from the loop thread
+/// goes straight to `ready`. Both are drained before and after the loop waits for events (prepare and check),
+/// so work that a C callback caused runs in the same turn, but never inside that callback.
 ///
-/// Invariants: `head <= ready.count`; `ready`, `head` and `moreIsReady` belong to the loop thread; `inbox` and
-/// `isWoken` belong to the holder of `lock`; `isWoken` is true from the send of the wake-up to the next drain.
+/// Invariants: `head <= ready.count`; `ready`, `head` and `moreIsReady` belong to the loop thread; `inbox`
+/// and `isWoken` belong to the holder of `lock`; `isWoken` is true from the send of the wake-up to the next
+/// drain.
 final class LoopThread: SerialExecutor, @unchecked Sendable {
     // Unchecked: the isolation above is by thread and lock, which the compiler cannot see.
     static let shared = LoopThread()
@@ -52,7 +54,10 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
         let buffer = UnsafeMutablePointer<hawker_read_buffer>.allocate(capacity: 1)
         buffer.initialize(
             to: hawker_read_buffer(
-                base: .allocate(capacity: Self.readBufferBytes), bytes: Self.readBufferBytes))
+                base: .allocate(capacity: Self.readBufferBytes),
+                bytes: Self.readBufferBytes
+            )
+        )
         loop.pointee.data = UnsafeMutableRawPointer(buffer)
         Self.require(uv_async_init(loop, wake) { _ in })
         Self.require(uv_prepare_init(loop, before))
@@ -172,8 +177,8 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
     }
 }
 
-/// A mutual exclusion lock that ThreadSanitizer understands, which `Synchronization.Mutex` on Linux is not: its
-/// contended path is not instrumented and gives false races.
+/// A mutual exclusion lock that ThreadSanitizer understands, which `Synchronization.Mutex` on Linux is not:
+/// its contended path is not instrumented and gives false races.
 private final class Lock: Sendable {
     private nonisolated(unsafe) let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 

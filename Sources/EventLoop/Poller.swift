@@ -2,8 +2,8 @@ import CLibuv
 
 /// Watches a descriptor that someone else owns, level-triggered.
 ///
-/// The descriptor becomes non-blocking and must stay open until `close()` or the drop of the poller (which may be
-/// on any thread, and then takes effect a moment later). A descriptor can have one poller at a time.
+/// The descriptor becomes non-blocking and must stay open until `close()` or the drop of the poller (which
+/// may be on any thread, and then takes effect a moment later). A descriptor can have one poller at a time.
 @LoopActor
 package final class Poller {
     private let handle: Handle
@@ -15,10 +15,13 @@ package final class Poller {
         }
     }
 
-    /// Replaces what was watched before. After `error` (the kernel reported POLLERR, or the descriptor is bad)
-    /// nothing is watched any more; the cause is in the next operation on the descriptor.
+    /// Replaces what was watched before.
+    ///
+    /// After `error` (the kernel reported POLLERR, or the descriptor is bad) nothing is watched any more; the
+    /// cause is in the next operation on the descriptor.
     package func watch(
-        readable: Bool, writable: Bool,
+        readable: Bool,
+        writable: Bool,
         _ handler: @escaping @LoopActor (_ readable: Bool, _ writable: Bool, _ error: Bool) -> Void
     ) {
         guard handle.isOpen else { return }
@@ -32,12 +35,14 @@ package final class Poller {
         uv_poll_start(handle.as(uv_poll_t.self), events, uvPollCallback)
     }
 
+    /// Watches nothing, and forgets the handler, until the next `watch`.
     package func stop() {
         guard handle.isOpen else { return }
         uv_poll_stop(handle.as(uv_poll_t.self))
         handle.onEvent = nil
     }
 
+    /// The descriptor may be closed, or given to another poller, as soon as this has returned.
     package func close() {
         handle.close()
     }

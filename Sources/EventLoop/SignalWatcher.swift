@@ -1,7 +1,9 @@
 import CLibuv
 
-/// Calls its handler on the loop for every arrival of a signal (several may be merged, as with any signal); the
-/// signal's default action does not happen while a watcher for it exists. Dropping it ends it.
+/// Calls its handler on the loop for every arrival of a signal (several may be merged, as with any signal);
+/// the signal's default action does not happen while a watcher for it exists.
+///
+/// Dropping it ends it.
 @LoopActor
 package final class SignalWatcher {
     private let handle: Handle
@@ -20,6 +22,7 @@ package final class SignalWatcher {
         precondition(status == 0, "signal \(signal) cannot be caught")
     }
 
+    /// Gives the signal its former action back when this was its last watcher.
     package func close() {
         handle.close()
     }

@@ -5,7 +5,9 @@ import Glibc
 struct SocketAddress {
     private var storage = sockaddr_storage()
 
-    /// From a literal; brackets around IPv6 are fine and `localhost` is 127.0.0.1. `nil` for any other name.
+    /// From a literal; brackets around IPv6 are fine and `localhost` is 127.0.0.1.
+    ///
+    /// `nil` for any other name.
     init?(host: String, port: UInt16) {
         let bare = host.hasPrefix("[") && host.hasSuffix("]") ? String(host.dropFirst().dropLast()) : host
         let literal = bare == "localhost" ? "127.0.0.1" : bare
@@ -13,7 +15,9 @@ struct SocketAddress {
         guard !literal.utf8.contains(0) else { return nil }
         let isValid = withUnsafeMutableBytes(of: &storage) { raw -> Bool in
             guard let base = raw.baseAddress else { return false }
-            if uv_ip4_addr(literal, Int32(port), base.assumingMemoryBound(to: sockaddr_in.self)) == 0 { return true }
+            if uv_ip4_addr(literal, Int32(port), base.assumingMemoryBound(to: sockaddr_in.self)) == 0 {
+                return true
+            }
             return uv_ip6_addr(literal, Int32(port), base.assumingMemoryBound(to: sockaddr_in6.self)) == 0
         }
         guard isValid else { return nil }

@@ -4,9 +4,12 @@ import Glibc
 
 extension Stream {
     /// Connects by TCP to a literal address or a name; of several addresses each gets its share of the time.
+    ///
     /// `then` is called exactly once, never inside this call.
     package static func connect(
-        host: String, port: UInt16, timeoutMillis: UInt64,
+        host: String,
+        port: UInt16,
+        timeoutMillis: UInt64,
         then: @escaping @LoopActor (Result<Stream, LoopError>) -> Void
     ) {
         ConnectAttempt(host: host, port: port, timeoutMillis: timeoutMillis, then: then).start()
@@ -14,7 +17,8 @@ extension Stream {
 
     /// Connects to a Unix socket, which never waits: a listener whose backlog is full is `.other("EAGAIN")`.
     package static func connect(
-        unixPath: String, then: @escaping @LoopActor (Result<Stream, LoopError>) -> Void
+        unixPath: String,
+        then: @escaping @LoopActor (Result<Stream, LoopError>) -> Void
     ) {
         let descriptor = unixPath.utf8.contains(0) ? -EINVAL : clinux_connect_unix(unixPath)
         let result: Result<Stream, LoopError>
@@ -31,7 +35,8 @@ extension Stream {
 ///
 ///     resolving --> connecting to the first address --> ... the last --> finished
 ///
-/// Kept alive by its running libuv request; `then` is `nil` once finished, and whatever ends later is ignored.
+/// Kept alive by its running libuv request; `then` is `nil` once finished, and whatever ends later is
+/// ignored.
 @LoopActor
 private final class ConnectAttempt {
     private let host: String
@@ -42,7 +47,9 @@ private final class ConnectAttempt {
     private var then: (@LoopActor (Result<Stream, LoopError>) -> Void)?
 
     init(
-        host: String, port: UInt16, timeoutMillis: UInt64,
+        host: String,
+        port: UInt16,
+        timeoutMillis: UInt64,
         then: @escaping @LoopActor (Result<Stream, LoopError>) -> Void
     ) {
         self.host = host
@@ -140,7 +147,9 @@ private func uvConnectCallback(_ request: UnsafeMutablePointer<uv_connect_t>?, _
 
 /// The list is also in the request, which is where its `done` finds it.
 private func uvGetaddrinfoCallback(
-    _ request: UnsafeMutablePointer<uv_getaddrinfo_t>?, _ status: Int32, _ list: UnsafeMutablePointer<addrinfo>?
+    _ request: UnsafeMutablePointer<uv_getaddrinfo_t>?,
+    _ status: Int32,
+    _ list: UnsafeMutablePointer<addrinfo>?
 ) {
     Request.end(request?.pointee.data, status)
 }

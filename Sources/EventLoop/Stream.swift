@@ -9,21 +9,26 @@ package struct PeerCredentials: Hashable, Sendable {
     package let gid: UInt32
 }
 
-/// A connected TCP or Unix stream. Dropping it, on any thread, closes it.
+/// A connected TCP or Unix stream.
+///
+/// Dropping it, on any thread, closes it.
 ///
 ///     open --close()--> closed
 ///
-/// While open, the two directions end separately: reading with `.end` or `.failed`, writing with `shutdown` or the
-/// first failed write. Neither closes the stream; that is its owner's to decide. After `close` no read event comes,
-/// every pending write ends with `.canceled`, and then `onClose` is called (a `sendFile` that is just at work may
-/// end after it). Handlers are never called inside the call that sets them or inside `close`. They are kept until
-/// then, so an owner that its handlers refer to strongly lives until it closes the stream.
+/// While open, the two directions end separately: reading with `.end` or `.failed`, writing with `shutdown`
+/// or the first failed write. Neither closes the stream; that is its owner's to decide. After `close` no read
+/// event comes, every pending write ends with `.canceled`, and then `onClose` is called (a `sendFile` that is
+/// just at work may end after it). Handlers are never called inside the call that sets them or inside
+/// `close`. They are kept until then, so an owner that its handlers refer to strongly lives until it closes
+/// the stream.
 @LoopActor
 package final class Stream {
     package enum ReadEvent {
         /// Valid during the call only; never empty, at most 256 KiB.
         case bytes(UnsafeRawBufferPointer)
-        /// The other side sends no more. Reading has stopped; writing may go on.
+        /// The other side sends no more.
+        ///
+        /// Reading has stopped; writing may go on.
         case end
         /// Reading has stopped.
         case failed(LoopError)
@@ -93,9 +98,12 @@ package final class Stream {
 
     // MARK: Reading
 
+    /// False from `close` on, though the descriptor lives until `onClose`.
     package var isOpen: Bool { handle.isOpen }
 
-    /// Replaces the handler when already reading. After `.end` or `.failed` it says so again.
+    /// Replaces the handler when already reading.
+    ///
+    /// After `.end` or `.failed` it says so again.
     package func startReading(_ onRead: @escaping @LoopActor (ReadEvent) -> Void) {
         guard handle.isOpen else { return }
         handle.onRead = onRead
@@ -115,20 +123,25 @@ package final class Stream {
 
     // MARK: Writing
 
-    /// Sends `bytes` after everything asked for before. `then` hears when the kernel has taken them all, or why it
-    /// never will; a write error without `then` shows in the next write and, usually, in reading.
+    /// Sends `bytes` after everything asked for before.
+    ///
+    /// `then` hears when the kernel has taken them all, or why it never will; a write error without `then`
+    /// shows in the next write and, usually, in reading.
     package func write(_ bytes: [UInt8], then: (@LoopActor (LoopError?) -> Void)? = nil) {
         writer.write(bytes, then: then)
     }
 
-    /// Sends `count` bytes of `file` from `offset` (not its own position), zero-copy and off the loop, in order
-    /// with `write`.
+    /// Sends `count` bytes of `file` from `offset` (not its own position), zero-copy and off the loop, in
+    /// order with `write`.
     ///
-    /// `file` must stay open, and those bytes in it, until `then`. `progress` hears how many bytes of this run have
-    /// gone so far. When the file is shorter, or the stream breaks or is closed, `then` hears the error and the
-    /// stream sends nothing more.
+    /// `file` must stay open, and those bytes in it, until `then`. `progress` hears how many bytes of this
+    /// run have gone so far. When the file is shorter, or the stream breaks or is closed, `then` hears the
+    /// error and the stream sends nothing more.
     package func sendFile(
-        _ file: Int32, offset: Int64, count: Int64, progress: (@LoopActor (Int64) -> Void)? = nil,
+        _ file: Int32,
+        offset: Int64,
+        count: Int64,
+        progress: (@LoopActor (Int64) -> Void)? = nil,
         then: @escaping @LoopActor (Result<Int64, LoopError>) -> Void
     ) {
         precondition(offset >= 0 && count >= 0 && !offset.addingReportingOverflow(count).overflow)
@@ -138,14 +151,17 @@ package final class Stream {
     /// Bytes asked to be written or sent from files, that the kernel has not yet taken.
     package var queuedBytes: Int { writer.queuedBytes }
 
-    /// Sends FIN after everything asked for before; later writes fail with `.brokenPipe`. `then` is called when it
-    /// is sent, or when it never will be.
+    /// Sends FIN after everything asked for before; later writes fail with `.brokenPipe`.
+    ///
+    /// `then` is called when it is sent, or when it never will be.
     package func shutdown(then: (@LoopActor () -> Void)? = nil) {
         writer.shutdown(then: then)
     }
 
-    /// Closes at once. What the kernel has already taken is still delivered, unless bytes from the other side lie
-    /// unread: then the kernel sends RST, which may destroy it. `shutdown` and reading to the end avoids that.
+    /// Closes at once.
+    ///
+    /// What the kernel has already taken is still delivered, unless bytes from the other side lie unread:
+    /// then the kernel sends RST, which may destroy it. `shutdown` and reading to the end avoids that.
     package func close() {
         guard handle.isOpen else { return }
         let onClose = onClose
@@ -161,7 +177,9 @@ extension Handle {
     }
 
     static func pipe() throws(LoopError) -> Handle {
-        try Handle(UV_NAMED_PIPE, "socket") { uv_pipe_init($0, $1.assumingMemoryBound(to: uv_pipe_t.self), 0) }
+        try Handle(UV_NAMED_PIPE, "socket") {
+            uv_pipe_init($0, $1.assumingMemoryBound(to: uv_pipe_t.self), 0)
+        }
     }
 
     fileprivate func endReading(_ status: Int32) {
@@ -173,7 +191,9 @@ extension Handle {
 }
 
 private func uvReadCallback(
-    _ stream: UnsafeMutablePointer<uv_stream_t>?, _ count: Int, _ buffer: UnsafePointer<uv_buf_t>?
+    _ stream: UnsafeMutablePointer<uv_stream_t>?,
+    _ count: Int,
+    _ buffer: UnsafePointer<uv_buf_t>?
 ) {
     // 0 means that there was nothing after all.
     guard count != 0, let handle = Handle.from(stream?.pointee.data) else { return }

@@ -6,12 +6,13 @@ import CLibuv
 ///       |                      |
 ///       +--> failed <----------+    first error, or `cancel()`: every item then ends with that error
 ///
-/// libuv orders plain writes itself, so they go to it at once. A file run waits until libuv has sent everything
-/// before it, and everything after it waits here. After a failed or short file run nothing more may be sent: the
-/// other side would take it for the missing bytes.
+/// libuv orders plain writes itself, so they go to it at once. A file run waits until libuv has sent
+/// everything before it, and everything after it waits here. After a failed or short file run nothing more
+/// may be sent: the other side would take it for the missing bytes.
 ///
-/// Invariants: while a file run is under way `writesInFlight == 0`; `waiting` is empty unless a file run is under
-/// way or its head is a file run that waits for `writesInFlight == 0`; `waitingBytes` is the sum over `waiting`.
+/// Invariants: while a file run is under way `writesInFlight == 0`; `waiting` is empty unless a file run is
+/// under way or its head is a file run that waits for `writesInFlight == 0`; `waitingBytes` is the sum over
+/// `waiting`.
 @LoopActor
 final class StreamWriter {
     typealias Completion = @LoopActor (LoopError?) -> Void
@@ -109,7 +110,8 @@ final class StreamWriter {
             case .file(let transfer):
                 waitingBytes -= transfer.count
                 sender.start(transfer) { result in
-                    // A failure stands before the caller can write more, and its success is told before the next.
+                    // A failure stands before the caller can write more, and its success is told before the
+                    // next.
                     if case .failure(let error) = result { self.fail(error) }
                     transfer.then(result)
                     self.advance()
@@ -139,7 +141,9 @@ final class StreamWriter {
             if sent == bytes.count { return report(nil, to: then) }
         }
         let rest = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: bytes.count - sent, alignment: MemoryLayout<UInt>.alignment)
+            byteCount: bytes.count - sent,
+            alignment: MemoryLayout<UInt>.alignment
+        )
         rest.copyBytes(from: bytes[sent...])
         writesInFlight += 1
         Request.start(UV_WRITE, as: uv_write_t.self) { request in

@@ -3,8 +3,8 @@ package import OCIModel
 
 /// An incremental SHA-256 over OpenSSL's EVP interface, which picks the fastest code for the processor.
 ///
-/// Not thread-safe: one owner at a time. An allocation failure inside OpenSSL ends the process, as it does for
-/// every Swift allocation.
+/// Not thread-safe: one owner at a time. An allocation failure inside OpenSSL ends the process, as it does
+/// for every Swift allocation.
 package struct SHA256Hasher: ~Copyable {
     private let context: OpaquePointer
 

@@ -11,6 +11,13 @@ package struct OriginManifest: Hashable, Sendable {
     package let bytes: [UInt8]
     /// Length of the manifest, also for a HEAD request.
     package let size: Int64
+
+    package init(mediaType: MediaType, digest: Digest, bytes: [UInt8], size: Int64) {
+        self.mediaType = mediaType
+        self.digest = digest
+        self.bytes = bytes
+        self.size = size
+    }
 }
 
 extension OriginClient {

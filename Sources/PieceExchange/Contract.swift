@@ -38,7 +38,8 @@ package enum ExchangeEvent: Sendable {
     case peerDisconnected(PeerName)
     /// Any message but `piece`.
     case message(PeerMessage, from: PeerName)
-    /// A piece frame's header came; its payload waits with the shell until the action that answers this event.
+    /// A piece came; its payload waits with the shell until the action that answers this event: exactly one
+    /// `checkPiece` or `discardPayload` for this request and peer is among the actions returned.
     case pieceArrived(PeerMessage.PieceHeader, from: PeerName)
     /// Outcome of `checkPiece`.
     case pieceChecked(request: UInt32, from: PeerName, outcome: PieceOutcome)
@@ -53,6 +54,8 @@ package enum ExchangeEvent: Sendable {
 
     /// Outcome of `checkBlob`.
     case blobChecked(blob: Digest, matches: Bool)
+    /// The local disk failed at what no other event can report: storing a piece of the registry, or the commit.
+    case storeFailed(blob: Digest)
     /// Time passed; sent at `nextDeadline`.
     case tick
 
@@ -98,7 +101,8 @@ package enum ExchangeAction: Equatable, Sendable {
     /// Read these pieces, in order, from the registry with one request; report each as `originPiece`, then
     /// `originEnded`. At most one fetch per blob runs at a time.
     case fetchFromOrigin(blob: Digest, pieces: Range<Int>)
-    /// Stop the running fetch after the piece that is being read; no `originEnded` follows for pieces cut off.
+    /// The running fetch is over: no `originEnded` follows, another may be started by the next action. Pieces that were
+    /// read before are still reported as `originPiece`.
     case stopOrigin(blob: Digest)
     /// Compute or load the piece digests of a whole blob; report `digestsLoaded`.
     case loadDigests(blob: Digest)

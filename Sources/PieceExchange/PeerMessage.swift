@@ -4,15 +4,24 @@ package import PieceModel
 /// What nodes say to each other about blobs and pieces. `Wire` turns each case into a frame and back;
 /// `Protos/peer.proto` is the contract.
 package enum PeerMessage: Equatable, Sendable {
+    package static let haveCountMax = 1024
+
     /// "I want this blob: tell me now and from here on what you have of it."
     case interest(blob: Digest)
     /// "I no longer want it."
     case uninterest(blob: Digest)
-    /// Answer to `interest`, and sent again when a node starts to hold the blob. `held` is `nil` for "nothing".
+    /// Answer to `interest`, sent again when a node starts or ceases to hold the blob, has all of it, or lost pieces.
+    /// It replaces what the sender said before. `held` is `nil` for "nothing".
+    ///
+    /// The digests of the pieces come first, then the `holdings`, so that the receiver can ask for all of them at once.
+    /// A blob whose digests are too many for one go is announced by `holdings` without bits, followed by
+    /// `pieceDigests` and `have` in turns.
     case holdings(blob: Digest, held: Holdings?)
-    /// SHA-256 of a run of pieces, said by the node that holds them; always sent before the peer may ask for them.
+    /// SHA-256 of a run of pieces, said by a node that holds them. A piece may be asked for when its holder has said
+    /// both this and, by `holdings` or `have`, that it holds it.
     case pieceDigests(PieceDigests)
-    /// Pieces that the sender now holds, beyond those of its `holdings`; their digests went before.
+    /// Pieces that the sender now holds, beyond those of its `holdings`; their digests went before. At most
+    /// `haveCountMax` in one message.
     case have(blob: Digest, pieces: [UInt32])
     /// "Send me this piece." `request` is chosen by the asker, unique on this connection while outstanding.
     case request(request: UInt32, blob: Digest, piece: UInt32)
@@ -28,7 +37,7 @@ package enum PeerMessage: Equatable, Sendable {
         package var blobBytes: Int64
         /// The sender has all of it; `bits` is then empty.
         package var complete: Bool
-        /// Bit field of `PieceSet`; empty when complete.
+        /// Bit field of `PieceSet`; empty when complete, or when pieces will be named by `have` only.
         package var bits: [UInt8]
 
         package init(blobBytes: Int64, complete: Bool, bits: [UInt8]) {

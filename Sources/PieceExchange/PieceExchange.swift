@@ -1,27 +1,127 @@
+import OCIModel
 package import PieceModel
 
 /// Decides which piece comes from where and who is sent what. A pure state machine: events and time in, actions out.
+///
+/// One exists per node. The shell (`PeerTransport` over sockets, the simulator over a virtual network) calls `handle`
+/// with everything that happens, executes the returned actions in order, and sends `tick` at `nextDeadline`. There is
+/// no clock, socket, chance or concurrency in here: a run is repeated by its seed and its events.
+///
+/// Parts, each in the file of its name:
+/// - `Want`: a blob this node fetches. *fetching* → *verifying* (all pieces held) → *ended* (completed or failed); back
+///   from *verifying* to *fetching* once, when the whole did not match. A want always ends.
+/// - `Claim`: what one peer says of one want. `Blame`: who answers for digests that prove wrong.
+/// - `OriginSchedule`: the registry as a source, at most one running fetch per want.
+/// - `Request`: a piece asked of a peer. *waiting* → *checking* → gone; *waiting* → *late* (asked for elsewhere, still
+///   welcome) → cancelled. It is gone too when refused, cancelled or disconnected.
+/// - `Holding`: a blob the store has whole, with or without its piece digests in memory.
+/// - `Audience`: the peers interested in a blob, and what they were told of it.
+/// - `Peer`: a connection: its requests, uploads, pauses. `Standing`: what outlives it: benches and bans.
+/// - `Deadlines`: when to look at whom again.
+///
+/// Invariants, checked by `checkInvariants()`:
+/// - every piece of a want is in exactly one of `held`, `open`, `flights`;
+/// - `supply` counts exactly the claims that are counted and offer the piece;
+/// - a piece is held only after its bytes matched the digest in the table, announced only when held, and a want is
+///   completed only after the whole matched;
+/// - outstanding requests ≤ `requestsPerPeerMax` for a peer, their bytes ≤ `requestedBytesMax` in all, uploads ≤
+///   `uploadsPerPeerMax` for a peer and ≤ `uploadsMax` in all;
+/// - whatever waits for others has an alarm. What waits for the shell (`checkPiece`, `checkBlob`, `upload`,
+///   `loadDigests`) has none: the shell reports each outcome once, also when the peer is gone by then, except that
+///   it may leave out `uploadEnded` for a connection it reported as ended.
 package struct PieceExchange: Sendable {
-    package init(name: PeerName, limits: ExchangeLimits, seed: UInt64) {}
+    let name: PeerName
+    let limits: ExchangeLimits
+    var random: SplitMix64
+    var now = Instant(nanoseconds: 0)
 
-    /// Takes one event at time `now` and returns what is to be done, in order.
-    package mutating func handle(_ event: ExchangeEvent, now: Instant) -> [ExchangeAction] { [] }
+    /// Slots; a `PeerID` or `WantID` is an index here. Slots are used again, so all traces of an owner go with it.
+    var peers: [Peer] = []
+    var peerIDs: [PeerName: PeerID] = [:]
+    var wants: [Want] = []
+    var wantIDs: [Digest: WantID] = [:]
+    var holdings: [Digest: Holding] = [:]
+    var audiences: [Digest: Audience] = [:]
+    var requests: [UInt32: Request] = [:]
+
+    var standing = Standing()
+    var uploads = Uploads()
+    var deadlines = Deadlines()
+    /// Whole blobs whose digests are in memory, least recently used first.
+    var loadedHoldings: [Digest] = []
+    var loadedDigests = 0
+    var requestedBytes = 0
+    /// A request was not made because of `requestedBytesMax`: whatever ends next makes room for any peer.
+    var isShortOfRoom = false
+
+    var lastRequest: UInt32 = 0
+    var lastWantSerial: UInt64 = 0
+    var touchedWants: [WantID] = []
+    var touchedPeers: [PeerID] = []
+    var turn = 0
+    var actions: [ExchangeAction] = []
+
+    /// `seed` decides every choice that is left to chance.
+    package init(name: PeerName, limits: ExchangeLimits, seed: UInt64) {
+        self.name = name
+        self.limits = limits
+        random = SplitMix64(seed: seed)
+    }
+
+    /// Takes one event at time `now` and returns what is to be done, in order. Time never goes back: an earlier `now` is
+    /// taken for the latest one seen.
+    package mutating func handle(_ event: ExchangeEvent, now moment: Instant) -> [ExchangeAction] {
+        now = max(now, moment)
+        switch event {
+        case .want, .readerMoved, .unwant, .blobChecked, .storeFailed, .originPiece, .originEnded:
+            handleWant(event)
+        case .blobAvailable(let blob, let layout): becomeAvailable(blob, layout)
+        case .blobRemoved(let blob): removeHolding(blob)
+        case .digestsLoaded(let blob, let digests): digestsLoaded(blob, digests)
+        case .peerConnected(let peer): connect(peer)
+        case .peerDisconnected(let peer): disconnect(peer)
+        case .message(let message, let peer): receive(message, from: peer)
+        case .pieceArrived(let header, let peer): pieceArrived(header, from: peer)
+        case .pieceChecked(let request, _, let outcome): pieceChecked(request, outcome)
+        case .uploadEnded(let request, let peer): uploadEnded(request, peer)
+        case .tick: ring()
+        }
+        settle()
+        dropStaleAlarms()
+        defer { actions = [] }
+        return actions
+    }
+
+    private mutating func handleWant(_ event: ExchangeEvent) {
+        switch event {
+        case .want(let blob, let layout, let held, let originAllowed):
+            beginWant(blob, layout, held: held, originAllowed: originAllowed)
+        case .readerMoved(let blob, let piece): readerMoved(blob, to: piece)
+        case .unwant(let blob): unwant(blob)
+        case .blobChecked(let blob, let matches): blobChecked(blob, matches: matches)
+        case .storeFailed(let blob):
+            if let id = wantIDs[blob] { fail(id, .storeFailed) }
+        case .originPiece(let blob, let piece, let digest): originPiece(blob, piece, digest)
+        case .originEnded(let blob, let failure): originEnded(blob, failure)
+        default: preconditionFailure("not an event of a want")
+        }
+    }
 
     /// When `tick` is due at the latest; `nil` when nothing waits for time. May change with every `handle`.
-    package var nextDeadline: Instant? { nil }
-}
+    package var nextDeadline: Instant? { deadlines.earliest?.at }
 
-/// Bounds on what the exchange does at once.
-package struct ExchangeLimits: Sendable {
-    /// Piece requests outstanding at one peer.
-    package var requestsPerPeerMax = 16
-    /// Pieces being sent to one peer, and to all peers together.
-    package var uploadsPerPeerMax = 8
-    package var uploadsMax = 32
-    /// A piece that has not come after this time is asked for elsewhere.
-    package var pieceDeadlineMillis: UInt64 = 5_000
-    /// How long a fresh want waits for peers to say what they hold before it turns to the registry.
-    package var probeMillis: UInt64 = 100
+    mutating func act(_ action: ExchangeAction) { actions.append(action) }
 
-    package init() {}
+    mutating func send(_ message: PeerMessage, to peer: PeerID) {
+        act(.send(message, to: peers[peer].name))
+    }
+
+    mutating func touch(want: WantID) {
+        if !touchedWants.contains(want) { touchedWants.append(want) }
+    }
+
+    /// The peer may be asked for something, of whatever want.
+    mutating func touch(peer: PeerID) {
+        if !touchedPeers.contains(peer) { touchedPeers.append(peer) }
+    }
 }

@@ -8,13 +8,13 @@ package enum ProtobufError: Error, Equatable, Sendable {
     case overBudget
 }
 
-/// One message type of a generated C module: the only door through which its messages are packed and unpacked.
+/// One message type of a generated C module: the only door to packing and unpacking its messages.
 ///
 /// Made from the generated `…__init` function, so that Swift needs none of the generated macros:
 /// `ProtobufSchema(hawker__peer__hello__init)`.
 package struct ProtobufSchema<Message>: @unchecked Sendable {
     private let initialize: @Sendable (UnsafeMutablePointer<Message>?) -> Void
-    // Points to constant data of the generated code, which no thread ever writes: hence `@unchecked Sendable`.
+    // Points to constant data of the generated code, which nothing ever writes: hence `@unchecked Sendable`.
     private let descriptor: UnsafePointer<ProtobufCMessageDescriptor>
 
     /// `initialize` has to be the generated `…__init` function of `Message`; anything else traps.
@@ -71,7 +71,9 @@ package struct ProtobufSchema<Message>: @unchecked Sendable {
         return try result.get()
     }
 
-    /// Packs the message that `fill` sets; what its pointers refer to comes from the arena, or outlives the call.
+    /// Packs the message that `fill` sets.
+    ///
+    /// What its pointers refer to comes from the arena, or outlives the call.
     package func encode(_ fill: (inout Message, ProtobufArena) -> Void) -> [UInt8] {
         let arena = ProtobufArena()
         return withExtendedLifetime(arena) {

@@ -1,4 +1,4 @@
-/// One frame as it travels: a fixed header, a protobuf message, and raw bytes that are copied by nobody on the way.
+/// One frame as it travels: a fixed header, a protobuf message, and raw bytes that are copied by nobody.
 ///
 ///     0               4               8              12      13      14      16
 ///     +---------------+---------------+---------------+-------+-------+-------+
@@ -34,7 +34,9 @@ package struct Frame: Equatable, Sendable {
     /// Header, message and payload in one buffer. Message and payload are each shorter than 4 GiB.
     package var encoded: [UInt8] { head(payloadBytes: payload.count) + payload }
 
-    /// Header and message, for a payload of that many bytes that the caller sends right after; `payload` is ignored.
+    /// Header and message, for a payload of that many bytes that the caller sends right after.
+    ///
+    /// `payload` is ignored.
     package func head(payloadBytes: Int) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Self.headerBytes + message.count)

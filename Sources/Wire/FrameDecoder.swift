@@ -1,9 +1,9 @@
 /// Cuts a stream of bytes into frames; does no input or output itself.
 ///
 /// States: collecting the header; collecting the message; collecting the payload; failed.
-/// Invariants: a length is compared with the limits before any byte it promises is waited for; memory held is at
-/// most about twice the bytes received of the frame being collected; after an error every further call throws the
-/// same error.
+/// Invariants: a length is compared with the limits before any byte it promises is waited for; memory held is
+/// at most about twice the bytes received of the frame being collected; after an error every further call
+/// throws the same error.
 package struct FrameDecoder: Sendable {
     /// May be changed between frames; counts from the next header on.
     package var limits: FrameLimits

@@ -27,6 +27,12 @@ extension PeerCodec {
         case .cancel:
             try reader.read(PeerSchemas.cancel) { _ in .success(()) }
             return .message(.cancel(request: stream))
+        case .ping:
+            try reader.read(PeerSchemas.ping) { _ in .success(()) }
+            return .ping
+        case .pong:
+            try reader.read(PeerSchemas.pong) { _ in .success(()) }
+            return .pong
         }
     }
 }

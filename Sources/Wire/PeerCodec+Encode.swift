@@ -4,8 +4,10 @@ package import PieceExchange
 import PieceModel
 import ProtobufCodec
 
-/// Turns peer messages into frames and back. What it writes it also reads; what it reads it has checked field by
-/// field, so that no value outside the protocol's limits gets past it.
+/// Turns peer messages into frames and back.
+///
+/// What it writes it also reads; what it reads it has checked field by field, so that no value outside the
+/// protocol's limits gets past it.
 package enum PeerCodec {
     package static func encode(_ hello: Hello) -> [UInt8] {
         frame(.hello, PeerSchemas.hello) { message, arena in
@@ -22,6 +24,10 @@ package enum PeerCodec {
             message.reason = .init(rawValue: goodbye.rawValue)
         }
     }
+
+    package static func encodePing() -> [UInt8] { frame(.ping, PeerSchemas.ping) { _, _ in } }
+
+    package static func encodePong() -> [UInt8] { frame(.pong, PeerSchemas.pong) { _, _ in } }
 
     /// The frame of a message; for `piece` its head only: `payloadBytes` raw bytes have to follow.
     ///
@@ -112,6 +118,8 @@ enum PeerSchemas {
     static let piece = ProtobufSchema(hawker__peer__piece__init)
     static let refuse = ProtobufSchema(hawker__peer__refuse__init)
     static let cancel = ProtobufSchema(hawker__peer__cancel__init)
+    static let ping = ProtobufSchema(hawker__peer__ping__init)
+    static let pong = ProtobufSchema(hawker__peer__pong__init)
 }
 
 extension ProtobufArena {

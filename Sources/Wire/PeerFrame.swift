@@ -9,6 +9,9 @@ package enum PeerFrame: Equatable, Sendable {
     case message(PeerMessage)
     /// A piece; `payload` is as it came, not yet unpacked or checked.
     case piece(PeerMessage.PieceHeader, payload: [UInt8])
+    /// To be answered by `pong` at once.
+    case ping
+    case pong
 }
 
 /// The first frame of each side.
@@ -62,12 +65,14 @@ enum PeerFrameType: UInt8, CaseIterable {
     case refuse = 9
     case cancel = 10
     case have = 11
+    case ping = 12
+    case pong = 13
 
     /// Whether the frame's stream is the number of a request; it is 0 otherwise.
     var belongsToRequest: Bool {
         switch self {
         case .request, .piece, .refuse, .cancel: true
-        case .hello, .goodbye, .interest, .uninterest, .holdings, .pieceDigests, .have: false
+        case .hello, .goodbye, .interest, .uninterest, .holdings, .pieceDigests, .have, .ping, .pong: false
         }
     }
 }

@@ -1,5 +1,6 @@
-/// How the bytes of a connection break the rules. After any of these the connection is of no more use: where the next
-/// frame begins is not known.
+/// How the bytes of a connection break the rules.
+///
+/// After any of these the connection is of no more use: where the next frame begins is not known.
 package enum WireError: Error, Equatable, Sendable {
     /// The header promises a message longer than allowed at this moment.
     case messageTooLong(type: UInt8, bytes: UInt32)

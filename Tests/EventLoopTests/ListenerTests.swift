@@ -5,7 +5,10 @@ import Testing
 @Suite("Listeners", .timeLimit(.minutes(1)))
 @LoopActor
 struct ListenerTests {
-    @Test("a Unix socket has exactly the mode asked for, and knows who connects", arguments: [0o600, 0o660, 0o666])
+    @Test(
+        "a Unix socket has exactly the mode asked for, and knows who connects",
+        arguments: [0o600, 0o660, 0o666]
+    )
     func unix(mode: UInt32) async throws {
         let folder = TemporaryFolder()
         let path = folder.path + "/s"
@@ -15,7 +18,9 @@ struct ListenerTests {
         #expect(info.st_mode & 0o7777 == mode)
         let accepted = Box<EventLoop.Stream>()
         listener.accept { accepted.put($0) }
-        let client: Result<EventLoop.Stream, LoopError> = await callback { Stream.connect(unixPath: path, then: $0) }
+        let client: Result<EventLoop.Stream, LoopError> = await callback {
+            Stream.connect(unixPath: path, then: $0)
+        }
         let server = await accepted.take()
         #expect(server.peerCredentials?.pid == getpid())
         #expect(server.peerCredentials?.uid == getuid())
@@ -50,10 +55,13 @@ struct ListenerTests {
 
     @Test(
         "a path that the kernel would cut is refused",
-        arguments: ["", "/tmp/" + String(repeating: "x", count: 103), "/tmp/a\0b"])
+        arguments: ["", "/tmp/" + String(repeating: "x", count: 103), "/tmp/a\0b"]
+    )
     func badPath(path: String) async {
         #expect(throws: LoopError(.invalidAddress, "listen")) { try Listener.unix(path: path, mode: 0o600) }
-        let result: Result<EventLoop.Stream, LoopError> = await callback { Stream.connect(unixPath: path, then: $0) }
+        let result: Result<EventLoop.Stream, LoopError> = await callback {
+            Stream.connect(unixPath: path, then: $0)
+        }
         guard case .failure(let error) = result else {
             Issue.record("connected")
             return
@@ -68,8 +76,12 @@ struct ListenerTests {
         #expect(throws: LoopError(.addressInUse, "listen")) {
             try Listener.tcp(host: "127.0.0.1", port: listener.port)
         }
-        #expect(throws: LoopError(.invalidAddress, "listen")) { try Listener.tcp(host: "example.org", port: 0) }
-        #expect(throws: LoopError(.addressNotAvailable, "listen")) { try Listener.tcp(host: "192.0.2.1", port: 0) }
+        #expect(throws: LoopError(.invalidAddress, "listen")) {
+            try Listener.tcp(host: "example.org", port: 0)
+        }
+        #expect(throws: LoopError(.addressNotAvailable, "listen")) {
+            try Listener.tcp(host: "192.0.2.1", port: 0)
+        }
         listener.close()
     }
 
@@ -95,7 +107,7 @@ struct ListenerTests {
         #expect(await accepted.take().isOpen)
     }
 
-    @Test("without descriptors, connections are closed at once, the loop keeps its pace, and later ones succeed")
+    @Test("without descriptors, connections are closed at once, and later ones succeed")
     nonisolated func outOfDescriptors() async {
         await #expect(processExitsWith: .success) { @LoopActor in
             let listener = try Listener.tcp(host: "127.0.0.1", port: 0)
@@ -136,7 +148,8 @@ struct ListenerPauseTests {
             let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
             var limit = rlimit()
             getrlimit(resource, &limit)
-            // Every number below 3 is taken, so no descriptor at all can be made, with or without the reserve.
+            // Every number below 3 is taken, so no descriptor at all can be made, with or without the
+            // reserve.
             var tight = rlimit(rlim_cur: 3, rlim_max: limit.rlim_max)
             setrlimit(resource, &tight)
             precondition(dial(client, listener.port))

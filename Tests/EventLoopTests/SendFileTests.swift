@@ -15,7 +15,9 @@ struct SendFileTests {
         pair.client.sendFile(file.descriptor, offset: 0, count: 64 << 20) { sent in
             #expect(sent > last)
             last = sent
-        } then: { done.put("\($0)") }
+        } then: {
+            done.put("\($0)")
+        }
         pair.client.write(Array("between".utf8))
         pair.client.sendFile(file.descriptor, offset: 5, count: 10) { done.put("\($0)") }
         pair.client.sendFile(file.descriptor, offset: 0, count: 0) { done.put("\($0)") }
@@ -24,7 +26,8 @@ struct SendFileTests {
         #expect(pair.client.queuedBytes > 60 << 20)
         let received = try await pair.server.readToEnd().get()
         let content = TemporaryFile.content(64 << 20)
-        let expected = Array("head".utf8) + content + Array("between".utf8) + content[5..<15] + Array("tail".utf8)
+        let expected =
+            Array("head".utf8) + content + Array("between".utf8) + content[5..<15] + Array("tail".utf8)
         #expect(received.count == expected.count)
         #expect(isSame(received, expected))
         #expect(last == 64 << 20)
@@ -89,7 +92,9 @@ struct SendFileTests {
             pair.client.sendFile(file.descriptor, offset: 0, count: 64 << 20) { _ in
                 if number % 4 == 1 { pair.client.close() }
                 started.put(0)
-            } then: { result.put($0) }
+            } then: {
+                result.put($0)
+            }
             if number % 4 >= 2 {
                 _ = await started.take()
                 if number % 4 == 3 { await pair.server.readSome() }
@@ -121,7 +126,9 @@ struct SendFileTests {
         let result = Box<Result<Int64, LoopError>>()
         pair.client.sendFile(file.descriptor, offset: 0, count: 64 << 20) { _ in
             pair.server.close()
-        } then: { result.put($0) }
+        } then: {
+            result.put($0)
+        }
         guard case .failure(let error) = await result.take() else {
             Issue.record("the transfer succeeded")
             return

@@ -29,7 +29,8 @@ struct Pair {
     }
 
     private static func connect(
-        _ listener: Listener, _ dial: (@escaping @LoopActor (Result<EventLoop.Stream, LoopError>) -> Void) -> Void
+        _ listener: Listener,
+        _ dial: (@escaping @LoopActor (Result<EventLoop.Stream, LoopError>) -> Void) -> Void
     ) async throws -> Pair {
         let box = Box<EventLoop.Stream>()
         listener.accept { box.put($0) }

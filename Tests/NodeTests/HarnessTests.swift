@@ -29,7 +29,8 @@ struct HarnessTests {
     func containerdPulls() async throws {
         let registry = try await DockerRegistry()
         let image = try await TestImage.unpackable(
-            TestImage.Packing.allCases.map { ($0, ["file-\($0)": Array("content of \($0)".utf8)]) })
+            TestImage.Packing.allCases.map { ($0, ["file-\($0)": Array("content of \($0)".utf8)]) }
+        )
         try registry.add(image, repository: "packed", tags: ["v1"])
         let containerd = try Containerd()
         let process = try await containerd.start()
@@ -42,8 +43,10 @@ struct HarnessTests {
 
     @Test("a child's output, ending and absence are reported")
     func childProcesses() async throws {
-        #expect(try await ChildProcess.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
-            .text == "out\nerr\n")
+        #expect(
+            try await ChildProcess.run(["sh", "-c", "echo out; echo err >&2; exit 3"])
+                .text == "out\nerr\n"
+        )
         #expect(try await ChildProcess.run(["sh", "-c", "exit 3"]).ending == .exited(3))
         #expect(try await ChildProcess.run(["sh", "-c", "kill -9 $$"]).ending == .signalled(9))
         #expect(try await ChildProcess.run(["pwd"], folder: "/usr").text == "/usr\n")

@@ -24,7 +24,10 @@ package final class ChildProcess: Sendable {
     /// `setpriv` asks the kernel to kill the child when the thread that started it ends, hence the one
     /// launching thread that lives as long as this process does.
     package init(
-        _ command: [String], environment: [String: String] = [:], folder: String? = nil, logPath: String
+        _ command: [String],
+        environment: [String: String] = [:],
+        folder: String? = nil,
+        logPath: String
     ) throws {
         guard let program = command.first else { throw TestFailure("an empty command") }
         name = URL(fileURLWithPath: program).lastPathComponent
@@ -108,12 +111,18 @@ extension ChildProcess {
 
     /// Runs a command to its end; its output (both streams) is returned, not judged.
     package static func run(
-        _ command: [String], environment: [String: String] = [:], folder: String? = nil,
+        _ command: [String],
+        environment: [String: String] = [:],
+        folder: String? = nil,
         within seconds: Double = 60
     ) async throws -> Output {
         let temporary = try TemporaryFolder("command")
         let child = try ChildProcess(
-            command, environment: environment, folder: folder, logPath: temporary.path("log"))
+            command,
+            environment: environment,
+            folder: folder,
+            logPath: temporary.path("log")
+        )
         let ending = try await child.waitForEnd(within: seconds)
         return Output(ending: ending, text: child.log)
     }
@@ -121,13 +130,16 @@ extension ChildProcess {
     /// As `run`, but throws with the output when the command fails.
     @discardableResult
     package static func check(
-        _ command: [String], environment: [String: String] = [:], folder: String? = nil,
+        _ command: [String],
+        environment: [String: String] = [:],
+        folder: String? = nil,
         within seconds: Double = 60
     ) async throws -> String {
         let output = try await run(command, environment: environment, folder: folder, within: seconds)
         guard output.succeeded else {
             throw TestFailure(
-                "\(command.joined(separator: " ")): \(output.ending)\n\(output.text.suffix(2_000))")
+                "\(command.joined(separator: " ")): \(output.ending)\n\(output.text.suffix(2_000))"
+            )
         }
         return output.text
     }
@@ -135,7 +147,9 @@ extension ChildProcess {
 
 extension ChildProcess {
     private static func spawn(
-        _ command: [String], environment: [String: String], logPath: String
+        _ command: [String],
+        environment: [String: String],
+        logPath: String
     ) throws -> Int32 {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -162,7 +176,9 @@ extension ChildProcess {
                 var pid: Int32 = 0
                 let status = posix_spawnp(&pid, program, &actions, &attributes, arguments, variables)
                 guard status == 0 else {
-                    throw TestFailure("\(command.joined(separator: " ")): \(String(cString: strerror(status)))")
+                    throw TestFailure(
+                        "\(command.joined(separator: " ")): \(String(cString: strerror(status)))"
+                    )
                 }
                 return pid
             }
@@ -170,7 +186,8 @@ extension ChildProcess {
     }
 
     private static func withCStrings<T>(
-        _ strings: [String], _ body: ([UnsafeMutablePointer<CChar>?]) throws -> T
+        _ strings: [String],
+        _ body: ([UnsafeMutablePointer<CChar>?]) throws -> T
     ) rethrows -> T {
         let copies = strings.map { strdup($0) }
         defer { copies.forEach { free($0) } }

@@ -13,7 +13,9 @@ package final class Containerd: Sendable {
         socketPath = folder.path("containerd.sock")
         logPath = folder.path("containerd.log")
         configPath = try folder.write(
-            "config.toml", Self.minimalConfiguration(folder: folder.path) + configuration)
+            "config.toml",
+            Self.minimalConfiguration(folder: folder.path) + configuration
+        )
     }
 
     /// The least that keeps a containerd to itself; `oom_score` 0 because lowering it needs a privilege that
@@ -52,7 +54,9 @@ package final class Containerd: Sendable {
     /// What `ctr plugins ls` says of the CRI plugin: `ok`, `error`, or `nil` when there is none.
     package func criState() async throws -> String? {
         let table = try await ctr(["plugins", "ls"])
-        let row = table.split(separator: "\n").first { $0.hasPrefix("io.containerd.grpc.v1") && $0.contains(" cri ") }
+        let row = table.split(separator: "\n").first {
+            $0.hasPrefix("io.containerd.grpc.v1") && $0.contains(" cri ")
+        }
         return row?.split(separator: " ").last.map(String.init)
     }
 }

@@ -30,9 +30,12 @@ package final class DockerRegistry: Sendable {
               addr: 127.0.0.1:\(port)
               secret: loopback
 
-            """)
+            """
+        )
         process = try ChildProcess(
-            ["docker-registry", "serve", settings], logPath: folder.path("registry.log"))
+            ["docker-registry", "serve", settings],
+            logPath: folder.path("registry.log")
+        )
         try await eventually("docker-registry listens on \(port)") { [process, port] in
             try process.requireRunning()
             return FreePort.isListening(port)
@@ -49,7 +52,10 @@ package final class DockerRegistry: Sendable {
         try link("\(manifests)/revisions/sha256/\(image.manifest.digest.hex)", image.manifest.digest)
         for tag in tags {
             try link("\(manifests)/tags/\(tag)/current", image.manifest.digest)
-            try link("\(manifests)/tags/\(tag)/index/sha256/\(image.manifest.digest.hex)", image.manifest.digest)
+            try link(
+                "\(manifests)/tags/\(tag)/index/sha256/\(image.manifest.digest.hex)",
+                image.manifest.digest
+            )
         }
     }
 
@@ -97,15 +103,20 @@ extension DockerRegistry {
             let numbers = quoted[2].split(separator: " ").compactMap { Int($0) }
             guard request.count == 3, numbers.count == 2 else { return nil }
             return Access(
-                method: String(request[0]), target: String(request[1]), status: numbers[0], bytes: numbers[1])
+                method: String(request[0]),
+                target: String(request[1]),
+                status: numbers[0],
+                bytes: numbers[1]
+            )
         }
     }
 
     /// Bytes of a blob's content that the registry has sent in answers to GET (whole, ranged, cut short).
     package func bytesSent(_ digest: Digest) -> Int {
         accesses.reduce(0) { sum, access in
-            let counts = access.method == "GET" && (access.status == 200 || access.status == 206)
-                && access.target.prefix { $0 != "?" }.hasSuffix("/blobs/\(digest)")
+            let counts =
+                access.method == "GET" && (access.status == 200 || access.status == 206)
+                && access.target.hasSuffix("/blobs/\(digest)")
             return counts ? sum + access.bytes : sum
         }
     }

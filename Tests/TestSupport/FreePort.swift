@@ -32,7 +32,12 @@ package enum FreePort {
         withSocket { descriptor in
             var on: Int32 = 1
             setsockopt(
-                descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+                descriptor,
+                SOL_SOCKET,
+                SO_REUSEADDR,
+                &on,
+                socklen_t(MemoryLayout<Int32>.size)
+            )
             return withLoopbackAddress(port) { bind(descriptor, $0, $1) } == 0
                 && listen(descriptor, 1) == 0
         }
@@ -46,7 +51,8 @@ package enum FreePort {
     }
 
     private static func withLoopbackAddress(
-        _ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+        _ port: UInt16,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
     ) -> Int32 {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)

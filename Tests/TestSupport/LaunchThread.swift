@@ -35,7 +35,9 @@ final class LaunchThread: Sendable {
         }
         waiting.signal()
         done.wait()
-        guard let result = box.result.withLock({ $0 }) else { throw TestFailure("the launcher answered nothing") }
+        guard let result = box.result.withLock({ $0 }) else {
+            throw TestFailure("the launcher answered nothing")
+        }
         return try result.get()
     }
 }

@@ -39,16 +39,22 @@ package final class NodeProcess: Sendable {
         cachePath = folder.path("cache")
         logPath = folder.path("hawker.log")
         try FileManager.default.createDirectory(
-            atPath: folder.path("run"), withIntermediateDirectories: true,
-            attributes: [.posixPermissions: 0o700])
+            atPath: folder.path("run"),
+            withIntermediateDirectories: true,
+            attributes: [.posixPermissions: 0o700]
+        )
         settingsPath = try folder.write(
-            "hawker.toml", Self.text(settings, socket: socketPath, cache: cachePath))
+            "hawker.toml",
+            Self.text(settings, socket: socketPath, cache: cachePath)
+        )
     }
 
     /// Starts the daemon and waits until its mirror listens.
     package func start() async throws -> ChildProcess {
         let process = try ChildProcess(
-            [try Self.binaryPath(), "daemon", "--config", settingsPath], logPath: logPath)
+            [try Self.binaryPath(), "daemon", "--config", settingsPath],
+            logPath: logPath
+        )
         try await eventually("node \(settings.name) listens on \(settings.mirrorPort)") {
             try process.requireRunning()
             return FreePort.isListening(settings.mirrorPort)
@@ -64,7 +70,8 @@ package final class NodeProcess: Sendable {
     /// The `hawker` that was built together with the running test bundle.
     package static func binaryPath() throws -> String {
         let bundle = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let path = URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("hawker").path
+        let path = URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("hawker")
+            .path
         guard FileManager.default.isExecutableFile(atPath: path) else {
             throw TestFailure("\(path) is not built: run swift build first")
         }
@@ -92,6 +99,7 @@ package final class NodeProcess: Sendable {
             [cache]
             path = "\(cache)"
             quota = "\(settings.cacheQuota)"
+            free_floor = "64MiB"
 
             [admin]
             socket = "\(socket)"

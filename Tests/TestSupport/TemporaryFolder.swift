@@ -34,7 +34,9 @@ package final class TemporaryFolder: Sendable {
     package func write(_ entry: String, _ bytes: [UInt8]) throws -> String {
         let target = URL(fileURLWithPath: path(entry))
         try FileManager.default.createDirectory(
-            at: target.deletingLastPathComponent(), withIntermediateDirectories: true)
+            at: target.deletingLastPathComponent(),
+            withIntermediateDirectories: true
+        )
         try Data(bytes).write(to: target)
         return target.path
     }

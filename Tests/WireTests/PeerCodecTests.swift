@@ -89,6 +89,12 @@ enum Raw {
         }
     }
 
+    @Test("Ping and Pong come back")
+    func pings() throws {
+        #expect(try decodeOne(PeerCodec.encodePing()) == .ping)
+        #expect(try decodeOne(PeerCodec.encodePong()) == .pong)
+    }
+
     @Test("a piece is its head and then the payload, untouched")
     func piece() throws {
         var random = Random(seed: 1)
@@ -182,7 +188,7 @@ enum Raw {
     @Test("unknown types, flags, and a stream number where none belongs are refused")
     func header() {
         let hello = Frame(type: 3, message: Self.d)
-        for type: UInt8 in [0, 12, 255] {
+        for type: UInt8 in [0, 14, 255] {
             #expect(throws: WireError.unknownType(type)) { try decodeOne(Frame(type: type).encoded) }
         }
         var flagged = hello

@@ -26,6 +26,8 @@ typedef struct Hawker__Peer__Request Hawker__Peer__Request;
 typedef struct Hawker__Peer__Piece Hawker__Peer__Piece;
 typedef struct Hawker__Peer__Refuse Hawker__Peer__Refuse;
 typedef struct Hawker__Peer__Cancel Hawker__Peer__Cancel;
+typedef struct Hawker__Peer__Ping Hawker__Peer__Ping;
+typedef struct Hawker__Peer__Pong Hawker__Peer__Pong;
 
 
 /* --- enums --- */
@@ -263,6 +265,24 @@ struct  Hawker__Peer__Cancel
      }
 
 
+struct  Hawker__Peer__Ping
+{
+  ProtobufCMessage base;
+};
+#define HAWKER__PEER__PING__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__ping__descriptor) \
+     }
+
+
+struct  Hawker__Peer__Pong
+{
+  ProtobufCMessage base;
+};
+#define HAWKER__PEER__PONG__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__pong__descriptor) \
+     }
+
+
 /* Hawker__Peer__Hello methods */
 void   hawker__peer__hello__init
                      (Hawker__Peer__Hello         *message);
@@ -472,6 +492,44 @@ Hawker__Peer__Cancel *
 void   hawker__peer__cancel__free_unpacked
                      (Hawker__Peer__Cancel *message,
                       ProtobufCAllocator *allocator);
+/* Hawker__Peer__Ping methods */
+void   hawker__peer__ping__init
+                     (Hawker__Peer__Ping         *message);
+size_t hawker__peer__ping__get_packed_size
+                     (const Hawker__Peer__Ping   *message);
+size_t hawker__peer__ping__pack
+                     (const Hawker__Peer__Ping   *message,
+                      uint8_t             *out);
+size_t hawker__peer__ping__pack_to_buffer
+                     (const Hawker__Peer__Ping   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Peer__Ping *
+       hawker__peer__ping__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__peer__ping__free_unpacked
+                     (Hawker__Peer__Ping *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Peer__Pong methods */
+void   hawker__peer__pong__init
+                     (Hawker__Peer__Pong         *message);
+size_t hawker__peer__pong__get_packed_size
+                     (const Hawker__Peer__Pong   *message);
+size_t hawker__peer__pong__pack
+                     (const Hawker__Peer__Pong   *message,
+                      uint8_t             *out);
+size_t hawker__peer__pong__pack_to_buffer
+                     (const Hawker__Peer__Pong   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Peer__Pong *
+       hawker__peer__pong__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__peer__pong__free_unpacked
+                     (Hawker__Peer__Pong *message,
+                      ProtobufCAllocator *allocator);
 /* --- per-message closures --- */
 
 typedef void (*Hawker__Peer__Hello_Closure)
@@ -507,6 +565,12 @@ typedef void (*Hawker__Peer__Refuse_Closure)
 typedef void (*Hawker__Peer__Cancel_Closure)
                  (const Hawker__Peer__Cancel *message,
                   void *closure_data);
+typedef void (*Hawker__Peer__Ping_Closure)
+                 (const Hawker__Peer__Ping *message,
+                  void *closure_data);
+typedef void (*Hawker__Peer__Pong_Closure)
+                 (const Hawker__Peer__Pong *message,
+                  void *closure_data);
 
 /* --- services --- */
 
@@ -527,6 +591,8 @@ extern const ProtobufCEnumDescriptor    hawker__peer__piece__encoding__descripto
 extern const ProtobufCMessageDescriptor hawker__peer__refuse__descriptor;
 extern const ProtobufCEnumDescriptor    hawker__peer__refuse__reason__descriptor;
 extern const ProtobufCMessageDescriptor hawker__peer__cancel__descriptor;
+extern const ProtobufCMessageDescriptor hawker__peer__ping__descriptor;
+extern const ProtobufCMessageDescriptor hawker__peer__pong__descriptor;
 
 PROTOBUF_C__END_DECLS
 

@@ -1,0 +1,132 @@
+/// What `hawker status` shows. All counters run from the start of the daemon.
+///
+/// The types of this file are the messages of `Protos/admin.proto` as Swift values; `Codable` is for `--json`,
+/// whose keys are these names in snake case.
+package struct NodeStatus: Codable, Equatable, Sendable {
+    package var name = ""
+    package var version = ""
+    package var uptimeSeconds: UInt64 = 0
+    /// `host:port`.
+    package var mirrorAddress = ""
+    /// `host:port`, or empty when the node has no peer port.
+    package var peerAddress = ""
+    package var cachePath = ""
+    package var draining = false
+    package var cache = CacheUsage()
+    package var received: [SourceBytes] = []
+    package var mirror = MirrorCounters()
+    package var downloadsRunning: UInt32 = 0
+    package var peersConnected: UInt32 = 0
+    package var peersKnown: UInt32 = 0
+    /// Bytes of pieces sent to peers, as content.
+    package var uploadedBytes: UInt64 = 0
+    /// The same bytes as they went over the wire, compressed where that paid.
+    package var uploadedWireBytes: UInt64 = 0
+    /// Newest warnings and errors of the log, oldest first.
+    package var recentProblems: [String] = []
+
+    package init() {}
+}
+
+/// Bytes of blobs that came into the cache from one source.
+package struct SourceBytes: Codable, Equatable, Sendable {
+    /// `registry`, or the name of a peer.
+    package var source = ""
+    package var isPeer = false
+    package var contentBytes: UInt64 = 0
+    package var wireBytes: UInt64 = 0
+
+    package init() {}
+}
+
+/// How full the cache is.
+package struct CacheUsage: Codable, Equatable, Sendable {
+    package var usedBytes: UInt64 = 0
+    /// Promised to blobs that are still arriving.
+    package var reservedBytes: UInt64 = 0
+    package var quotaBytes: UInt64 = 0
+    package var blobCount: UInt64 = 0
+    package var evictions: UInt64 = 0
+    /// The last failure of the disk, or empty.
+    package var lastError = ""
+
+    package init() {}
+}
+
+/// What the mirror answered to container runtimes.
+package struct MirrorCounters: Codable, Equatable, Sendable {
+    package var requests: UInt64 = 0
+    package var manifestsServed: UInt64 = 0
+    package var blobsServed: UInt64 = 0
+    /// Requests that the runtime was sent to the registry with.
+    package var declined: UInt64 = 0
+    /// Answers that ended before their full length, so that the runtime continues at the registry.
+    package var cutShort: UInt64 = 0
+    package var bytesSent: UInt64 = 0
+    package var connectionsOpen: UInt64 = 0
+
+    package init() {}
+}
+
+/// One line of `hawker peers`.
+package struct PeerStatus: Codable, Equatable, Sendable {
+    /// Empty until the peer has said its name.
+    package var name = ""
+    package var address = ""
+    /// `connected`, `connecting`, `waiting` or `banned`.
+    package var state = ""
+    package var reason = ""
+    package var receivedBytes: UInt64 = 0
+    package var receivedWireBytes: UInt64 = 0
+    package var sentBytes: UInt64 = 0
+    package var sentWireBytes: UInt64 = 0
+
+    package init() {}
+}
+
+/// One line of `hawker cache ls`.
+package struct CachedBlob: Codable, Equatable, Sendable {
+    /// As `sha256:…`.
+    package var digest = ""
+    package var bytes: UInt64 = 0
+    package var pinned = false
+    /// Seconds since 1970, UTC.
+    package var lastUsedSeconds: UInt64 = 0
+    /// Empty unless the blob is a manifest.
+    package var mediaType = ""
+
+    package init() {}
+}
+
+/// What became of one digest given to `hawker cache rm`.
+package struct CacheRemoved: Codable, Equatable, Sendable {
+    package var digest = ""
+    /// False when the cache did not hold it.
+    package var removed = false
+    package var bytes: UInt64 = 0
+
+    package init() {}
+}
+
+/// Why a call failed: one of gRPC's canonical codes and a sentence for a person.
+package struct AdminFailure: Error, Equatable, Sendable {
+    /// The canonical status codes of gRPC that this protocol uses (google.rpc.Code).
+    package enum Code: UInt32, Sendable {
+        case invalidArgument = 3
+        case deadlineExceeded = 4
+        case notFound = 5
+        case permissionDenied = 7
+        case failedPrecondition = 9
+        case unimplemented = 12
+        case `internal` = 13
+        case unavailable = 14
+    }
+
+    package var code: Code
+    package var message: String
+
+    package init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+}

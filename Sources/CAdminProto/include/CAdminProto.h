@@ -1,3 +1,0 @@
-#ifndef CAdminProto_H
-#define CAdminProto_H
-#endif

@@ -1,0 +1,187 @@
+import AdminAPI
+import ContentStore
+package import EventLoop
+import Glibc
+import Logging
+import MirrorServer
+import OriginClient
+import PeerTransport
+import Telemetry
+
+/// Why a node did not start; what had been started is stopped again.
+package enum NodeError: Error, CustomStringConvertible {
+    /// The cache folder cannot be used.
+    case cache(String)
+    /// An address or socket cannot be listened on.
+    case listen(String)
+
+    package var description: String {
+        switch self {
+        case .cache(let sentence), .listen(let sentence): sentence
+        }
+    }
+}
+
+/// One running node: the composition root.
+///
+/// Starts in the order cache, peers, mirror, admin socket: each needs only those before it, and the mirror listens
+/// only when it can answer. Stops in the order mirror, peers, admin socket, cache: containerd is sent away first.
+@LoopActor
+package final class Node {
+    /// Running answers and uploads get this long to finish after the listeners have closed.
+    package static let drainMillis: UInt64 = 30_000
+
+    let settings: Settings
+    let version: String
+    let startedNanoseconds = Loop.nowNanoseconds
+    let store: ContentStore
+    let swarm: Swarm
+    let mirror: MirrorServer
+    private(set) var draining = false
+    private let origin: OriginClient
+    private var admin: AdminServer?
+    private let logger: Logger
+
+    /// The port the mirror listens on: the settings' own, or what the kernel chose for 0.
+    package var mirrorPort: UInt16 { mirror.port }
+    /// The port for peers; 0 without one.
+    package var peerPort: UInt16 { swarm.port }
+
+    /// Starts everything, or throws what stands in the way.
+    package init(_ settings: Settings, version: String) async throws(NodeError) {
+        let logger = Logger(label: "node")
+        let store = try await Self.openStore(settings)
+        let registries = RegistryTable(settings)
+        let origin = OriginClient(userAgent: "hawker/\(version)")
+        let swarm = Swarm(
+            store: store, options: Self.swarmOptions(settings),
+            origin: NodeOrigin(client: origin, registries: registries), observer: NodeLog.swarm(Logger(label: "peers")))
+        let images = NodeImages(
+            store: store, origin: origin, swarm: swarm, registries: registries, logger: Logger(label: "mirror"))
+        self.settings = settings
+        self.version = version
+        self.logger = logger
+        self.store = store
+        self.origin = origin
+        self.swarm = swarm
+        var options = MirrorOptions { registries.endpoint(for: $0) != nil }
+        options.host = settings.mirrorListen.host
+        options.port = settings.mirrorListen.port
+        options.defaultRegistry = settings.defaultRegistry
+        mirror = MirrorServer(options: options, source: images, onRequest: NodeLog.request(Logger(label: "mirror")))
+        try await listen()
+        logger.info(
+            "serving",
+            metadata: [
+                "node": "\(settings.nodeName)", "version": "\(version)", "mirror": "\(settings.mirrorListen.host):\(mirror.port)",
+                "peers": "\(settings.peersListen.map { "\($0.host):\(swarm.port)" } ?? "off")",
+                "cache": "\(settings.cachePath)", "admin": "\(settings.adminSocket)",
+            ])
+        if settings.peersListen.map({ !Self.isLoopback($0.host) }) ?? false {
+            logger.warning("peers talk in plaintext: keep the peer port inside a network you trust")
+        }
+        if settings.registries.isEmpty, !settings.anyRegistry {
+            logger.warning("no [[registry]] in the settings: every request is declined")
+        }
+    }
+
+    /// Finishes what runs, for at most `drainMillis`, and stops.
+    package func stop(drainMillis: UInt64 = Node.drainMillis) async {
+        draining = true
+        logger.info("draining")
+        await mirror.stop(drainMillis: drainMillis)
+        await swarm.stop(drainMillis: drainMillis)
+        origin.close()
+        admin?.close()
+        let store = store
+        await Loop.offload { store.close() }
+        logger.info("stopped")
+    }
+
+    private func listen() async throws(NodeError) {
+        var address = settings.peersListen?.description ?? ""
+        do throws(LoopError) {
+            try swarm.start()
+            address = settings.mirrorListen.description
+            try mirror.start()
+            address = settings.adminSocket
+            admin = try AdminServer(socket: settings.adminSocket, service: NodeAdmin(node: self))
+        } catch {
+            await mirror.stop(drainMillis: 0)
+            await swarm.stop(drainMillis: 0)
+            let store = store
+            await Loop.offload { store.close() }
+            throw .listen("cannot listen on \(address): \(Self.advice(error))")
+        }
+    }
+
+    private static func advice(_ error: LoopError) -> String {
+        switch error.code {
+        case .addressInUse: "it is in use; is another hawker running?"
+        case .permissionDenied: "permission denied"
+        default: "\(error)"
+        }
+    }
+
+    private static func openStore(_ settings: Settings) async throws(NodeError) -> ContentStore {
+        let options = ContentStore.Options(
+            path: settings.cachePath, quotaBytes: settings.quotaBytes, freeFloorBytes: settings.freeFloorBytes)
+        let opened = await Loop.offload { () -> Result<ContentStore, StoreError> in
+            Result { () throws(StoreError) in try ContentStore.open(options) }
+        }
+        switch opened {
+        case .success(let store): return store
+        case .failure(let error): throw .cache("\(error)")
+        }
+    }
+
+    private static func swarmOptions(_ settings: Settings) -> SwarmOptions {
+        var options = SwarmOptions(name: settings.nodeName)
+        options.cluster = settings.cluster
+        options.listenHost = settings.peersListen?.host
+        options.listenPort = settings.peersListen?.port ?? 0
+        options.peers = settings.staticPeers.compactMap { PeerEndpoint(host: $0.host, port: $0.port) }
+        options.compression = settings.compression
+        return options
+    }
+
+    private static func isLoopback(_ host: String) -> Bool {
+        host == "localhost" || host == "::1" || host.hasPrefix("127.")
+    }
+}
+
+extension Node {
+    /// Runs a node until SIGTERM or SIGINT, then drains it. A second signal ends the process at once.
+    package static func runUntilSignal(_ settings: Settings, version: String) async throws(NodeError) {
+        let node = try await Node(settings, version: version)
+        let signals = Signals()
+        await signals.first()
+        await node.stop()
+    }
+
+    /// SIGTERM and SIGINT: the first is waited for, the next ends the process with the shell's status for it.
+    @LoopActor
+    private final class Signals {
+        private var watchers: [SignalWatcher] = []
+        private var waiting: CheckedContinuation<Void, Never>?
+        private var seen = false
+
+        init() {
+            watchers = [SIGTERM, SIGINT].map { signal in
+                SignalWatcher(signal) { [weak self] in self?.came(signal) }
+            }
+        }
+
+        func first() async {
+            if seen { return }
+            await withCheckedContinuation { waiting = $0 }
+        }
+
+        private func came(_ signal: Int32) {
+            guard !seen else { _exit(128 + signal) }
+            seen = true
+            waiting?.resume()
+            waiting = nil
+        }
+    }
+}

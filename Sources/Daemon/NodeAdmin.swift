@@ -1,0 +1,164 @@
+import AdminAPI
+import ContentStore
+import EventLoop
+import MirrorServer
+import OCIModel
+import PeerTransport
+import PieceModel
+import Telemetry
+
+/// Answers the admin socket from the node's parts.
+struct NodeAdmin: AdminService {
+    let node: Node
+
+    @LoopActor
+    func status() async -> NodeStatus {
+        let swarm = node.swarm.status
+        let settings = node.settings
+        var status = NodeStatus()
+        status.name = settings.nodeName.text
+        status.version = node.version
+        status.uptimeSeconds = (Loop.nowNanoseconds - node.startedNanoseconds) / 1_000_000_000
+        status.mirrorAddress = SocketAddress(host: settings.mirrorListen.host, port: node.mirrorPort).description
+        if let listen = settings.peersListen {
+            status.peerAddress = SocketAddress(host: listen.host, port: node.peerPort).description
+        }
+        status.cachePath = settings.cachePath
+        status.draining = node.draining
+        status.cache = CacheUsage(node.store.usage)
+        status.received = [SourceBytes(registryBytes: swarm.originBytes)] + swarm.peers.map(SourceBytes.init(peer:))
+        status.mirror = mirrorCounters()
+        status.downloadsRunning = UInt32(clamping: swarm.downloads.count)
+        status.peersConnected = UInt32(clamping: swarm.peers.filter(\.isConnected).count)
+        status.peersKnown = UInt32(clamping: swarm.peers.count + swarm.unreached.count)
+        status.uploadedBytes = UInt64(clamping: swarm.sent.rawBytes)
+        status.uploadedWireBytes = UInt64(clamping: swarm.sent.wireBytes)
+        status.recentProblems = Log.recentProblems
+        return status
+    }
+
+    @LoopActor
+    private func mirrorCounters() -> AdminAPI.MirrorCounters {
+        let counted = node.mirror.counters
+        var counters = AdminAPI.MirrorCounters()
+        counters.requests = counted.requests
+        counters.manifestsServed = counted.manifestsServed
+        counters.blobsServed = counted.blobsServed
+        counters.declined = counted.declined
+        counters.cutShort = counted.cutShort
+        counters.bytesSent = counted.bodyBytes
+        counters.connectionsOpen = UInt64(clamping: counted.connections)
+        return counters
+    }
+
+    @LoopActor
+    func peers() async -> [PeerStatus] {
+        let swarm = node.swarm.status
+        return swarm.peers.map(PeerStatus.init) + swarm.unreached.map { endpoint in
+            var peer = PeerStatus()
+            peer.address = endpoint.description
+            peer.state = "connecting"
+            peer.reason = "not reached yet"
+            return peer
+        }
+    }
+
+    func cacheList() async throws(AdminFailure) -> [CachedBlob] {
+        let store = node.store
+        return await Loop.offload {
+            store.list().sorted { $0.lastUsed > $1.lastUsed }.map { info in
+                var blob = CachedBlob()
+                blob.digest = info.digest.description
+                blob.bytes = UInt64(clamping: info.bytes)
+                blob.pinned = info.isPinned
+                blob.lastUsedSeconds = UInt64(clamping: info.lastUsed)
+                blob.mediaType = store.mediaType(info.digest) ?? ""
+                return blob
+            }
+        }
+    }
+
+    func cacheRemove(_ texts: [String]) async throws(AdminFailure) -> [CacheRemoved] {
+        var digests: [Digest] = []
+        for text in texts {
+            guard let digest = Digest(text) else {
+                throw AdminFailure(
+                    .invalidArgument, "\(LogText.quotedIfNeeded(text)) is not sha256: and 64 lower-case hex digits")
+            }
+            digests.append(digest)
+        }
+        var answers: [CacheRemoved] = []
+        for digest in digests { answers.append(try await remove(digest)) }
+        return answers
+    }
+
+    private func remove(_ digest: Digest) async throws(AdminFailure) -> CacheRemoved {
+        let store = node.store
+        var answer = CacheRemoved()
+        answer.digest = digest.description
+        answer.bytes = UInt64(clamping: store.blob(digest)?.bytes ?? 0)
+        let outcome = await Loop.offload { () -> Result<Bool, StoreError> in
+            Result { () throws(StoreError) in try store.remove(digest) }
+        }
+        switch outcome {
+        case .success(let removed): answer.removed = removed
+        case .failure(let error): throw AdminFailure(.internal, "\(digest) cannot be removed: \(error)")
+        }
+        if answer.removed { await node.swarm.blobRemoved(digest) }
+        return answer
+    }
+}
+
+extension CacheUsage {
+    fileprivate init(_ usage: Usage) {
+        self.init()
+        usedBytes = UInt64(clamping: usage.usedBytes)
+        reservedBytes = UInt64(clamping: usage.reservedBytes)
+        quotaBytes = UInt64(clamping: usage.quotaBytes)
+        blobCount = UInt64(clamping: usage.blobCount)
+        evictions = usage.evictions
+        lastError = usage.lastError.map { "\($0)" } ?? ""
+    }
+}
+
+extension SourceBytes {
+    fileprivate init(registryBytes: Int64) {
+        self.init()
+        source = "registry"
+        contentBytes = UInt64(clamping: registryBytes)
+        wireBytes = contentBytes
+    }
+
+    fileprivate init(peer: SwarmStatus.Peer) {
+        self.init()
+        source = peer.name.text
+        isPeer = true
+        contentBytes = UInt64(clamping: peer.received.rawBytes)
+        wireBytes = UInt64(clamping: peer.received.wireBytes)
+    }
+}
+
+extension SwarmStatus.Peer {
+    fileprivate var isConnected: Bool {
+        if case .connected = state { true } else { false }
+    }
+}
+
+extension PeerStatus {
+    fileprivate init(_ peer: SwarmStatus.Peer) {
+        self.init()
+        name = peer.name.text
+        address = peer.address
+        switch peer.state {
+        case .connected: state = "connected"
+        case .disconnected: state = "waiting"
+        case .banned(let cause, let seconds):
+            state = "banned"
+            reason = "\(cause) for \(seconds) s"
+        }
+        receivedBytes = UInt64(clamping: peer.received.rawBytes)
+        receivedWireBytes = UInt64(clamping: peer.received.wireBytes)
+        sentBytes = UInt64(clamping: peer.sent.rawBytes)
+        sentWireBytes = UInt64(clamping: peer.sent.wireBytes)
+    }
+}

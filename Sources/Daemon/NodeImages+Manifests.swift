@@ -1,0 +1,195 @@
+import ContentStore
+import EventLoop
+import Glibc
+import Logging
+import MirrorServer
+import OCIModel
+import OriginClient
+import PeerTransport
+
+extension NodeImages {
+    func manifest(_ query: ManifestQuery) async -> ManifestAnswer {
+        guard let endpoint = registries.endpoint(for: query.registry) else {
+            return .declined(reason: notNamed(query.registry))
+        }
+        switch query.reference {
+        case .digest(let digest): return await manifest(of: digest, query, endpoint)
+        case .tag(let tag): return await manifest(tagged: tag, query, endpoint)
+        }
+    }
+
+    private func manifest(
+        of digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
+    ) async -> ManifestAnswer {
+        if let cached = await cachedManifest(digest) { return .found(cached) }
+        if await takeFromPeers(digest), let taken = await cachedManifest(digest) {
+            await remember(taken.bytes, digest, taken.mediaType, query)
+            return .found(taken)
+        }
+        do throws(OriginError) {
+            return .found(try await fetched(query, endpoint, isHead: false))
+        } catch {
+            return .declined(reason: sentence(error))
+        }
+    }
+
+    /// A HEAD asks the registry which manifest the tag names now; a GET fetches it.
+    private func manifest(
+        tagged tag: Tag, _ query: ManifestQuery, _ endpoint: OriginEndpoint
+    ) async -> ManifestAnswer {
+        do throws(OriginError) {
+            let manifest = try await fetched(query, endpoint, isHead: query.isHead)
+            await remember(tag, manifest, query)
+            return .found(manifest)
+        } catch {
+            guard error.mayPass, let stale = await lastKnown(tag, query) else {
+                return .declined(reason: sentence(error))
+            }
+            logger.warning(
+                "registry unreachable: tag served as last seen",
+                metadata: ["registry": "\(query.registry)", "repository": "\(query.repository)", "tag": "\(tag)"])
+            return .found(stale)
+        }
+    }
+
+    private func fetched(
+        _ query: ManifestQuery, _ endpoint: OriginEndpoint, isHead: Bool
+    ) async throws(OriginError) -> OriginManifest {
+        let manifest = try await origin.manifest(
+            endpoint: endpoint, repository: query.repository, reference: query.reference, head: isHead,
+            accept: accept(query))
+        if !isHead { await remember(manifest.bytes, manifest.digest, manifest.mediaType, query) }
+        return manifest
+    }
+
+    /// The caller's media types where they choose what a tag means to it. A digest means one thing, and a caller that
+    /// names no type of manifest takes any.
+    private func accept(_ query: ManifestQuery) -> [String] {
+        guard case .tag = query.reference, query.accept.contains(where: { $0.contains("vnd.") }) else { return [] }
+        return query.accept
+    }
+
+    private func lastKnown(_ tag: Tag, _ query: ManifestQuery) async -> OriginManifest? {
+        let (store, registry, repository) = (store, query.registry.canonical.description, query.repository.text)
+        let record = await Loop.offload { store.lastDigest(registry: registry, repository: repository, tag: tag.text) }
+        guard let record else { return nil }
+        if let cached = await cachedManifest(record.digest) { return cached }
+        return await takeFromPeers(record.digest) ? await cachedManifest(record.digest) : nil
+    }
+
+    /// Brings a manifest that a connected peer holds whole into the cache; whether it is there now.
+    private func takeFromPeers(_ digest: Digest) async -> Bool {
+        guard let bytes = await swarm.locate(digest), bytes <= Int64(ManifestSummary.bytesMax) else { return false }
+        do throws(DownloadFailure) {
+            let download = try await swarm.download(digest, bytes: bytes, source: nil)
+            let progress = await withCheckedContinuation { continuation in
+                download.onProgress(from: bytes - 1) { continuation.resume(returning: $0) }
+            }
+            download.release()
+            if case .failed = progress { return false }
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// The manifest as it lies in the cache; `nil` when it is not there or is no manifest.
+    private func cachedManifest(_ digest: Digest) async -> OriginManifest? {
+        guard let info = store.blob(digest), info.bytes <= Int64(ManifestSummary.bytesMax) else { return nil }
+        let store = store
+        return await Loop.offload {
+            guard let content = ManifestFile.read(digest, from: store) else { return nil }
+            let recorded = store.mediaType(digest).flatMap { MediaType($0) }
+            guard let mediaType = recorded ?? ManifestFile.summary(content, nil)?.mediaType else { return nil }
+            return OriginManifest(mediaType: mediaType, digest: digest, bytes: content, size: Int64(content.count))
+        }
+    }
+
+    /// Keeps a manifest, its media type, and the sizes of what it names. A cache that fails costs speed later, never
+    /// this pull.
+    private func remember(_ content: [UInt8], _ digest: Digest, _ mediaType: MediaType, _ query: ManifestQuery) async {
+        let (store, logger) = (store, logger)
+        let (registry, repository) = (query.registry.canonical.description, query.repository.text)
+        let isNew = await Loop.offload {
+            let isNew = store.blob(digest) == nil
+            do throws(StoreError) {
+                if isNew { try store.commitSmall(digest, bytes: content) }
+            } catch {
+                logger.warning("manifest not cached", metadata: ["digest": "\(digest)", "reason": "\(error)"])
+                return false
+            }
+            store.recordMediaType(digest, mediaType.text)
+            if let summary = ManifestFile.summary(content, mediaType) {
+                store.recordDescriptors(
+                    registry: registry, repository: repository, of: digest,
+                    summary.children.map { (digest: $0.digest, bytes: $0.bytes) })
+            }
+            return isNew
+        }
+        if isNew { swarm.blobCommitted(digest) }
+    }
+
+    private func remember(_ tag: Tag, _ manifest: OriginManifest, _ query: ManifestQuery) async {
+        let store = store
+        let (registry, repository) = (query.registry.canonical.description, query.repository.text)
+        await Loop.offload {
+            store.recordTag(
+                registry: registry, repository: repository, tag: tag.text, digest: manifest.digest,
+                mediaType: manifest.mediaType.text)
+        }
+    }
+
+    /// What the runtime's log shows; never with anything the registry wrote.
+    private func sentence(_ error: OriginError) -> String {
+        switch error {
+        case .notFound: "the registry does not have it"
+        case .denied: "the registry wants credentials, which this node does not have"
+        case .rateLimited, .serverFailed: "the registry is overloaded or out of order"
+        case .unreachable: "the registry cannot be reached"
+        case .untrusted: "the registry's certificate cannot be trusted"
+        case .badContent: "the registry sent what cannot be right"
+        case .refused: "the registry points to an address this node does not go to"
+        case .cancelled: "this node is stopping"
+        }
+    }
+}
+
+extension ManifestAnswer {
+    fileprivate static func found(_ manifest: OriginManifest) -> ManifestAnswer {
+        .found(
+            mediaType: manifest.mediaType, digest: manifest.digest, bytes: manifest.bytes, size: manifest.size)
+    }
+}
+
+/// Reading of manifests; off the loop thread.
+private enum ManifestFile {
+    /// What a manifest names; `nil` for content this version cannot read, which is passed on all the same.
+    static func summary(_ content: [UInt8], _ mediaType: MediaType?) -> ManifestSummary? {
+        do throws(ManifestError) {
+            return try ManifestSummary.parse(content, declared: mediaType)
+        } catch {
+            return nil
+        }
+    }
+
+    /// The whole of a small cached blob; `nil` when it is not there, too large, or cannot be read.
+    static func read(_ digest: Digest, from store: ContentStore) -> [UInt8]? {
+        let opened: BlobFile?
+        do throws(StoreError) {
+            opened = try store.openBlob(digest)
+        } catch {
+            return nil
+        }
+        guard let file = opened, file.bytes <= Int64(ManifestSummary.bytesMax) else { return nil }
+        var content = [UInt8](repeating: 0, count: Int(file.bytes))
+        var count = 0
+        while count < content.count {
+            let got = content.withUnsafeMutableBytes { buffer in
+                pread(file.descriptor, buffer.baseAddress?.advanced(by: count), buffer.count - count, off_t(count))
+            }
+            guard got > 0 else { return nil }
+            count += got
+        }
+        return content
+    }
+}

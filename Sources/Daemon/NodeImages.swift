@@ -1,0 +1,144 @@
+import ContentStore
+import EventLoop
+import Logging
+import MirrorServer
+import OCIModel
+import OriginClient
+import PeerTransport
+
+/// Where the mirror's answers come from: the cache, then peers, then the registry.
+///
+/// - A tag is resolved at the registry every time; only when the registry cannot be reached, the digest that the tag
+///   last had counts.
+/// - A manifest leaves only after its digest was checked; a blob leaves piece by piece, as pieces are checked.
+/// - What this node may not or cannot fetch is declined, and the runtime goes to the registry itself.
+///
+/// Everything in the cache was fetched without credentials, so whoever can reach the mirror may have it.
+@LoopActor
+final class NodeImages: ImageSource {
+    let store: ContentStore
+    let origin: OriginClient
+    let swarm: Swarm
+    let registries: RegistryTable
+    let logger: Logger
+
+    init(store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, logger: Logger) {
+        self.store = store
+        self.origin = origin
+        self.swarm = swarm
+        self.registries = registries
+        self.logger = logger
+    }
+
+    func blob(_ query: BlobQuery) async -> BlobAnswer {
+        let digest = query.digest
+        if let file = await opened(digest) { return .whole(file) }
+        guard let endpoint = registries.endpoint(for: query.registry) else {
+            return .declined(reason: notNamed(query.registry))
+        }
+        guard let bytes = await size(query, endpoint) else {
+            return .declined(reason: "neither the registry nor a peer has \(digest)")
+        }
+        if query.isHead { return .arriving(KnownSize(bytes: bytes)) }
+        if bytes == 0 { return await emptyBlob(digest) }
+        let source = OriginSource(registry: query.registry.canonical.description, repository: query.repository.text)
+        do throws(DownloadFailure) {
+            return .arriving(ArrivingDownload(try await swarm.download(digest, bytes: bytes, source: source)))
+        } catch {
+            logger.warning("blob declined", metadata: ["digest": "\(digest)", "reason": "\(error)"])
+            return .declined(reason: "this node cannot fetch \(digest) now")
+        }
+    }
+
+    func notNamed(_ registry: RegistryHost) -> String { "no [[registry]] of this node's settings names \(registry)" }
+
+    /// The size that a manifest named; else what the registry says; else, when it cannot be reached, what peers say.
+    private func size(_ query: BlobQuery, _ endpoint: OriginEndpoint) async -> Int64? {
+        let (store, digest) = (store, query.digest)
+        let (registry, repository) = (query.registry.canonical.description, query.repository.text)
+        let known = await Loop.offload { store.knownSize(digest, registry: registry, repository: repository) }
+        if let known { return known }
+        do throws(OriginError) {
+            return try await origin.blobSize(endpoint: endpoint, repository: query.repository, digest: digest)
+        } catch {
+            return error.mayPass ? await swarm.locate(digest) : nil
+        }
+    }
+
+    private func opened(_ digest: Digest) async -> WholeFile? {
+        guard store.blob(digest) != nil else { return nil }
+        let store = store
+        let opened = await Loop.offload { () -> Result<BlobFile?, StoreError> in
+            Result { () throws(StoreError) in try store.openBlob(digest) }
+        }
+        switch opened {
+        case .success(let file): return file.map(WholeFile.init)
+        case .failure(let error):
+            logger.warning("cached blob cannot be read", metadata: ["digest": "\(digest)", "reason": "\(error)"])
+            return nil
+        }
+    }
+
+    /// The blob of no bytes needs no source: it is committed if the digest is really its own.
+    private func emptyBlob(_ digest: Digest) async -> BlobAnswer {
+        let store = store
+        let failure = await Loop.offload { () -> StoreError? in
+            do throws(StoreError) {
+                try store.commitSmall(digest, bytes: [])
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if failure == nil, let file = await opened(digest) { return .whole(file) }
+        return .declined(reason: "\(digest) is not the empty blob")
+    }
+}
+
+/// A cached blob's file, kept open until the mirror has sent it.
+private final class WholeFile: WholeBlob {
+    private let file: BlobFile
+
+    init(_ file: BlobFile) { self.file = file }
+
+    var descriptor: Int32 { file.descriptor }
+    var bytes: Int64 { file.bytes }
+}
+
+/// A download as the mirror reads it.
+@LoopActor
+private final class ArrivingDownload: ArrivingBlob {
+    private let download: BlobDownload
+
+    init(_ download: BlobDownload) { self.download = download }
+
+    var bytes: Int64 { download.bytes }
+    var descriptor: Int32 { download.file }
+
+    func availableEnd(from offset: Int64) -> Int64 { download.contiguousEnd(from: offset) }
+
+    func whenMore(than offset: Int64, _ then: @escaping @LoopActor (ArrivalState) -> Void) {
+        download.onProgress(from: offset) { [bytes] progress in
+            switch progress {
+            case .more(let end): then(.available(end: end))
+            case .finished: then(.available(end: bytes))
+            case .failed: then(.failed)
+            }
+        }
+    }
+
+    func release() { download.release() }
+}
+
+/// The answer to a HEAD: a size without bytes.
+@LoopActor
+private final class KnownSize: ArrivingBlob {
+    let bytes: Int64
+    let descriptor: Int32 = -1
+
+    init(bytes: Int64) { self.bytes = bytes }
+
+    func availableEnd(from offset: Int64) -> Int64 { offset }
+    func whenMore(than offset: Int64, _ then: @escaping @LoopActor (ArrivalState) -> Void) { then(.failed) }
+    func release() {}
+}

@@ -1,0 +1,71 @@
+import EventLoop
+import Logging
+import MirrorServer
+import PeerTransport
+
+/// Which events of the node's parts are worth a line, and at which level.
+enum NodeLog {
+    /// A finished download or a peer that came or went is news; a ban is for the operator to act on.
+    static func swarm(_ logger: Logger) -> @LoopActor (SwarmEvent) -> Void {
+        { event in
+            switch event {
+            case .peerConnected(let name, let address, let outbound):
+                logger.info(
+                    "peer connected",
+                    metadata: ["peer": "\(name)", "address": "\(address)", "dialled": "\(outbound)"])
+            case .peerDisconnected(let name, let address, let cause):
+                logger.info(
+                    "peer disconnected", metadata: ["peer": "\(name)", "address": "\(address)", "cause": "\(cause)"])
+            case .strangerDisconnected(let address, let cause):
+                logger.debug("connection ended unnamed", metadata: ["address": "\(address)", "cause": "\(cause)"])
+            case .dialFailed(let endpoint, let error):
+                logger.debug("peer not reached", metadata: ["address": "\(endpoint)", "error": "\(error)"])
+            case .peerBanned(let name, let cause, let seconds):
+                logger.warning(
+                    "peer banned", metadata: ["peer": "\(name)", "cause": "\(cause)", "seconds": "\(seconds)"])
+            case .downloadStarted(let digest, let bytes, let resumed):
+                logger.debug(
+                    "download started", metadata: ["digest": "\(digest)", "bytes": "\(bytes)", "resumed": "\(resumed)"])
+            case .downloadFinished(let digest, let sources):
+                logger.info(
+                    "download finished",
+                    metadata: [
+                        "digest": "\(digest)", "registry_bytes": "\(sources.originBytes)",
+                        "peer_bytes": "\(sources.peerBytes.values.reduce(0, +))",
+                        "resumed_bytes": "\(sources.resumedBytes)",
+                    ])
+            case .downloadFailed(let digest, let failure):
+                logger.warning("download failed", metadata: ["digest": "\(digest)", "reason": "\(failure)"])
+            case .blobMismatched(let digest, let dropped):
+                logger.warning(
+                    "blob did not match its digest", metadata: ["digest": "\(digest)", "pieces_dropped": "\(dropped)"])
+            }
+        }
+    }
+
+    static func request(_ logger: Logger) -> @LoopActor (MirrorRequest) -> Void {
+        { request in
+            let metadata: Logger.Metadata = [
+                "request": "\(describe(request.subject))", "status": "\(request.status)",
+                "bytes": "\(request.bodyBytes)", "millis": "\(request.nanoseconds / 1_000_000)",
+            ]
+            switch request.outcome {
+            case .served: logger.debug("served", metadata: metadata)
+            case .declined(let reason):
+                logger.info("declined", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
+            case .deadlineMissed: logger.warning("declined: no answer in time", metadata: metadata)
+            case .refused: logger.info("refused", metadata: metadata)
+            case .sourceFailed: logger.warning("cut short: no source was left", metadata: metadata)
+            case .clientLost: logger.debug("client went away", metadata: metadata)
+            }
+        }
+    }
+
+    private static func describe(_ subject: MirrorRequest.Subject) -> String {
+        switch subject {
+        case .manifest(let query): "\(query.registry)/\(query.repository) manifest \(query.reference)"
+        case .blob(let query): "\(query.registry)/\(query.repository) blob \(query.digest)"
+        case .other: "other"
+        }
+    }
+}

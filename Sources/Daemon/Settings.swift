@@ -1,0 +1,89 @@
+import Glibc
+package import OCIModel
+package import PieceModel
+
+/// Everything an operator can set, checked. `SettingsKeys` lists the keys of the file, their meaning and defaults.
+package struct Settings: Equatable, Sendable {
+    package var nodeName: PeerName
+    package var mirrorListen = SocketAddress(host: "127.0.0.1", port: 4001)
+    /// The registry of requests that name none; `nil` declines them.
+    package var defaultRegistry: RegistryHost?
+    /// Also serve registries that no `[[registry]]` names.
+    package var anyRegistry = false
+    package var registries: [RegistrySettings] = []
+    /// `nil`: no peer port, and no peers.
+    package var peersListen: SocketAddress?
+    package var staticPeers: [SocketAddress] = []
+    /// Nodes of another cluster are refused at the greeting.
+    package var cluster = "default"
+    package var compression = true
+    package var cachePath = "/var/lib/dragonfly/content"
+    package var quotaBytes: Int64 = 20 << 30
+    package var freeFloorBytes: Int64 = 1 << 30
+    package var adminSocket = "/run/hawker/hawker.sock"
+    package var logLevel = "info"
+
+    package init(nodeName: PeerName) {
+        self.nodeName = nodeName
+    }
+
+    /// The defaults, with the host's name as the node's; a host name that cannot be a node name becomes `node`.
+    package static func defaults() -> Settings {
+        var buffer = [CChar](repeating: 0, count: 256)
+        gethostname(&buffer, buffer.count - 1)
+        let bytes = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        let fallback = PeerName("node") ?? PeerName(String("n"))
+        guard let name = PeerName(String(decoding: bytes, as: UTF8.self)) ?? fallback else {
+            preconditionFailure("`node` is a valid node name")
+        }
+        return Settings(nodeName: name)
+    }
+}
+
+/// One `[[registry]]` of the settings file.
+package struct RegistrySettings: Equatable, Sendable {
+    /// The registry as images name it, such as `docker.io` or `localhost:5000`.
+    package var host: RegistryHost
+    /// Where it answers, as `https://host[:port]` or `http://host[:port]`; `nil` means `https://` and the host.
+    package var url: String?
+    /// PEM file of authorities to trust for this registry instead of the system's.
+    package var caFile: String?
+
+    package init(host: RegistryHost) {
+        self.host = host
+    }
+}
+
+/// A `host:port` to listen on or to dial.
+package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
+    package var host: String
+    package var port: UInt16
+
+    package init(host: String, port: UInt16) {
+        self.host = host
+        self.port = port
+    }
+
+    /// Reads `host:port` or `[ipv6]:port`; the port is 0 to 65535, where 0 lets the kernel choose.
+    package init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = String(host.dropFirst().dropLast())
+        } else if host.contains(":") {
+            return nil
+        }
+        let allowed = host.utf8.allSatisfy { byte in
+            byte == UInt8(ascii: ".") || byte == UInt8(ascii: "-") || byte == UInt8(ascii: ":")
+                || byte == UInt8(ascii: "%") || byte == UInt8(ascii: "_")
+                || (byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9"))
+                || (byte | 0x20 >= UInt8(ascii: "a") && byte | 0x20 <= UInt8(ascii: "z"))
+        }
+        guard !host.isEmpty, host.utf8.count <= 253, allowed else { return nil }
+        self.init(host: host, port: port)
+    }
+
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}

@@ -1,0 +1,126 @@
+import Glibc
+import OCIModel
+import TOMLEdit
+
+/// Why a settings file was not taken; nothing of it is in force then.
+package struct SettingsError: Error, Equatable, Sendable, CustomStringConvertible {
+    package var file: String
+    /// Counted from 1; 0 when the error is of no line.
+    package var line: Int
+    package var reason: String
+
+    package var description: String { line > 0 ? "\(file):\(line): \(reason)" : "\(file): \(reason)" }
+}
+
+extension Settings {
+    package static let defaultFile = "/etc/hawker/hawker.toml"
+    static let fileBytesMax = 1 << 20
+
+    /// Reads and checks a settings file. `nil` means the default file, which may be missing: then the defaults hold.
+    package static func load(file: String?) throws(SettingsError) -> Settings {
+        let path = file ?? defaultFile
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if file == nil, errno == ENOENT { return .defaults() }
+            throw SettingsError(file: path, line: 0, reason: "cannot be read: \(String(cString: strerror(errno)))")
+        }
+        defer { close(descriptor) }
+        var content = [UInt8](repeating: 0, count: fileBytesMax + 1)
+        var count = 0
+        while count < content.count {
+            let got = content.withUnsafeMutableBytes { buffer in
+                read(descriptor, buffer.baseAddress?.advanced(by: count), buffer.count - count)
+            }
+            guard got >= 0 else {
+                throw SettingsError(file: path, line: 0, reason: "cannot be read: \(String(cString: strerror(errno)))")
+            }
+            if got == 0 { break }
+            count += got
+        }
+        guard count <= fileBytesMax else {
+            throw SettingsError(file: path, line: 0, reason: "is larger than \(fileBytesMax) bytes")
+        }
+        return try parse(Array(content[..<count]), file: path)
+    }
+
+    /// Reads and checks the content of a settings file; `file` is its name for errors.
+    package static func parse(_ content: [UInt8], file: String) throws(SettingsError) -> Settings {
+        let document: TOMLDocument
+        do throws(TOMLError) {
+            document = try TOMLDocument(content)
+        } catch {
+            throw SettingsError(file: file, line: error.line, reason: "\(error)")
+        }
+        var reader = SettingsReader(file: file, document: document)
+        try reader.read()
+        return reader.settings
+    }
+}
+
+/// Turns a parsed settings file into `Settings`: every key known, every value checked, or an error with its line.
+private struct SettingsReader {
+    let file: String
+    let document: TOMLDocument
+    var settings = Settings.defaults()
+
+    init(file: String, document: TOMLDocument) {
+        self.file = file
+        self.document = document
+    }
+
+    mutating func read() throws(SettingsError) {
+        for name in document.keys(at: []) {
+            let line = document.line(of: [name]) ?? 0
+            if name == "registry" {
+                try readRegistries(line)
+                continue
+            }
+            guard let members = document.root[[name]]?.table else { throw unknown(name, line) }
+            guard SettingsKeys.all.contains(where: { $0.path.hasPrefix(name + ".") }) else { throw unknown(name, line) }
+            for key in document.keys(at: [name]) {
+                guard let value = members[key] else { continue }
+                try apply(SettingsKeys.all, path: "\(name).\(key)", value, document.line(of: [name, key]) ?? line)
+            }
+        }
+        if !settings.staticPeers.isEmpty, settings.peersListen == nil {
+            throw fail(document.line(of: ["peers"]) ?? 0, "peers.static needs peers.listen: peers ask each other")
+        }
+    }
+
+    private mutating func readRegistries(_ line: Int) throws(SettingsError) {
+        guard case .array(let entries) = document.root[["registry"]] else {
+            throw fail(line, "write each registry as [[registry]], with double brackets")
+        }
+        for (number, entry) in entries.enumerated() {
+            let place = document.line(ofElement: number, at: ["registry"], key: nil) ?? line
+            guard let members = entry.table, let name = members["host"]?.string, let host = RegistryHost(name) else {
+                throw fail(place, "each [[registry]] needs host = \"HOST\" or \"HOST:PORT\"")
+            }
+            guard !settings.registries.contains(where: { $0.host == host }) else {
+                throw fail(place, "registry \(host) is listed twice")
+            }
+            settings.registries.append(RegistrySettings(host: host))
+            for (key, value) in members.sorted(by: { $0.key < $1.key }) {
+                let at = document.line(ofElement: number, at: ["registry"], key: key) ?? place
+                try apply(SettingsKeys.registry, path: "registry.\(key)", value, at)
+            }
+        }
+    }
+
+    private mutating func apply(
+        _ keys: [SettingsKey], path: String, _ value: TOMLNode, _ line: Int
+    ) throws(SettingsError) {
+        guard let key = keys.first(where: { $0.path == path }) else { throw unknown(path, line) }
+        guard key.read(value, &settings) else { throw fail(line, "\(path): expected \(key.expected)") }
+    }
+
+    private func unknown(_ path: String, _ line: Int) -> SettingsError {
+        let known = (SettingsKeys.all + SettingsKeys.registry).map(\.path)
+        let near = known.first { $0.split(separator: ".").last == path.split(separator: ".").last }
+        return fail(line, "unknown key \(path); \(near.map { "did you mean \($0)?" } ?? "`hawker config default` lists all")")
+    }
+
+    private func fail(_ line: Int, _ reason: String) -> SettingsError {
+        SettingsError(file: file, line: line, reason: reason)
+    }
+}

@@ -1,0 +1,198 @@
+import OCIModel
+import PieceModel
+import TOMLEdit
+
+/// One key of the settings file: what it is called, what it means, and how its value gets into `Settings`.
+struct SettingsKey: Sendable {
+    /// `table.key`; the table `registry` repeats.
+    let path: String
+    /// The default as the file spells it; empty when there is none to show.
+    let shown: String
+    /// One line for `hawker config default` and the README.
+    let meaning: String
+    /// What a right value looks like, for the error.
+    let expected: String
+    /// Takes the value over; false when it is not as expected.
+    let read: @Sendable (TOMLNode, inout Settings) -> Bool
+
+    static func text(
+        _ path: String, shown: String = "", _ meaning: String, expected: String,
+        _ apply: @escaping @Sendable (String, inout Settings) -> Bool
+    ) -> SettingsKey {
+        SettingsKey(path: path, shown: shown, meaning: meaning, expected: expected) { value, settings in
+            guard let text = value.string else { return false }
+            return apply(text, &settings)
+        }
+    }
+
+    static func flag(
+        _ path: String, shown: String, _ meaning: String,
+        _ apply: @escaping @Sendable (Bool, inout Settings) -> Void
+    ) -> SettingsKey {
+        SettingsKey(path: path, shown: shown, meaning: meaning, expected: "true or false") { value, settings in
+            guard let flag = value.boolean else { return false }
+            apply(flag, &settings)
+            return true
+        }
+    }
+}
+
+/// The one list of settings: the reader, `hawker config default` and the README's table come from it.
+enum SettingsKeys {
+    static let all: [SettingsKey] = [
+        .text(
+            "node.name", "Name of this node, unique in the cluster. Default: the host's name.",
+            expected: "1 to 64 of the characters A-Z a-z 0-9 . _ -"
+        ) { text, settings in
+            guard let name = PeerName(text) else { return false }
+            settings.nodeName = name
+            return true
+        },
+        .text(
+            "mirror.listen", shown: "\"127.0.0.1:4001\"", "Where containerd asks for images.",
+            expected: addressForm
+        ) { text, settings in
+            guard let address = SocketAddress(text) else { return false }
+            settings.mirrorListen = address
+            return true
+        },
+        .text(
+            "mirror.default_registry",
+            "Registry of requests that name none, neither by header nor by ?ns=. Default: decline them.",
+            expected: hostForm
+        ) { text, settings in
+            settings.defaultRegistry = RegistryHost(text)
+            return settings.defaultRegistry != nil
+        },
+        .flag(
+            "mirror.any_registry", shown: "false",
+            "Also serve registries that no [[registry]] names. Any process on the node can then make it dial any host."
+        ) { $1.anyRegistry = $0 },
+        .text(
+            "peers.listen", "Where other nodes ask for pieces, such as \"0.0.0.0:4000\". Default: no peer port.",
+            expected: addressForm
+        ) { text, settings in
+            settings.peersListen = SocketAddress(text)
+            return settings.peersListen != nil
+        },
+        SettingsKey(
+            path: "peers.static", shown: "[]", meaning: "The other nodes, each as \"host:port\" of its peers.listen.",
+            expected: "a list of \"host:port\" with ports from 1, at most \(staticPeersMax)"
+        ) { value, settings in
+            guard let texts = value.strings, texts.count <= staticPeersMax else { return false }
+            settings.staticPeers = texts.compactMap { SocketAddress($0) }.filter { $0.port != 0 }
+            return settings.staticPeers.count == texts.count
+        },
+        .text(
+            "peers.cluster", shown: "\"default\"", "Nodes that say another cluster's name are refused.",
+            expected: "1 to 64 of the characters A-Z a-z 0-9 . _ -"
+        ) { text, settings in
+            settings.cluster = text
+            return PeerName(text) != nil
+        },
+        .flag("peers.compression", shown: "true", "Send pieces with zstd where that saves bytes.") {
+            $1.compression = $0
+        },
+        .text(
+            "cache.path", shown: "\"/var/lib/dragonfly/content\"",
+            "Folder of the cache; made if missing, refused if it holds anything else or others may write to it.",
+            expected: "an absolute path"
+        ) { text, settings in
+            settings.cachePath = text
+            return SettingsText.isAbsolutePath(text)
+        },
+        .text(
+            "cache.quota", shown: "\"20GiB\"", "The cache never holds more; the least recently used blobs go first.",
+            expected: sizeForm
+        ) { text, settings in
+            guard let bytes = SettingsText.byteCount(text), bytes >= 1 << 20 else { return false }
+            settings.quotaBytes = bytes
+            return true
+        },
+        .text(
+            "cache.free_floor", shown: "\"1GiB\"", "The cache leaves at least this much of its file system free.",
+            expected: sizeForm
+        ) { text, settings in
+            guard let bytes = SettingsText.byteCount(text) else { return false }
+            settings.freeFloorBytes = bytes
+            return true
+        },
+        .text(
+            "admin.socket", shown: "\"/run/hawker/hawker.sock\"", "Unix socket of hawker status, peers and cache.",
+            expected: "an absolute path of at most 107 bytes"
+        ) { text, settings in
+            settings.adminSocket = text
+            return SettingsText.isAbsolutePath(text) && text.utf8.count <= 107
+        },
+        .text(
+            "log.level", shown: "\"info\"", "debug, info, warning or error.", expected: "debug, info, warning or error"
+        ) { text, settings in
+            settings.logLevel = text
+            return ["debug", "info", "warning", "error"].contains(text)
+        },
+    ]
+
+    /// Keys of each `[[registry]]`; `read` applies to the last element of `Settings.registries`.
+    static let registry: [SettingsKey] = [
+        .text("registry.host", "Registry as images name it, such as \"docker.io\".", expected: hostForm) {
+            text, settings in
+            guard let host = RegistryHost(text), let last = settings.registries.indices.last else { return false }
+            settings.registries[last].host = host
+            return true
+        },
+        .text(
+            "registry.url", "Where it answers, if not https://HOST. Plain http:// only where the network is trusted.",
+            expected: "http://HOST[:PORT] or https://HOST[:PORT], without a path"
+        ) { text, settings in
+            guard let last = settings.registries.indices.last, SettingsText.isRegistryURL(text) else { return false }
+            settings.registries[last].url = text
+            return true
+        },
+        .text(
+            "registry.ca_file", "PEM file of the authorities to trust for this registry instead of the system's.",
+            expected: "an absolute path"
+        ) { text, settings in
+            guard let last = settings.registries.indices.last, SettingsText.isAbsolutePath(text) else { return false }
+            settings.registries[last].caFile = text
+            return true
+        },
+    ]
+
+    static let staticPeersMax = 4096
+    private static let addressForm = "\"host:port\""
+    private static let hostForm = "a registry host, or host:port, such as \"docker.io\""
+    private static let sizeForm = "a size such as \"20GiB\", \"500MB\" or \"1TiB\""
+}
+
+/// Checks of the texts that settings hold.
+enum SettingsText {
+    static func isAbsolutePath(_ text: String) -> Bool {
+        text.hasPrefix("/") && text.utf8.count <= 4096 && !text.utf8.contains(0)
+    }
+
+    /// `http://` or `https://`, a host, maybe a port, nothing after it.
+    static func isRegistryURL(_ text: String) -> Bool {
+        for scheme in ["http://", "https://"] where text.hasPrefix(scheme) {
+            return RegistryHost(String(text.dropFirst(scheme.count))) != nil
+        }
+        return false
+    }
+
+    /// Bytes of a size: digits and one of B, KB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (of 1024).
+    /// `nil` for anything else and for sizes above 8 EiB.
+    static func byteCount(_ text: String) -> Int64? {
+        let units: [(String, Int64)] = [
+            ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40),
+            ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1),
+        ]
+        for (suffix, unit) in units where text.hasSuffix(suffix) {
+            let digits = text.dropLast(suffix.count)
+            guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }), let number = Int64(digits) else {
+                return nil
+            }
+            let (bytes, overflow) = number.multipliedReportingOverflow(by: unit)
+            return overflow ? nil : bytes
+        }
+        return nil
+    }
+}

@@ -1,0 +1,103 @@
+package import EventLoop
+package import OCIModel
+
+/// Where the mirror gets what it serves; everything here happens on the loop.
+///
+/// A source that cannot help declines, at once if it can: containerd then asks the next host. It may take
+/// its time otherwise, but after the mirror's deadline its answer is thrown away and the task it runs in
+/// cancelled.
+@LoopActor package protocol ImageSource: AnyObject {
+    func manifest(_ query: ManifestQuery) async -> ManifestAnswer
+    func blob(_ query: BlobQuery) async -> BlobAnswer
+}
+
+/// A request for a manifest, with validated names.
+package struct ManifestQuery: Hashable, Sendable {
+    /// In canonical form: Docker Hub is always `docker.io`.
+    package let registry: RegistryHost
+    package let repository: RepositoryName
+    package let reference: ManifestReference
+    /// The answer needs a size, but its bytes will not be sent.
+    package let isHead: Bool
+    /// The values of `Accept`, printable ASCII, in order.
+    package let accept: [String]
+
+    package init(
+        registry: RegistryHost,
+        repository: RepositoryName,
+        reference: ManifestReference,
+        isHead: Bool,
+        accept: [String]
+    ) {
+        self.registry = registry
+        self.repository = repository
+        self.reference = reference
+        self.isHead = isHead
+        self.accept = accept
+    }
+}
+
+/// A request for a blob, or a part of it, with validated names.
+package struct BlobQuery: Hashable, Sendable {
+    /// In canonical form: Docker Hub is always `docker.io`.
+    package let registry: RegistryHost
+    package let repository: RepositoryName
+    package let digest: Digest
+    /// Only the size is wanted.
+    package let isHead: Bool
+
+    package init(registry: RegistryHost, repository: RepositoryName, digest: Digest, isHead: Bool) {
+        self.registry = registry
+        self.repository = repository
+        self.digest = digest
+        self.isHead = isHead
+    }
+}
+
+/// A manifest in full, or none.
+package enum ManifestAnswer: Sendable {
+    /// `bytes` have been checked against `digest`, and there are `size` of them; to a HEAD they may be
+    /// absent.
+    case found(mediaType: MediaType, digest: Digest, bytes: [UInt8], size: Int64)
+    /// The reason goes to the client, so it must hold no secret.
+    case declined(reason: String)
+}
+
+/// A blob to be sent from its file, now or as it arrives, or none.
+package enum BlobAnswer {
+    case whole(any WholeBlob)
+    /// The mirror calls `release()` once, also when it no longer wants the answer.
+    case arriving(any ArrivingBlob)
+    /// The reason goes to the client, so it must hold no secret.
+    case declined(reason: String)
+}
+
+/// A complete, verified blob.
+///
+/// The mirror keeps it until its last byte is sent, and never closes the descriptor.
+package protocol WholeBlob: AnyObject, Sendable {
+    /// Open for reading as long as the object lives.
+    var descriptor: Int32 { get }
+    var bytes: Int64 { get }
+}
+
+/// A blob of known size whose verified bytes become readable over time, not always from the front.
+@LoopActor package protocol ArrivingBlob: AnyObject {
+    var bytes: Int64 { get }
+    /// Open for reading until `release()`.
+    var descriptor: Int32 { get }
+    /// The end of the run of verified bytes that contains or begins at `offset`; `offset` if there is none.
+    func availableEnd(from offset: Int64) -> Int64
+    /// Calls `then` exactly once, now or later, when `availableEnd(from: offset)` exceeds `offset` or when
+    /// that will never be. At most one call is outstanding; after `release()` it need not come.
+    func whenMore(than offset: Int64, _ then: @escaping @LoopActor (ArrivalState) -> Void)
+    /// The mirror is done with the blob, whatever became of it.
+    func release()
+}
+
+/// What became of the bytes waited for.
+package enum ArrivalState: Equatable, Sendable {
+    /// Bytes up to here may be sent.
+    case available(end: Int64)
+    case failed
+}

@@ -1,0 +1,143 @@
+import OCIModel
+
+/// Decides, from a request head alone, what a request asks for or why it is turned away.
+struct RequestRouter: Sendable {
+    /// `Host` names, without port, under which this server may be addressed; in lower case.
+    private let hosts: Set<String>
+    private let defaultRegistry: RegistryHost?
+    private let isAllowed: @Sendable (RegistryHost) -> Bool
+
+    enum Decision: Equatable, Sendable {
+        /// `/v2/`: the API is there.
+        case base
+        case manifest(ManifestQuery)
+        case blob(BlobQuery)
+        case refused(Refusal)
+    }
+
+    /// `listenHost` is an address or name this server is bound to.
+    init(
+        listenHost: String,
+        defaultRegistry: RegistryHost?,
+        isAllowed: @escaping @Sendable (RegistryHost) -> Bool
+    ) {
+        // A wildcard is nobody's name, and browsers have let pages reach 0.0.0.0.
+        let own = ["0.0.0.0", "::"].contains(listenHost) ? [] : [listenHost.lowercased()]
+        hosts = Set(["127.0.0.1", "::1", "localhost"] + own)
+        self.defaultRegistry = defaultRegistry.map(\.canonical)
+        self.isAllowed = isAllowed
+    }
+
+    func decide(_ head: RequestHead) -> Decision {
+        if let refusal = refuseForeign(head) { return .refused(refusal) }
+        guard head.path != "/v2/", head.path != "/v2" else { return .base }
+        let prefix = "/v2/"
+        guard head.path.hasPrefix(prefix) else { return .refused(.unknownPath) }
+        // The name itself has slashes and may hold any word, so the path is read from its end.
+        let parts = head.path.dropFirst(prefix.count).split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count >= 3, let last = parts.last else { return .refused(.unknownPath) }
+        let kind = parts[parts.count - 2]
+        guard kind == "manifests" || kind == "blobs" else { return .refused(.unknownPath) }
+        guard let repository = RepositoryName(parts.dropLast(2).joined(separator: "/")) else {
+            return .refused(.invalidName)
+        }
+        let registry: RegistryHost
+        switch self.registry(head) {
+        case .success(let named): registry = named
+        case .failure(let refusal): return .refused(refusal)
+        }
+        let isHead = head.method == .head
+        if kind == "manifests" {
+            guard let reference = ManifestReference(last) else { return .refused(.unknownManifest) }
+            return .manifest(
+                ManifestQuery(
+                    registry: registry,
+                    repository: repository,
+                    reference: reference,
+                    isHead: isHead,
+                    accept: head.values("accept")
+                )
+            )
+        }
+        guard let digest = Digest(last) else { return .refused(.unknownBlob) }
+        return .blob(BlobQuery(registry: registry, repository: repository, digest: digest, isHead: isHead))
+    }
+
+    /// Browsers and rebound names have no business here: a page must not read images through its visitor's
+    /// loopback address.
+    private func refuseForeign(_ head: RequestHead) -> Refusal? {
+        let values = head.values("host")
+        guard values.count == 1, let value = values.first, let host = Self.hostName(value) else {
+            return .malformed
+        }
+        guard hosts.contains(host) else { return .foreignHost }
+        let isBrowser = head.fields.contains { $0.name == "origin" || $0.name.hasPrefix("sec-fetch-") }
+        return isBrowser ? .browser : nil
+    }
+
+    /// The host of `host[:port]`, an IPv6 address without its brackets; `nil` if it has another form.
+    private static func hostName(_ value: String) -> String? {
+        RegistryHost(value)?.name
+    }
+
+    /// The registry that the request is for, by `X-Dragonfly-Registry`, else `ns`, else by default.
+    private func registry(_ head: RequestHead) -> Result<RegistryHost, Refusal> {
+        let named: RegistryHost?
+        let headers = head.values("x-dragonfly-registry")
+        let namespaces = Self.namespaces(head.query)
+        guard headers.count <= 1, let namespaces, namespaces.count <= 1 else { return .failure(.malformed) }
+        if let url = headers.first {
+            named = RegistryHost(url: url)
+        } else if let namespace = namespaces.first {
+            named = RegistryHost(namespace)
+        } else {
+            named = defaultRegistry
+        }
+        guard let registry = named?.canonical, isAllowed(registry) else { return .failure(.unknownRegistry) }
+        return .success(registry)
+    }
+
+    /// The decoded values of every `ns` in a query; `nil` when the query cannot be decoded.
+    private static func namespaces(_ query: String?) -> [String]? {
+        var values: [String] = []
+        for pair in (query ?? "").split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let name = parts.first.flatMap(decoded) else { return nil }
+            guard name == "ns" else { continue }
+            guard let value = decoded(parts.count > 1 ? parts[1] : "") else { return nil }
+            values.append(value)
+        }
+        return values
+    }
+
+    /// Percent- and plus-decodes a part of a form-encoded query; `nil` for a broken escape or broken UTF-8.
+    private static func decoded(_ text: Substring) -> String? {
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            switch byte {
+            case UInt8(ascii: "+"): bytes.append(0x20)
+            case UInt8(ascii: "%"):
+                let digits = rest.prefix(2)
+                guard digits.count == 2, let high = hexValue(digits.first), let low = hexValue(digits.last)
+                else {
+                    return nil
+                }
+                bytes.append(high << 4 | low)
+                rest = rest.dropFirst(2)
+            default: bytes.append(byte)
+            }
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func hexValue(_ byte: UInt8?) -> UInt8? {
+        guard let byte else { return nil }
+        return switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x41...0x46: byte - 0x41 + 10
+        case 0x61...0x66: byte - 0x61 + 10
+        default: nil
+        }
+    }
+}

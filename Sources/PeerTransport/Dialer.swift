@@ -1,0 +1,64 @@
+import EventLoop
+import PieceModel
+import Wire
+
+/// Decides when one static peer is dialled.
+///
+///     waiting --due--> dialling --connected--> connected --ended--> waiting
+///                          |                                          ^
+///                          +----------------failed--------------------+
+///
+/// The pause doubles with every failure in a row and is never the same for two nodes.
+@LoopActor
+final class Dialer {
+    let endpoint: PeerEndpoint
+    /// Who listens there, once known.
+    private(set) var name: PeerName?
+    /// It is this node itself: never dialled again.
+    var isSelf = false
+    /// Set while connected.
+    weak var connection: PeerConnection?
+
+    private var isDialling = false
+    private var failures = 0
+    private var due: UInt64 = 0
+
+    init(endpoint: PeerEndpoint) {
+        self.endpoint = endpoint
+    }
+
+    func isDue(_ now: UInt64) -> Bool { !isDialling && !isSelf && now >= due }
+
+    func began() { isDialling = true }
+
+    func reached(_ peer: PeerName) {
+        name = peer
+        failures = 0
+    }
+
+    func failed(_ options: SwarmOptions) {
+        failures += 1
+        pause(options)
+    }
+
+    func ended(_ cause: DisconnectCause, _ options: SwarmOptions) {
+        connection = nil
+        switch cause {
+        case .closedByPeer(.banned), .closedByPeer(.notAPeer), .closedByPeer(.version),
+            .closedHere(.notAPeer),
+            .closedHere(.version):
+            // Asking again soon would get the same answer.
+            failures = 16
+        case .closedByPeer, .failed, .violation, .outOfTurn, .noHello, .silent, .stalled, .closedHere:
+            if name == nil { failures += 1 }
+        }
+        pause(options)
+    }
+
+    private func pause(_ options: SwarmOptions) {
+        isDialling = false
+        let doubled = options.redialMillisMin << UInt64(min(failures, 16))
+        let millis = max(min(doubled, options.redialMillisMax), 1)
+        due = Loop.nowNanoseconds &+ UInt64.random(in: millis / 2...millis) &* 1_000_000
+    }
+}

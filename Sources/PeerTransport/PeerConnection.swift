@@ -1,0 +1,273 @@
+import EventLoop
+import PieceExchange
+import PieceModel
+import Wire
+
+/// Hears what a connection has to say.
+@LoopActor
+protocol PeerConnectionOwner: AnyObject {
+    /// The other side's Hello came. The owner calls `open` or `close` before it returns.
+    func connection(_ connection: PeerConnection, greeted hello: Hello)
+    /// Only after `open`.
+    func connection(_ connection: PeerConnection, received message: PeerMessage)
+    func connection(_ connection: PeerConnection, received piece: PeerMessage.PieceHeader, payload: [UInt8])
+    /// Once, whoever ended it; no more calls follow.
+    func connection(_ connection: PeerConnection, endedBy cause: DisconnectCause)
+}
+
+/// One TCP connection to a peer, or to somebody who may turn out to be one.
+///
+///     greeting --Hello comes, open()--> open --+
+///        |                                     |
+///        +--------------close()----------------+--> closed
+///
+/// Invariants: before `open` the other side costs one small buffer; `outstanding` never exceeds the other
+/// side's credit; what is written in one turn of the exchange leaves as one write (`flush`).
+@LoopActor
+final class PeerConnection {
+    let stream: Stream
+    /// Dialled by this node.
+    let outbound: Bool
+    let address: String
+    /// The other side's Hello; `nil` while greeting.
+    private(set) var hello: Hello?
+    private(set) var isClosed = false
+    var received = PieceTraffic()
+    var sent = PieceTraffic()
+
+    private weak var owner: (any PeerConnectionOwner)?
+    private var decoder = FrameDecoder(limits: PeerLimits.beforeHello)
+    private var isOpen = false
+    private var outbox: [UInt8] = []
+    /// Requests sent and not answered, and those that wait for one of these to be.
+    private var outstanding: Set<UInt32> = []
+    private var waiting: [(request: UInt32, frame: [UInt8])] = []
+    private let began: UInt64
+    private var lastAlive: UInt64
+    private var lastTaken: UInt64
+    private var pinged = false
+    private var probeDeadline: UInt64?
+
+    init(stream: Stream, outbound: Bool, owner: any PeerConnectionOwner) {
+        self.stream = stream
+        self.outbound = outbound
+        self.owner = owner
+        address = stream.peerAddress
+        began = Loop.nowNanoseconds
+        lastAlive = began
+        lastTaken = began
+    }
+
+    var peer: PeerName? { isOpen ? hello?.node : nil }
+
+    /// Says Hello and begins to listen.
+    func start(_ own: Hello) {
+        write(PeerCodec.encode(own))
+        stream.startReading { [weak self] event in self?.heard(event) }
+    }
+
+    /// Takes the other side for the peer that its Hello names.
+    func open() {
+        precondition(hello != nil && !isClosed)
+        isOpen = true
+        decoder.limits = PeerLimits.afterHello
+    }
+
+    /// Ends the connection; a goodbye is said if one is given and the other side still takes it.
+    func close(_ goodbye: Goodbye) {
+        end(.closedHere(goodbye), saying: goodbye)
+    }
+
+    // MARK: Reading
+
+    private func heard(_ event: Stream.ReadEvent) {
+        guard !isClosed else { return }
+        lastAlive = Loop.nowNanoseconds
+        pinged = false
+        probeDeadline = nil
+        switch event {
+        case .bytes(let bytes): decode(bytes)
+        case .end: end(.closedByPeer(nil))
+        case .failed(let error): end(.failed(error))
+        }
+    }
+
+    private func decode(_ bytes: UnsafeRawBufferPointer) {
+        var rest = bytes
+        do throws(WireError) {
+            while !isClosed, let frame = try decoder.next(&rest) {
+                take(try PeerCodec.decode(frame))
+            }
+        } catch {
+            end(.violation(error), saying: .banned)
+        }
+    }
+
+    private func take(_ frame: PeerFrame) {
+        switch (frame, isOpen) {
+        case (.goodbye(let reason), _):
+            end(.closedByPeer(reason))
+        case (.hello(let hello), false):
+            self.hello = hello
+            owner?.connection(self, greeted: hello)
+        case (.ping, true):
+            write(PeerCodec.encodePong())
+        case (.pong, true):
+            break
+        case (.message(let message), true):
+            if case .refuse(let request, _, _) = message { credit(request) }
+            owner?.connection(self, received: message)
+        case (.piece(let header, let payload), true):
+            credit(header.request)
+            owner?.connection(self, received: header, payload: payload)
+        case (.hello, true), (.ping, false), (.pong, false), (.message, false), (.piece, false):
+            end(.outOfTurn, saying: .banned)
+        }
+    }
+
+    // MARK: Writing
+
+    /// Queues a message until `flush`. A request beyond the other side's credit waits for an answer to
+    /// another.
+    func send(_ message: PeerMessage) {
+        guard isOpen, !isClosed else { return }
+        switch message {
+        case .request(let request, _, _):
+            let frame = PeerCodec.encode(message)
+            guard outstanding.count < (hello?.requestsMax ?? 0) else {
+                waiting.append((request, frame))
+                return
+            }
+            outstanding.insert(request)
+            outbox += frame
+        case .cancel(let request):
+            if let index = waiting.firstIndex(where: { $0.request == request }) {
+                waiting.remove(at: index)
+            } else {
+                outbox += PeerCodec.encode(message)
+                credit(request)
+            }
+        default:
+            outbox += PeerCodec.encode(message)
+        }
+    }
+
+    /// Sends a piece from memory; `ended` is called when it has left or never will.
+    func send(_ header: PeerMessage.PieceHeader, payload: [UInt8], ended: @escaping @LoopActor () -> Void) {
+        precondition(payload.count == header.payloadBytes)
+        guard isOpen, !isClosed else { return ended() }
+        flush()
+        write(PeerCodec.encode(.piece(header)))
+        write(payload) { [weak self] in
+            self?.delivered()
+            ended()
+        }
+    }
+
+    /// Sends a piece from a file that stays open until `ended`.
+    func send(
+        _ header: PeerMessage.PieceHeader,
+        file: Int32,
+        offset: Int64,
+        ended: @escaping @LoopActor () -> Void
+    ) {
+        guard isOpen, !isClosed else { return ended() }
+        flush()
+        write(PeerCodec.encode(.piece(header)))
+        stream.sendFile(file, offset: offset, count: Int64(header.payloadBytes)) { [weak self] _ in
+            self?.delivered()
+        } then: { [weak self] result in
+            self?.delivered()
+            // The frame's head is out: without its payload the stream is out of step for good.
+            if case .failure(let error) = result { self?.end(.failed(error)) }
+            ended()
+        }
+    }
+
+    func flush() {
+        guard !outbox.isEmpty, !isClosed else { return }
+        let bytes = outbox
+        outbox = []
+        write(bytes)
+    }
+
+    private func write(_ bytes: [UInt8], then: (@LoopActor () -> Void)? = nil) {
+        if stream.queuedBytes == 0 { lastTaken = Loop.nowNanoseconds }
+        stream.write(bytes) { [weak self] error in
+            self?.lastTaken = Loop.nowNanoseconds
+            if let error { self?.end(.failed(error)) }
+            then?()
+        }
+    }
+
+    /// Some of a piece was taken: that takes a living peer, whose own words may be held up behind its data.
+    private func delivered() {
+        lastTaken = Loop.nowNanoseconds
+        lastAlive = lastTaken
+    }
+
+    /// The request needs no answer any more, so that another may be sent.
+    private func credit(_ request: UInt32) {
+        guard outstanding.remove(request) != nil, !waiting.isEmpty else { return }
+        let next = waiting.removeFirst()
+        outstanding.insert(next.request)
+        outbox += next.frame
+        flush()
+    }
+
+    // MARK: Health
+
+    /// Asks for a sign of life within `millis`: somebody else claims to be this peer.
+    func probe(within millis: UInt64) {
+        guard isOpen, !isClosed, probeDeadline == nil else { return }
+        probeDeadline = Loop.nowNanoseconds &+ millis &* 1_000_000
+        write(PeerCodec.encodePing())
+    }
+
+    /// To be called about every second: ends the connection when one of its deadlines has passed.
+    func check(_ options: SwarmOptions) {
+        let now = Loop.nowNanoseconds
+        func passed(_ millis: UInt64, since start: UInt64) -> Bool {
+            now > start && (now - start) / 1_000_000 >= millis
+        }
+        guard !isClosed else { return }
+        if !isOpen {
+            if passed(options.helloMillis, since: began) { end(.noHello) }
+        } else if stream.queuedBytes > 0, passed(options.stallMillis, since: lastTaken) {
+            end(.stalled)
+        } else if passed(options.silentMillis, since: lastAlive) {
+            end(.silent)
+        } else if let probeDeadline, now >= probeDeadline {
+            end(.silent)
+        } else if !pinged, passed(options.quietMillis, since: lastAlive) {
+            pinged = true
+            write(PeerCodec.encodePing())
+        }
+    }
+
+    private func end(_ cause: DisconnectCause, saying goodbye: Goodbye? = nil) {
+        guard !isClosed else { return }
+        if let goodbye { outbox += PeerCodec.encode(goodbye) }
+        flush()
+        isClosed = true
+        waiting = []
+        let stream = stream
+        stream.stopReading()
+        if goodbye != nil, stream.queuedBytes <= Self.goodbyeQueueMax {
+            stream.shutdown { stream.close() }
+            // The other side may never take it.
+            let timer = LoopTimer()
+            timer.start(after: Self.goodbyeMillis) {
+                stream.close()
+                timer.stop()
+            }
+        } else {
+            stream.close()
+        }
+        owner?.connection(self, endedBy: cause)
+    }
+
+    private static let goodbyeMillis: UInt64 = 1_000
+    /// With more than this before it, the goodbye would hold up the end.
+    private static let goodbyeQueueMax = 256 << 10
+}

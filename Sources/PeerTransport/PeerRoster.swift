@@ -1,0 +1,278 @@
+import EventLoop
+import PieceExchange
+import PieceModel
+import Wire
+
+/// Hears which peers come and go and what they say.
+@LoopActor
+protocol PeerRosterOwner: AnyObject {
+    func peerCame(_ peer: PeerName)
+    func peerWent(_ peer: PeerName)
+    func peer(_ peer: PeerName, said message: PeerMessage)
+    func peer(_ peer: PeerName, sent piece: PeerMessage.PieceHeader, payload: [UInt8])
+    func observe(_ event: SwarmEvent)
+}
+
+/// Keeps one connection to every peer it can: listens, dials, greets, sends away.
+///
+/// Every connection is a stranger's until its Hello came and was accepted. Of two connections to one peer the
+/// one dialled by the node of the smaller name stays, whichever side decides first, so that both decide
+/// alike; of two dialled by the same node the newer stays, because the older must have died.
+@LoopActor
+final class PeerRoster {
+    private let options: SwarmOptions
+    /// Set before `start`.
+    weak var owner: (any PeerRosterOwner)?
+    private var listener: Listener?
+    private var connections: [ObjectIdentifier: PeerConnection] = [:]
+    private var peers: [PeerName: PeerConnection] = [:]
+    private var dialers: [Dialer]
+    private var bans = BanList()
+    /// What peers sent and got over connections that ended.
+    private var past: [PeerName: Past] = [:]
+    private let sweeper = LoopTimer()
+    private var unflushed: Set<PeerName> = []
+    private var isStopped = false
+
+    private struct Past {
+        var address: String
+        var received = PieceTraffic()
+        var sent = PieceTraffic()
+    }
+
+    private static let sweepMillis: UInt64 = 250
+    private static let probeMillis: UInt64 = 5_000
+    private static let pastMax = 1024
+
+    init(options: SwarmOptions) {
+        self.options = options
+        dialers = options.peers.map { Dialer(endpoint: $0) }
+    }
+
+    /// 0 when it does not listen.
+    var port: UInt16 { listener?.port ?? 0 }
+    var names: [PeerName] { Array(peers.keys) }
+
+    func connection(to peer: PeerName) -> PeerConnection? { peers[peer] }
+
+    func start() throws(LoopError) {
+        if let host = options.listenHost {
+            let listener = try Listener.tcp(host: host, port: options.listenPort)
+            listener.accept { [weak self] stream in self?.accept(stream) }
+            self.listener = listener
+        }
+        sweep()
+        sweeper.start(after: Self.sweepMillis, every: Self.sweepMillis) { [weak self] in self?.sweep() }
+    }
+
+    /// No new connections from now on.
+    func stopGrowing() {
+        isStopped = true
+        listener?.close()
+    }
+
+    func stop() {
+        stopGrowing()
+        sweeper.stop()
+        for connection in Array(connections.values) { connection.close(.stopping) }
+    }
+
+    /// Queues a message until `flush`.
+    func send(_ message: PeerMessage, to peer: PeerName) {
+        guard let connection = peers[peer] else { return }
+        connection.send(message)
+        unflushed.insert(peer)
+    }
+
+    /// Sends what was queued for peers, to each in one write.
+    func flush() {
+        for peer in unflushed { peers[peer]?.flush() }
+        unflushed.removeAll(keepingCapacity: true)
+    }
+
+    func ban(_ peer: PeerName, cause: BanCause, until: UInt64) {
+        let now = Loop.nowNanoseconds
+        bans.add(peer, cause: cause, until: until)
+        let seconds = until > now ? Int((until - now) / 1_000_000_000) : 0
+        owner?.observe(.peerBanned(peer, cause, seconds: seconds))
+        peers[peer]?.close(.banned)
+    }
+
+    // MARK: Connections
+
+    private func accept(_ stream: Stream) {
+        guard !isStopped else { return stream.close() }
+        let isRoom = connections.count - peers.count < options.strangersMax
+        guard isRoom, connections.count < options.connectionsMax else {
+            stream.write(PeerCodec.encode(Goodbye.busy))
+            return stream.shutdown { stream.close() }
+        }
+        adopt(stream, outbound: false)
+    }
+
+    @discardableResult
+    private func adopt(_ stream: Stream, outbound: Bool) -> PeerConnection {
+        let connection = PeerConnection(stream: stream, outbound: outbound, owner: self)
+        connections[ObjectIdentifier(connection)] = connection
+        connection.start(
+            Hello(
+                node: options.name,
+                cluster: options.cluster,
+                takesZstd: options.compression,
+                requestsMax: options.exchange.requestsPerPeerMax
+            )
+        )
+        return connection
+    }
+
+    private func sweep() {
+        for connection in Array(connections.values) { connection.check(options) }
+        let now = Loop.nowNanoseconds
+        for dialer in dialers where !isStopped && dialer.isDue(now) {
+            if let name = dialer.name, peers[name] != nil || bans.ban(of: name, now: now) != nil { continue }
+            dial(dialer)
+        }
+    }
+
+    private func dial(_ dialer: Dialer) {
+        dialer.began()
+        let endpoint = dialer.endpoint
+        Stream.connect(host: endpoint.host, port: endpoint.port, timeoutMillis: options.connectMillis) {
+            [weak self] result in
+            guard let self else { return }
+            switch result {
+            case .success(let stream):
+                guard !isStopped else { return stream.close() }
+                dialer.connection = adopt(stream, outbound: true)
+            case .failure(let error):
+                dialer.failed(options)
+                owner?.observe(.dialFailed(endpoint, error))
+            }
+        }
+    }
+
+    private func dialer(of connection: PeerConnection) -> Dialer? {
+        dialers.first { $0.connection === connection }
+    }
+
+    /// Why the sender of this Hello cannot be a peer, or `nil`.
+    private func refusal(of hello: Hello) -> Goodbye? {
+        if hello.version != Hello.versionSpoken { return .version }
+        if hello.cluster != options.cluster || hello.node == options.name { return .notAPeer }
+        if bans.ban(of: hello.node, now: Loop.nowNanoseconds) != nil { return .banned }
+        return isStopped ? .stopping : nil
+    }
+
+    /// Whether `new` takes the place of `old`, both to the peer of that name.
+    private func replaces(_ new: PeerConnection, _ old: PeerConnection, peer: PeerName) -> Bool {
+        guard new.outbound != old.outbound else { return true }
+        return new.outbound == (options.name < peer)
+    }
+
+    // MARK: Status
+
+    func status(now: UInt64) -> [SwarmStatus.Peer] {
+        var states: [PeerName: SwarmStatus.Peer] = [:]
+        for (name, before) in past {
+            states[name] = SwarmStatus.Peer(
+                name: name,
+                address: before.address,
+                received: before.received,
+                sent: before.sent
+            )
+        }
+        for (name, connection) in peers {
+            var state = states[name] ?? SwarmStatus.Peer(name: name)
+            state.address = connection.address
+            state.state = .connected(outbound: connection.outbound)
+            state.received.add(connection.received)
+            state.sent.add(connection.sent)
+            states[name] = state
+        }
+        for (name, ban) in bans.current(now: now) {
+            let left = Int((ban.until - now) / 1_000_000_000)
+            states[name]?.state = .banned(ban.cause, secondsLeft: left)
+        }
+        return states.values.sorted { $0.name < $1.name }
+    }
+
+    var unreached: [PeerEndpoint] { dialers.filter { $0.name == nil && !$0.isSelf }.map(\.endpoint) }
+
+    private func remember(_ connection: PeerConnection, of peer: PeerName) {
+        if past[peer] == nil, past.count >= Self.pastMax,
+            let other = past.keys.first(where: { peers[$0] == nil })
+        {
+            past[other] = nil
+        }
+        var record = past[peer] ?? Past(address: connection.address)
+        record.address = connection.address
+        record.received.add(connection.received)
+        record.sent.add(connection.sent)
+        past[peer] = record
+    }
+}
+
+extension PeerRoster: PeerConnectionOwner {
+    func connection(_ connection: PeerConnection, greeted hello: Hello) {
+        let dialer = dialer(of: connection)
+        if hello.node == options.name { dialer?.isSelf = true }
+        if let refusal = refusal(of: hello) { return connection.close(refusal) }
+        let peer = hello.node
+        dialer?.reached(peer)
+        if let old = peers[peer] {
+            guard replaces(connection, old, peer: peer) else {
+                // The other side would hardly dial if it knew of the connection that stays: is that one
+                // alive?
+                old.probe(within: Self.probeMillis)
+                return connection.close(.duplicate)
+            }
+            old.close(.duplicate)
+        }
+        connection.open()
+        peers[peer] = connection
+        owner?.observe(.peerConnected(peer, address: connection.address, outbound: connection.outbound))
+        owner?.peerCame(peer)
+    }
+
+    func connection(_ connection: PeerConnection, received message: PeerMessage) {
+        guard let peer = connection.peer else { return }
+        owner?.peer(peer, said: message)
+    }
+
+    func connection(
+        _ connection: PeerConnection,
+        received piece: PeerMessage.PieceHeader,
+        payload: [UInt8]
+    ) {
+        guard let peer = connection.peer else { return }
+        owner?.peer(peer, sent: piece, payload: payload)
+    }
+
+    func connection(_ connection: PeerConnection, endedBy cause: DisconnectCause) {
+        connections[ObjectIdentifier(connection)] = nil
+        dialer(of: connection)?.ended(cause, options)
+        guard let peer = connection.peer, peers[peer] === connection else {
+            owner?.observe(.strangerDisconnected(address: connection.address, cause))
+            return
+        }
+        peers[peer] = nil
+        remember(connection, of: peer)
+        owner?.observe(.peerDisconnected(peer, address: connection.address, cause))
+        switch cause {
+        case .violation, .outOfTurn:
+            let seconds = bans.addViolation(peer, now: Loop.nowNanoseconds)
+            owner?.observe(.peerBanned(peer, .protocolViolation, seconds: seconds))
+        case .closedByPeer, .failed, .noHello, .silent, .stalled, .closedHere:
+            break
+        }
+        owner?.peerWent(peer)
+    }
+}
+
+extension PieceTraffic {
+    mutating func add(_ other: PieceTraffic) {
+        pieces += other.pieces
+        rawBytes += other.rawBytes
+        wireBytes += other.wireBytes
+    }
+}

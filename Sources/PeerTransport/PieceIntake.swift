@@ -1,0 +1,66 @@
+import Compression
+import ContentStore
+import EventLoop
+import Hashing
+import OCIModel
+import PieceExchange
+import PieceModel
+
+/// A piece from a peer on its way to the disk. The exchange bounds how many there are at once.
+struct PieceIntake: Sendable {
+    var payload: [UInt8]
+    var encoding: PeerMessage.PieceEncoding
+    var piece: PieceIndex
+    var digest: Digest
+    var author: PeerName
+
+    enum Outcome: Sendable {
+        case stored
+        case wrongBytes
+        case storeFailed(String)
+    }
+
+    /// Unpacks, checks and stores the piece off the loop; `then` is never called inside this call.
+    @LoopActor
+    func run(into transfer: BlobTransfer, work: OffloadedWork, then: @escaping @LoopActor (Outcome) -> Void) {
+        guard let partial = transfer.partial else {
+            return Loop.enqueue { then(.storeFailed("the blob is not open")) }
+        }
+        transfer.beginWork()
+        transfer.whenStorable {
+            work.run {
+                store(in: partial)
+            } then: { outcome in
+                if case .stored = outcome { transfer.hold(piece) }
+                then(outcome)
+                transfer.endWork()
+            }
+        }
+    }
+
+    private func store(in partial: PartialBlob) -> Outcome {
+        guard let bytes = unpack(expectedBytes: partial.layout.byteCount(of: piece)) else {
+            return .wrongBytes
+        }
+        let result = bytes.withUnsafeBytes { buffer in
+            Result { () throws(StoreError) in
+                try partial.store(piece, bytes: buffer, digest: digest, author: author)
+            }
+        }
+        switch result {
+        case .success: return .stored
+        case .failure(let error): return .storeFailed(error.description)
+        }
+    }
+
+    /// The piece, if the payload is one of `expectedBytes` bytes and that digest.
+    func unpack(expectedBytes: Int) -> [UInt8]? {
+        var bytes = payload
+        if encoding == .zstd {
+            let unpacked = payload.withUnsafeBytes { ZstdCodec.decompress($0, expectedBytes: expectedBytes) }
+            guard let unpacked else { return nil }
+            bytes = unpacked
+        }
+        return bytes.count == expectedBytes && SHA256Hasher.hash(bytes) == digest ? bytes : nil
+    }
+}

@@ -1,0 +1,220 @@
+import ContentStore
+import EventLoop
+import OCIModel
+import PieceExchange
+import PieceModel
+import Wire
+
+/// Does what the exchange decided.
+extension Swarm {
+    func perform(_ action: ExchangeAction, answering event: ExchangeEvent) {
+        switch action {
+        case .send(let message, let peer):
+            roster.send(message, to: peer)
+        case .upload(let blob, let piece, let request, let peer):
+            upload(blob, piece, request: request, to: peer)
+        case .checkPiece(let blob, let piece, let digest, let author, let request, let peer):
+            guard case .pieceArrived(let header, _) = event else {
+                preconditionFailure("only a piece that just came can be checked")
+            }
+            let intake = PieceIntake(
+                payload: takeArrived(),
+                encoding: header.encoding,
+                piece: piece,
+                digest: digest,
+                author: author
+            )
+            check(intake, of: blob, request: request, from: peer)
+        case .discardPayload:
+            _ = takeArrived()
+        case .fetchFromOrigin(let blob, let pieces):
+            fetchFromOrigin(blob, pieces)
+        case .stopOrigin(let blob):
+            origins.removeValue(forKey: blob)?.stop()
+        case .loadDigests(let blob):
+            loadDigests(blob)
+        case .checkBlob(let blob):
+            checkBlob(blob)
+        case .completed(let blob):
+            completed(blob)
+        case .dropPieces(let blob, let pieces):
+            drop(pieces, of: blob)
+        case .failed(let blob, let reason):
+            if let transfer = transfers[blob] { close(transfer, failing: failure(of: transfer, reason)) }
+        case .ban(let peer, let reason, let retry):
+            roster.ban(peer, cause: BanCause(reason), until: retry.nanoseconds)
+        }
+    }
+
+    // MARK: Pieces in
+
+    private func check(_ intake: PieceIntake, of blob: Digest, request: UInt32, from peer: PeerName) {
+        guard let transfer = transfers[blob] else {
+            return deliver(.pieceChecked(request: request, from: peer, outcome: .storeFailed))
+        }
+        let rawBytes = transfer.layout.byteCount(of: intake.piece)
+        roster.connection(to: peer)?.received.count(raw: rawBytes, wire: intake.payload.count)
+        intake.run(into: transfer, work: work) { outcome in
+            switch outcome {
+            case .stored:
+                transfer.sources.peerBytes[peer, default: 0] += Int64(rawBytes)
+                self.deliver(.pieceChecked(request: request, from: peer, outcome: .stored))
+            case .wrongBytes:
+                self.deliver(.pieceChecked(request: request, from: peer, outcome: .wrongBytes))
+            case .storeFailed(let reason):
+                transfer.storeFailure = reason
+                self.deliver(.pieceChecked(request: request, from: peer, outcome: .storeFailed))
+            }
+        }
+    }
+
+    private func fetchFromOrigin(_ blob: Digest, _ pieces: Range<Int>) {
+        guard let transfer = transfers[blob], let source = transfer.source else {
+            return deliver(.originEnded(blob: blob, failure: .permanent))
+        }
+        let handlers = OriginIntake.Handlers { bytes in
+            transfer.sources.originBytes += Int64(bytes)
+            self.originBytes += Int64(bytes)
+        } stored: { piece, digest in
+            self.deliver(.originPiece(blob: blob, piece: piece, digest: digest))
+        } ended: { failure in
+            self.origins[blob] = nil
+            self.deliver(.originEnded(blob: blob, failure: failure))
+        } storeFailed: { error in
+            self.origins[blob] = nil
+            transfer.storeFailure = error.description
+            self.deliver(.storeFailed(blob: blob))
+        }
+        let intake = OriginIntake(
+            transfer: transfer,
+            pieces: pieces,
+            author: options.name,
+            work: work,
+            bytesMax: options.originBytesMax,
+            handlers: handlers
+        )
+        origins[blob] = intake
+        intake.start(origin, source: source)
+    }
+
+    // MARK: Whole blobs
+
+    private func checkBlob(_ blob: Digest) {
+        guard let transfer = transfers[blob], let partial = transfer.partial else {
+            return deliver(.storeFailed(blob: blob))
+        }
+        transfer.beginWork()
+        work.run {
+            Result { () throws(StoreError) in try partial.finish() }
+        } then: { result in
+            switch result {
+            case .success(let matches):
+                self.deliver(.blobChecked(blob: blob, matches: matches))
+            case .failure(let error):
+                transfer.storeFailure = error.description
+                self.deliver(.storeFailed(blob: blob))
+            }
+            transfer.endWork()
+        }
+    }
+
+    private func drop(_ pieces: [PieceIndex], of blob: Digest) {
+        guard let transfer = transfers[blob], let partial = transfer.partial else { return }
+        observe(.blobMismatched(blob, piecesDropped: pieces.count))
+        transfer.drop(pieces)
+        transfer.beginDrop()
+        work.run {
+            partial.drop(pieces)
+        } then: {
+            transfer.endDrop()
+        }
+    }
+
+    private func loadDigests(_ blob: Digest) {
+        let store = store
+        work.run {
+            // A blob that cannot be read is one that this node does not offer.
+            try? store.pieceDigests(blob) ?? store.computePieceDigests(blob)
+        } then: { digests in
+            self.deliver(.digestsLoaded(blob: blob, digests: digests))
+        }
+    }
+
+    private func failure(
+        of transfer: BlobTransfer,
+        _ reason: ExchangeAction.WantFailure
+    ) -> DownloadFailure {
+        switch reason {
+        case .noSource: .noSource
+        case .originRefused: .originRefused
+        case .sourcesExhausted: .sourcesExhausted
+        case .wrongContent: .wrongContent
+        case .storeFailed: .storeFailed(transfer.storeFailure ?? "")
+        }
+    }
+
+    // MARK: Pieces out
+
+    private func upload(_ blob: Digest, _ piece: PieceIndex, request: UInt32, to peer: PeerName) {
+        guard let connection = roster.connection(to: peer) else { return }
+        guard let (source, layout) = uploadSource(of: piece, blob), piece.value < layout.pieceCount else {
+            return refuse(blob, request: request, to: peer)
+        }
+        let takesZstd = options.compression && connection.hello?.takesZstd == true
+        uploadsRunning += 1
+        work.run {
+            PreparedPiece.prepare(piece, layout: layout, from: source, takesZstd: takesZstd)
+        } then: { prepared in
+            self.send(prepared, of: blob, request: request, over: connection, to: peer)
+        }
+    }
+
+    private func uploadSource(of piece: PieceIndex, _ blob: Digest) -> (PieceSource, PieceLayout)? {
+        if let transfer = transfers[blob], let partial = transfer.partial, transfer.held.contains(piece) {
+            return (.arriving(partial), transfer.layout)
+        }
+        guard let info = store.blob(blob), let layout = PieceLayout(blobBytes: info.bytes) else { return nil }
+        return (.stored(store, blob), layout)
+    }
+
+    private func send(
+        _ prepared: PreparedPiece,
+        of blob: Digest,
+        request: UInt32,
+        over connection: PeerConnection,
+        to peer: PeerName
+    ) {
+        func ended(sent: PieceTraffic) {
+            uploadsRunning -= 1
+            // The numbers of a connection that is gone mean nothing on the next one.
+            guard roster.connection(to: peer) === connection else { return }
+            connection.sent.add(sent)
+            deliver(.uploadEnded(request: request, to: peer))
+        }
+        var header = PeerMessage.PieceHeader(request: request, encoding: .identity, payloadBytes: 0)
+        switch prepared {
+        case .gone:
+            uploadsRunning -= 1
+            refuse(blob, request: request, to: peer)
+        case .file(let file, let offset, let bytes, let owner):
+            header.payloadBytes = bytes
+            connection.send(header, file: file, offset: offset) {
+                withExtendedLifetime(owner) {}
+                ended(sent: PieceTraffic(raw: bytes, wire: bytes))
+            }
+        case .compressed(let payload, let rawBytes):
+            header.encoding = .zstd
+            header.payloadBytes = payload.count
+            connection.send(header, payload: payload) {
+                ended(sent: PieceTraffic(raw: rawBytes, wire: payload.count))
+            }
+        }
+    }
+
+    /// The store lost the blob without a word: evicted.
+    private func refuse(_ blob: Digest, request: UInt32, to peer: PeerName) {
+        roster.send(.refuse(request: request, reason: .notHeld, retryAfterMillis: 0), to: peer)
+        deliver(.uploadEnded(request: request, to: peer))
+        if transfers[blob] == nil, store.blob(blob) == nil { deliver(.blobRemoved(blob: blob)) }
+    }
+}

@@ -1,0 +1,193 @@
+package import ContentStore
+package import EventLoop
+package import OCIModel
+import PieceExchange
+import PieceModel
+import Wire
+
+/// This node's part in the swarm: gets blobs from peers and the registry into the store, and gives them to
+/// peers.
+///
+///     made --start()--> running --stop()--> stopped
+///
+/// It executes what `PieceExchange` decides. Events go through one queue, so that the exchange is never
+/// entered twice; its actions are executed in order, messages to one peer leave together. Bytes are hashed,
+/// unpacked and stored off the loop.
+@LoopActor
+package final class Swarm {
+    let store: ContentStore
+    let options: SwarmOptions
+    let origin: any OriginFetching
+    let work = OffloadedWork()
+    let locator = BlobLocator()
+    let roster: PeerRoster
+    private let observer: @LoopActor (SwarmEvent) -> Void
+
+    var transfers: [Digest: BlobTransfer] = [:]
+    var origins: [Digest: OriginIntake] = [:]
+    var uploadsRunning = 0
+    var originBytes: Int64 = 0
+    private(set) var isStopping = false
+
+    private var exchange: PieceExchange
+    private var inbox: [(event: ExchangeEvent, payload: [UInt8])] = []
+    private var isDelivering = false
+    /// The piece that came with the event that is being handled.
+    private var arrived: [UInt8] = []
+    private let alarm = LoopTimer()
+    private var alarmAt: Instant?
+
+    /// `observer` hears what an operator may want to know; it must not call back into the swarm.
+    package init(
+        store: ContentStore,
+        options: SwarmOptions,
+        origin: any OriginFetching,
+        observer: @escaping @LoopActor (SwarmEvent) -> Void = { _ in }
+    ) {
+        self.store = store
+        self.options = options
+        self.origin = origin
+        self.observer = observer
+        exchange = PieceExchange(name: options.name, limits: options.exchange, seed: .random(in: 0...(.max)))
+        roster = PeerRoster(options: options)
+        roster.owner = self
+    }
+
+    /// The port peers can reach, 0 when it does not listen.
+    package var port: UInt16 { roster.port }
+
+    /// Listens, dials the static peers and offers what the store has. Call it once.
+    package func start() throws(LoopError) {
+        try roster.start()
+        let store = store
+        work.run {
+            store.list()
+        } then: { blobs in
+            for blob in blobs { self.offer(blob.digest, bytes: blob.bytes) }
+        }
+    }
+
+    /// Ends every download (what came stays for the next start), lets pieces on their way to peers arrive for
+    /// at most `drainMillis`, and closes. When it returns nothing of the swarm uses the store any more.
+    package func stop(drainMillis: UInt64) async {
+        guard !isStopping else { return }
+        isStopping = true
+        roster.stopGrowing()
+        locator.stop()
+        for transfer in Array(transfers.values) { close(transfer, failing: .stopping) }
+        let deadline = Loop.nowNanoseconds &+ drainMillis &* 1_000_000
+        while uploadsRunning > 0, Loop.nowNanoseconds < deadline { await pause(millis: 10) }
+        roster.stop()
+        alarm.stop()
+        await work.untilIdle()
+    }
+
+    private func pause(millis: UInt64) async {
+        let timer = LoopTimer()
+        await withCheckedContinuation { continuation in
+            timer.start(after: millis) { continuation.resume() }
+        }
+    }
+
+    // MARK: Blobs of the store
+
+    /// The store got the blob by another way than `download`: peers may have it from now on.
+    package func blobCommitted(_ digest: Digest) {
+        guard let blob = store.blob(digest) else { return }
+        offer(digest, bytes: blob.bytes)
+    }
+
+    /// The store no longer has the blob.
+    package func blobRemoved(_ digest: Digest) {
+        deliver(.blobRemoved(blob: digest))
+    }
+
+    private func offer(_ digest: Digest, bytes: Int64) {
+        guard let layout = PieceLayout(blobBytes: bytes) else { return }
+        deliver(.blobAvailable(blob: digest, layout: layout))
+    }
+
+    /// The size of a blob as somebody knows it who has it or gets it: this node, or the peers, which are
+    /// asked and given about `locateMillis` to answer. `nil` when nobody does. What peers say nobody has
+    /// checked.
+    package func locate(_ digest: Digest) async -> Int64? {
+        if let known = store.blob(digest)?.bytes ?? transfers[digest]?.bytes { return known }
+        guard !isStopping else { return nil }
+        let peers = roster.names
+        return await locator.locate(digest, peers: Set(peers), millis: options.locateMillis) {
+            for peer in peers { roster.send(.interest(blob: digest), to: peer) }
+            roster.flush()
+        } done: { [weak self] in
+            // A download that began meanwhile has said that it is interested, and will say when it is not.
+            guard let self, transfers[digest] == nil else { return }
+            for peer in roster.names { roster.send(.uninterest(blob: digest), to: peer) }
+            roster.flush()
+        }
+    }
+
+    // MARK: The exchange
+
+    func deliver(_ event: ExchangeEvent, payload: [UInt8] = []) {
+        inbox.append((event, payload))
+        guard !isDelivering else { return }
+        isDelivering = true
+        var next = 0
+        while next < inbox.count {
+            let event = inbox[next].event
+            arrived = inbox[next].payload
+            inbox[next].payload = []
+            next += 1
+            for action in exchange.handle(event, now: now) { perform(action, answering: event) }
+            arrived = []
+        }
+        inbox.removeAll(keepingCapacity: true)
+        isDelivering = false
+        roster.flush()
+        setAlarm()
+    }
+
+    /// The payload that came with the event that is being handled; to be taken once.
+    func takeArrived() -> [UInt8] {
+        let payload = arrived
+        arrived = []
+        return payload
+    }
+
+    func observe(_ event: SwarmEvent) { observer(event) }
+
+    private var now: Instant { Instant(nanoseconds: Loop.nowNanoseconds) }
+
+    private func setAlarm() {
+        let deadline = exchange.nextDeadline
+        guard deadline != alarmAt else { return }
+        alarmAt = deadline
+        guard let deadline, !isStopping else { return alarm.stop() }
+        let now = now.nanoseconds
+        // Rounded up and one more: libuv's milliseconds may begin early.
+        let millis = deadline.nanoseconds > now ? (deadline.nanoseconds - now) / 1_000_000 + 2 : 0
+        alarm.start(after: millis) { [weak self] in
+            self?.alarmAt = nil
+            self?.deliver(.tick)
+        }
+    }
+}
+
+extension Swarm: PeerRosterOwner {
+    func peerCame(_ peer: PeerName) { deliver(.peerConnected(peer)) }
+
+    func peerWent(_ peer: PeerName) {
+        locator.lost(peer)
+        deliver(.peerDisconnected(peer))
+    }
+
+    func peer(_ peer: PeerName, said message: PeerMessage) {
+        if case .holdings(let blob, let held) = message {
+            locator.heard(blob, from: peer, bytes: held?.blobBytes)
+        }
+        deliver(.message(message, from: peer))
+    }
+
+    func peer(_ peer: PeerName, sent piece: PeerMessage.PieceHeader, payload: [UInt8]) {
+        deliver(.pieceArrived(piece, from: peer), payload: payload)
+    }
+}

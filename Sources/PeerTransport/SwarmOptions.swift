@@ -1,0 +1,84 @@
+package import PieceExchange
+package import PieceModel
+
+/// Where a peer listens.
+package struct PeerEndpoint: Hashable, Sendable {
+    /// A literal address without brackets, or a name.
+    package let host: String
+    package let port: UInt16
+
+    /// `nil` for an empty host or port 0.
+    package init?(host: String, port: UInt16) {
+        guard !host.isEmpty, port != 0 else { return nil }
+        self.host = host
+        self.port = port
+    }
+
+    /// Takes `host:port` and `[address]:port`.
+    package init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":") else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        let digits = text[text.index(after: colon)...]
+        guard !digits.isEmpty, digits.allSatisfy(\.isASCIIDigit), let port = UInt16(digits) else {
+            return nil
+        }
+        self.init(host: String(host), port: port)
+    }
+}
+
+extension PeerEndpoint: CustomStringConvertible {
+    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+extension Character {
+    fileprivate var isASCIIDigit: Bool { isASCII && isWholeNumber }
+}
+
+/// How a node takes part in the swarm. Times are in milliseconds.
+package struct SwarmOptions: Sendable {
+    package var name: PeerName
+    /// Nodes of differing clusters refuse each other. Empty, or spelled like a node's name.
+    package var cluster = ""
+    /// Literal address to listen on; `nil` to be reached by nobody.
+    package var listenHost: String?
+    /// 0 lets the kernel choose.
+    package var listenPort: UInt16 = 0
+    package var peers: [PeerEndpoint] = []
+    /// Whether pieces are taken and sent compressed where that pays.
+    package var compression = true
+    package var exchange = ExchangeLimits()
+
+    /// Connections open at once, strangers included; further ones are told that the node is busy.
+    package var connectionsMax = 256
+    /// Of them, those whose other side has not said who it is.
+    package var strangersMax = 64
+    /// A connection whose other side has not said Hello by then is closed.
+    package var helloMillis: UInt64 = 5_000
+    /// A peer that said nothing for `quietMillis` is pinged, and given up when still silent after
+    /// `silentMillis`.
+    package var quietMillis: UInt64 = 10_000
+    package var silentMillis: UInt64 = 30_000
+    /// A peer that takes not one byte of what waits for it in this time is given up.
+    package var stallMillis: UInt64 = 30_000
+    package var connectMillis: UInt64 = 5_000
+    /// A peer that cannot be reached is dialled again after a pause that doubles from the first to the
+    /// second.
+    package var redialMillisMin: UInt64 = 500
+    package var redialMillisMax: UInt64 = 30_000
+
+    /// Bytes from the registry waiting to be stored, for each blob; beyond it the transfer pauses.
+    package var originBytesMax = 8 << 20
+    /// How long a download that no reader wants goes on: containerd often comes back for the rest.
+    package var lingerMillis: UInt64 = 5_000
+    /// How long `locate` waits for peers.
+    package var locateMillis: UInt64 = 300
+
+    package init(name: PeerName) {
+        self.name = name
+    }
+}

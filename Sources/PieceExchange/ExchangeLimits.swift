@@ -1,0 +1,38 @@
+/// Bounds on what the exchange does at once, and on its patience.
+package struct ExchangeLimits: Sendable {
+    /// Piece requests outstanding at one peer.
+    package var requestsPerPeerMax = 16
+    /// Bytes asked for or being checked, over all peers: bounds the memory that payloads can take.
+    package var requestedBytesMax = 32 << 20
+    /// Pieces being sent to one peer, and to all peers together.
+    package var uploadsPerPeerMax = 8
+    package var uploadsMax = 32
+    /// A request that would be served later than this is answered with BUSY.
+    package var uploadWaitMillisMax: UInt64 = 2_000
+    /// A piece that has not come after this time is asked for elsewhere.
+    package var pieceDeadlineMillis: UInt64 = 5_000
+    /// How long a fresh want waits for peers to say what they hold before it turns to the registry.
+    package var probeMillis: UInt64 = 100
+    /// Pieces at and after the reader that are fetched in order; beyond them the rarest goes first.
+    package var windowPieces = 16
+    /// Age of a request from which on, in the endgame, another peer is asked too.
+    package var endgameMillis: UInt64 = 250
+    /// Stored pieces are announced together at most this late, or earlier when `haveBatchMax` have come together.
+    package var haveDelayMillis: UInt64 = 20
+    package var haveBatchMax = 64
+    /// A want that may not turn to the registry ends when no piece came for this long.
+    package var patienceMillis: UInt64 = 15_000
+    /// A registry fetch that reports nothing for this long is taken for dead. The registry client's own deadlines are
+    /// shorter; this one only keeps a want from waiting for ever.
+    package var originStallMillis: UInt64 = 60_000
+    /// Failures of the registry in a row, without a piece in between, after which it is not asked again for the blob.
+    package var originAttemptsMax = 5
+    /// Wants at once; more fail at once.
+    package var wantsMax = 1024
+    /// Blobs one peer may be interested in at once; a peer that exceeds it breaks the protocol.
+    package var interestsPerPeerMax = 2048
+    /// Piece digests of whole blobs kept in memory (32 bytes each).
+    package var loadedDigestsMax = 1 << 18
+
+    package init() {}
+}

@@ -1,0 +1,74 @@
+import OCIModel
+import PieceModel
+
+/// A blob that the store has whole and verified.
+struct Holding: Sendable {
+    let layout: PieceLayout
+    /// All piece digests, or `nil` when they are not in memory.
+    var digests: [Digest]?
+    var isLoading = false
+
+    init(layout: PieceLayout) { self.layout = layout }
+}
+
+extension PieceExchange {
+    mutating func becomeAvailable(_ blob: Digest, _ layout: PieceLayout) {
+        guard holdings[blob] == nil else { return }
+        if let id = wantIDs[blob] {
+            end(id)
+            act(.completed(blob: blob))
+            // The store's pieces need not be those that were announced: nothing is promised until its digests are here.
+            retell(blob)
+        }
+        holdings[blob] = Holding(layout: layout)
+        announce(blob)
+    }
+
+    mutating func removeHolding(_ blob: Digest) {
+        guard let holding = holdings.removeValue(forKey: blob) else { return }
+        if let digests = holding.digests {
+            loadedDigests -= digests.count
+            loadedHoldings.removeAll { $0 == blob }
+        }
+        retell(blob)
+        // Orders for it are refused when their turn comes.
+    }
+
+    mutating func digestsLoaded(_ blob: Digest, _ digests: [Digest]?) {
+        guard let holding = holdings[blob], holding.isLoading else { return }
+        holdings[blob]?.isLoading = false
+        guard let digests, digests.count == holding.layout.pieceCount else { return removeHolding(blob) }
+        keep(digests, of: blob)
+        announce(blob)
+    }
+
+    /// Keeps the digests in memory, and lets go of those least recently asked for that nobody listens to.
+    mutating func keep(_ digests: [Digest], of blob: Digest) {
+        holdings[blob]?.digests = digests
+        loadedDigests += digests.count
+        loadedHoldings.append(blob)
+        for old in loadedHoldings where loadedDigests > limits.loadedDigestsMax {
+            guard old != blob, audiences[old] == nil else { continue }
+            loadedDigests -= holdings[old]?.digests?.count ?? 0
+            holdings[old]?.digests = nil
+            loadedHoldings.removeAll { $0 == old }
+        }
+    }
+
+    /// The digests are asked for: loads them, or marks them as recently used.
+    mutating func useDigests(of blob: Digest) -> Bool {
+        guard let holding = holdings[blob] else { return false }
+        if holding.digests != nil {
+            if loadedHoldings.last != blob {
+                loadedHoldings.removeAll { $0 == blob }
+                loadedHoldings.append(blob)
+            }
+            return true
+        }
+        if !holding.isLoading {
+            holdings[blob]?.isLoading = true
+            act(.loadDigests(blob: blob))
+        }
+        return false
+    }
+}

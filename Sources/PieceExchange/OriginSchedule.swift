@@ -1,0 +1,72 @@
+/// The registry as a source for one want: whether it may be asked, what is being read from it, and when next.
+///
+/// At most one fetch runs per blob. It reads a contiguous run of pieces from the front; pieces close behind its cursor
+/// are left to it, those further on may come from peers meanwhile, and it is stopped where it meets one of them.
+struct OriginSchedule: Sendable {
+    enum Access: Equatable, Sendable {
+        case allowed
+        /// The reader may not use the registry for this blob.
+        case forbidden
+        /// The registry said no.
+        case refused
+        /// It failed too often in a row.
+        case exhausted
+    }
+
+    var access: Access
+    /// The pieces that the running fetch was asked for.
+    private(set) var running: Range<Int>?
+    /// The piece that the running fetch reports next.
+    private(set) var cursor = 0
+    private(set) var hasDelivered = false
+    private(set) var retryAt: Instant?
+    /// When the running fetch began or last reported a piece.
+    private(set) var progressAt = Instant(nanoseconds: 0)
+    private var failures = 0
+
+    init(access: Access) { self.access = access }
+
+    var remaining: Range<Int>? {
+        running.map { max(cursor, $0.lowerBound)..<max(cursor, $0.upperBound) }
+    }
+
+    /// Whether the piece is so close behind the cursor that the fetch has it before a peer would.
+    func isAbout(toRead piece: Int, lead: Int) -> Bool {
+        guard let remaining else { return false }
+        return remaining.contains(piece) && piece - remaining.lowerBound < lead
+    }
+
+    func mayStart(_ now: Instant) -> Bool {
+        access == .allowed && running == nil && (retryAt.map { $0 <= now } ?? true)
+    }
+
+    mutating func start(_ run: Range<Int>, now: Instant) {
+        running = run
+        cursor = run.lowerBound
+        hasDelivered = false
+        progressAt = now
+        retryAt = nil
+    }
+
+    mutating func delivered(_ piece: Int, now: Instant) {
+        failures = 0
+        guard let running, running.contains(piece) else { return }
+        cursor = max(cursor, piece + 1)
+        hasDelivered = true
+        progressAt = now
+    }
+
+    mutating func stop() { running = nil }
+
+    /// The fetch ended without all it was asked for: waits before the next, or gives up after `attemptsMax` in a row.
+    mutating func failed(now: Instant, attemptsMax: Int, random: inout SplitMix64) {
+        running = nil
+        failures += 1
+        guard failures < attemptsMax else {
+            access = .exhausted
+            return
+        }
+        let ceiling = 200 << min(failures - 1, 5)
+        retryAt = now.adding(milliseconds: UInt64(ceiling / 2 + random.below(ceiling / 2 + 1)))
+    }
+}

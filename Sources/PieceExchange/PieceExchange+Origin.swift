@@ -1,0 +1,78 @@
+import OCIModel
+import PieceModel
+
+/// Reading from the registry: what no peer has.
+extension PieceExchange {
+    /// Starts the next fetch if the want needs one and may have it, and stops one that met pieces from elsewhere.
+    mutating func steerOrigin(_ id: WantID) {
+        if let remaining = wants[id].origin.remaining {
+            // The piece it reads next is stored or on its way from a peer: the fetch has done its part.
+            if let next = remaining.first, !wants[id].open.contains(next) { stopOrigin(id) }
+        }
+        guard isProbeOver(id), wants[id].origin.mayStart(now), let run = wants[id].nextOriginRun() else { return }
+        wants[id].origin.start(run, now: now)
+        act(.fetchFromOrigin(blob: wants[id].blob, pieces: run))
+    }
+
+    /// Peers have said what they hold, or took too long.
+    func isProbeOver(_ id: WantID) -> Bool {
+        now >= wants[id].probeUntil || wants[id].claims.allSatisfy { $0?.hasAnswered ?? true }
+    }
+
+    mutating func stopOrigin(_ id: WantID) {
+        guard wants[id].origin.running != nil else { return }
+        wants[id].origin.stop()
+        wants[id].wakeClaims()
+        act(.stopOrigin(blob: wants[id].blob))
+    }
+
+    mutating func originPiece(_ blob: Digest, _ index: PieceIndex, _ digest: Digest) {
+        guard let id = wantIDs[blob], index.value < wants[id].pieceCount else { return }
+        let piece = index.value
+        if wants[id].phase == .verifying {
+            // Stored late: these bytes are what lies on disk now, whatever was there when the whole was read.
+            let isNews = wants[id].table.digest(of: piece) != digest
+            wants[id].table.set(piece, own(digest))
+            return isNews ? retell(blob) : ()
+        }
+        wants[id].origin.delivered(piece, now: now)
+        touch(want: id)
+        if let told = wants[id].table.statement(of: piece), told.digest != digest {
+            if told.teller != name { wants[id].blame.suspect(piece, told, isDropped: false) }
+            if let checking = wants[id].flights[piece]?.checking {
+                requests[checking]?.isContradicted = true
+                return
+            }
+            if wants[id].held.contains(piece) { return forsake(piece, of: id) }
+        }
+        wants[id].table.set(piece, own(digest))
+        store(piece, of: id)
+    }
+
+    /// What this node made itself of bytes from the registry.
+    private func own(_ digest: Digest) -> Blame.Statement {
+        Blame.Statement(digest: digest, author: name, teller: name, isFirsthand: true)
+    }
+
+    mutating func originEnded(_ blob: Digest, _ failure: ExchangeEvent.OriginFailure?) {
+        guard let id = wantIDs[blob], let remaining = wants[id].origin.remaining else { return }
+        touch(want: id)
+        wants[id].wakeClaims()
+        switch failure {
+        case .permanent:
+            wants[id].origin.stop()
+            wants[id].origin.access = .refused
+            if wants[id].blame.mismatches > 0 { askWhoHolds(id) }
+        case nil where remaining.isEmpty || wants[id].origin.hasDelivered:
+            wants[id].origin.stop()
+        case nil, .transient:
+            originFailed(id)
+        }
+    }
+
+    /// The registry broke off: later again, or never for this blob.
+    mutating func originFailed(_ id: WantID) {
+        wants[id].origin.failed(now: now, attemptsMax: limits.originAttemptsMax, random: &random)
+        if wants[id].origin.access == .exhausted, wants[id].blame.mismatches > 0 { askWhoHolds(id) }
+    }
+}

@@ -1,0 +1,174 @@
+import OCIModel
+import PieceModel
+
+/// Connections: who is there, what they say, and how they are kept at a distance.
+extension PieceExchange {
+    mutating func connect(_ peerName: PeerName) {
+        guard peerName != name else { return }
+        if let ban = standing.ban(of: peerName, now: now) {
+            return act(.ban(peerName, reason: ban.reason, retry: ban.until))
+        }
+        // The shell replaced the connection: nothing of the old one will be answered.
+        disconnect(peerName)
+        let id = peers.firstIndex { !$0.isConnected } ?? peers.count
+        if id == peers.count { peers.append(Peer(name: peerName)) } else { peers[id] = Peer(name: peerName) }
+        peerIDs[peerName] = id
+        peers[id].allowance = min(peers[id].allowance, limits.requestsPerPeerMax)
+        if let until = standing.benchedUntil(peerName, now: now) {
+            peers[id].benchedUntil = until
+            arm(peer: id, at: until)
+        }
+        for want in wants.indices.sorted(by: { wants[$0].serial < wants[$1].serial }) where wants[want].isLive {
+            showInterest(in: want, to: id)
+        }
+    }
+
+    mutating func disconnect(_ peerName: PeerName) {
+        guard let id = peerIDs.removeValue(forKey: peerName) else { return }
+        for request in peers[id].requests { drop(request) }
+        for want in wants.indices where wants[want].claim(of: id) != nil {
+            wants[want].removeClaim(of: id)
+            touch(want: want)
+        }
+        for blob in peers[id].interests { removeListener(id, of: blob) }
+        uploads.running -= peers[id].uploading.count
+        uploads.waiting -= peers[id].uploadQueue.count
+        peers[id] = Peer(name: peerName)
+        peers[id].isConnected = false
+        serveUploads()
+    }
+
+    mutating func showInterest(in want: WantID, to peer: PeerID) {
+        guard !wants[want].takesOnlyFromOrigin, !wants[want].blame.distrusts(peers[peer].name) else { return }
+        wants[want].addClaim(of: peer, isCounted: peers[peer].benchedUntil == nil)
+        send(.interest(blob: wants[want].blob), to: peer)
+    }
+
+    mutating func receive(_ message: PeerMessage, from peerName: PeerName) {
+        guard let peer = peerIDs[peerName] else { return }
+        switch message {
+        case .interest(let blob): interest(in: blob, from: peer)
+        case .uninterest(let blob):
+            removeListener(peer, of: blob)
+            peers[peer].interests.remove(blob)
+        case .holdings(let blob, let held): holdings(held, of: blob, from: peer)
+        case .pieceDigests(let digests): pieceDigests(digests, from: peer)
+        case .have(let blob, let pieces): have(pieces, of: blob, from: peer)
+        case .request(let request, let blob, let piece): requested(request, blob, piece, by: peer)
+        case .refuse(let request, let reason, let retryAfterMillis):
+            refused(request, reason, retryAfterMillis, by: peer)
+        case .cancel(let request): cancelUpload(request, by: peer)
+        case .piece: violate(peer)
+        }
+    }
+
+    private mutating func holdings(_ held: PeerMessage.Holdings?, of blob: Digest, from peer: PeerID) {
+        if let held, PieceLayout(blobBytes: held.blobBytes) == nil || held.complete && !held.bits.isEmpty {
+            return violate(peer)
+        }
+        guard let want = wantIDs[blob], let claim = wants[want].claim(of: peer) else { return }
+        touch(want: want)
+        wants[want].claims[peer]?.hasAnswered = true
+        guard let held, held.blobBytes == wants[want].layout.blobBytes, !claim.disagrees else {
+            wants[want].claims[peer]?.disagrees = claim.disagrees || held != nil
+            wants[want].claims[peer]?.isEmpty = true
+            wants[want].replaceHeld(Bits(capacity: wants[want].pieceCount), by: peer)
+            return
+        }
+        var bits = Bits(capacity: wants[want].pieceCount)
+        if held.complete {
+            bits = Bits.full(capacity: wants[want].pieceCount)
+        } else if !held.bits.isEmpty {
+            guard PieceSet(layout: wants[want].layout, bytes: held.bits) != nil else { return violate(peer) }
+            for (index, byte) in held.bits.enumerated() {
+                Bits.forEachBit(UInt64(byte)) { bits.insert(index << 3 + $0) }
+            }
+        }
+        wants[want].claims[peer]?.isEmpty = false
+        wants[want].replaceHeld(bits, by: peer)
+    }
+
+    private mutating func pieceDigests(_ message: PeerMessage.PieceDigests, from peer: PeerID) {
+        guard !message.digests.isEmpty, message.digests.count <= PeerMessage.PieceDigests.countMax else {
+            return violate(peer)
+        }
+        guard let want = wantIDs[message.blob], let claim = wants[want].claim(of: peer), !claim.disagrees else { return }
+        let first = Int(message.first)
+        guard first <= wants[want].pieceCount - message.digests.count else {
+            // The sender thinks the blob is larger; which of us is right is not known here.
+            wants[want].claims[peer]?.disagrees = true
+            return
+        }
+        let teller = peers[peer].name
+        // This node knows what it authored; for what it does not remember, whoever says so stands.
+        let author = message.author == name ? teller : message.author
+        for (offset, digest) in message.digests.enumerated() {
+            let told = Blame.Statement(
+                digest: digest, author: author, teller: teller, isFirsthand: message.author == teller)
+            wants[want].noteDigest(of: first + offset, told, peer: peer)
+        }
+        touch(want: want)
+    }
+
+    private mutating func have(_ pieces: [UInt32], of blob: Digest, from peer: PeerID) {
+        guard !pieces.isEmpty, pieces.count <= PeerMessage.haveCountMax else { return violate(peer) }
+        guard let want = wantIDs[blob], let claim = wants[want].claim(of: peer), !claim.disagrees else { return }
+        for piece in pieces {
+            guard Int(piece) < wants[want].pieceCount else { return violate(peer) }
+            wants[want].noteHeld(Int(piece), by: peer)
+        }
+        wants[want].claims[peer]?.isEmpty = false
+        touch(want: want)
+    }
+
+    /// The peer sent what no honest peer sends.
+    mutating func violate(_ peer: PeerID) { ban(peers[peer].name, .protocolViolation) }
+
+    mutating func ban(_ peerName: PeerName, _ reason: ExchangeAction.BanReason) {
+        guard standing.ban(of: peerName, now: now) == nil else { return }
+        act(.ban(peerName, reason: reason, retry: standing.ban(peerName, reason, now: now)))
+        disconnect(peerName)
+    }
+
+    /// Does not ask the peer until then, and does not count it as a source, so that the registry takes its place.
+    mutating func bench(_ peer: PeerID, until: Instant) {
+        guard peers[peer].benchedUntil.map({ $0 < until }) ?? true else { return }
+        peers[peer].benchedUntil = until
+        for want in wants.indices where wants[want].claim(of: peer) != nil {
+            wants[want].setCounted(false, peer: peer)
+            touch(want: want)
+        }
+        arm(peer: peer, at: until)
+    }
+
+    /// One of the peer's deadlines has come.
+    mutating func peerIsDue(_ peer: PeerID) {
+        if let until = peers[peer].benchedUntil, until <= now {
+            peers[peer].benchedUntil = nil
+            for want in wants.indices where wants[want].claim(of: peer) != nil {
+                wants[want].setCounted(true, peer: peer)
+            }
+            touch(peer: peer)
+        }
+        if let until = peers[peer].pausedUntil, until <= now {
+            peers[peer].pausedUntil = nil
+            touch(peer: peer)
+        }
+        checkDeadlines(of: peer)
+        armNext(peer)
+    }
+
+    mutating func armNext(_ peer: PeerID) {
+        if let until = peers[peer].benchedUntil { arm(peer: peer, at: until) }
+        if let until = peers[peer].pausedUntil { arm(peer: peer, at: until) }
+        for id in peers[peer].requests {
+            if let request = requests[id] { arm(peer: peer, at: dueAt(request)) }
+        }
+    }
+
+    /// When the request turns late, or, being late, is given up.
+    func dueAt(_ request: Request) -> Instant {
+        request.stage == .late
+            ? request.deadline.adding(milliseconds: limits.pieceDeadlineMillis) : request.deadline
+    }
+}

@@ -1,0 +1,129 @@
+import PieceModel
+
+/// After each event: what follows from it, for the wants and peers that it touched.
+extension PieceExchange {
+    mutating func settle() {
+        while !touchedWants.isEmpty || !touchedPeers.isEmpty {
+            let (due, free) = (touchedWants, touchedPeers)
+            touchedWants = []
+            touchedPeers = []
+            for want in due { checkIfWhole(want) }
+            askPeers(due, free)
+            for want in due where wants[want].phase == .fetching {
+                releaseOrphans(want)
+                steerOrigin(want)
+                endgame(want)
+                judge(want)
+            }
+        }
+    }
+
+    private mutating func releaseOrphans(_ id: WantID) {
+        guard wants[id].hasOrphans, isProbeOver(id) else { return }
+        for peer in wants[id].releaseOrphans(now) { send(.interest(blob: wants[id].blob), to: peer) }
+        if wants[id].hasOrphans, wants[id].orphansDue > now { arm(want: id, at: wants[id].orphansDue) }
+    }
+
+    private mutating func checkIfWhole(_ id: WantID) {
+        guard wants[id].phase == .fetching, wants[id].held.isFull, wants[id].flights.isEmpty else { return }
+        wants[id].phase = .verifying
+        stopOrigin(id)
+        act(.checkBlob(blob: wants[id].blob))
+    }
+
+    /// Gives out requests one at a time, over the wants and over the peers of each in turn, so that neither a want nor a
+    /// peer takes all there is.
+    private mutating func askPeers(_ due: [WantID], _ free: [PeerID]) {
+        turn &+= 1
+        var giving = wants.indices.filter { id in
+            wants[id].phase == .fetching && !wants[id].open.isEmpty
+                && (due.contains(id) || free.contains { wants[id].claim(of: $0) != nil })
+        }
+        giving.sort { wants[$0].serial < wants[$1].serial }
+        if !giving.isEmpty { giving = Array(giving[(turn % giving.count)...] + giving[..<(turn % giving.count)]) }
+        while !giving.isEmpty {
+            giving.removeAll { !askEachPeerOnce(for: $0) }
+        }
+    }
+
+    private mutating func askEachPeerOnce(for want: WantID) -> Bool {
+        var hasAsked = false
+        let count = wants[want].claims.count
+        for step in 0..<count {
+            let peer = (step + turn) % count
+            guard wants[want].claims[peer]?.isDry == false, peers[peer].mayBeAsked(now) else { continue }
+            guard hasRoom(for: want) else {
+                isShortOfRoom = true
+                return false
+            }
+            guard let piece = wants[want].pick(from: peer, random: &random) else { continue }
+            ask(peer, for: piece, of: want)
+            hasAsked = true
+        }
+        return hasAsked
+    }
+
+    private func hasRoom(for want: WantID) -> Bool {
+        requestedBytes <= limits.requestedBytesMax - wants[want].layout.pieceBytes
+    }
+
+    /// Asks a second peer for pieces that the first has not brought in time, when there is nothing else to ask for.
+    private mutating func endgame(_ id: WantID) {
+        guard wants[id].phase == .fetching else { return }
+        var nextDue: Instant?
+        for (piece, request) in wants[id].endgamePieces() {
+            guard let first = requests[request] else { continue }
+            let due = first.sent.adding(milliseconds: limits.endgameMillis)
+            guard due <= now else {
+                nextDue = min(due, nextDue ?? due)
+                continue
+            }
+            let helper = wants[id].claims.indices.first { peer in
+                peer != first.peer && wants[id].claim(of: peer)?.offers(piece) == true
+                    && peers[peer].mayBeAsked(now) && peers[peer].requests.count < 2
+            }
+            if let helper, hasRoom(for: id) { ask(helper, for: piece, of: id) }
+        }
+        if let nextDue { arm(want: id, at: nextDue) }
+    }
+
+    /// Ends a want that nothing can bring on any more, and says when to look again at one that waits.
+    private mutating func judge(_ id: WantID) {
+        guard wants[id].phase == .fetching else { return }
+        if !isProbeOver(id) { return arm(want: id, at: wants[id].probeUntil) }
+        let origin = wants[id].origin
+        if origin.access == .allowed {
+            if origin.running != nil {
+                let stalled = origin.progressAt.adding(milliseconds: limits.originStallMillis)
+                guard stalled <= now else { return arm(want: id, at: stalled) }
+                stopOrigin(id)
+                originFailed(id)
+                return touch(want: id)
+            }
+            // Without a fetch: a pause after a failure, or every open piece has a peer whose deadlines run.
+            if let retry = origin.retryAt, retry > now { arm(want: id, at: retry) }
+            return
+        }
+        let outOfPatience = wants[id].progressAt.adding(milliseconds: limits.patienceMillis)
+        if outOfPatience <= now || wants[id].flights.isEmpty && !mayPeersBringMore(id) {
+            return fail(id, failure(of: id))
+        }
+        arm(want: id, at: outOfPatience)
+    }
+
+    /// A connected peer has something of the blob, or has not said yet.
+    private func mayPeersBringMore(_ id: WantID) -> Bool {
+        wants[id].claims.contains { claim in
+            guard let claim, !claim.disagrees else { return false }
+            return !claim.hasAnswered || !claim.isEmpty
+        }
+    }
+
+    private func failure(of id: WantID) -> ExchangeAction.WantFailure {
+        switch wants[id].origin.access {
+        case .refused: .originRefused
+        case .forbidden where !wants[id].everOffered: .noSource
+        case .allowed, .forbidden, .exhausted: .sourcesExhausted
+        }
+    }
+}

@@ -1,0 +1,89 @@
+/// Which piece next, and from where. Pure choices over the want's own state; nothing here asks or promises.
+extension Want {
+    /// Candidates compared before the rarest of them is taken: enough to find a rare one, few enough that picking
+    /// does not grow with the blob.
+    private static let samplesMax = 512
+
+    /// The piece to ask this peer for: the first it offers inside the reader's window, else the rarest among a sample
+    /// that starts anywhere, so that nodes in step do not all ask for the same one.
+    mutating func pick(from peer: PeerID, random: inout SplitMix64) -> Int? {
+        guard let claim = claim(of: peer), claim.isCounted, !claim.isDry, !open.isEmpty else { return nil }
+        let windowEnd = min(reader + windowPieces, pieceCount)
+        if let piece = (reader..<windowEnd).first(where: { isAskable($0, claim) }) { return piece }
+        return pickRarest(from: peer, claim, start: random.below(pieceCount))
+    }
+
+    private mutating func pickRarest(from peer: PeerID, _ claim: Claim, start: Int) -> Int? {
+        var best: Int?
+        var leastSupply = UInt16.max
+        var samples = 0
+        var leftToOrigin = false
+        let wordCount = open.words.count
+        let first = start >> 6
+        scan: for step in 0...wordCount {
+            let index = (first + step) % wordCount
+            var candidates = open.words[index] & claim.held.words[index] & claim.told.words[index]
+            // The word of the start is visited twice: first from the start on, at the end up to it.
+            let above = UInt64.max << UInt64(start & 63)
+            if step == 0 { candidates &= above } else if step == wordCount { candidates &= ~above }
+            while candidates != 0 {
+                let piece = index << 6 + candidates.trailingZeroBitCount
+                candidates &= candidates - 1
+                if origin.isAbout(toRead: piece, lead: originLead) {
+                    leftToOrigin = true
+                    continue
+                }
+                if supply[piece] < leastSupply {
+                    leastSupply = supply[piece]
+                    best = piece
+                }
+                samples += 1
+                if leastSupply <= 1 || samples >= Self.samplesMax { break scan }
+            }
+        }
+        if best == nil, !leftToOrigin { claims[peer]?.isDry = true }
+        return best
+    }
+
+    private func isAskable(_ piece: Int, _ claim: Claim) -> Bool {
+        open.contains(piece) && claim.offers(piece) && !origin.isAbout(toRead: piece, lead: originLead)
+    }
+
+    /// The run of pieces to read from the registry next: the first that need it from the reader on, else from the
+    /// blob's start.
+    mutating func nextOriginRun() -> Range<Int>? {
+        guard !needsNoOrigin else { return nil }
+        guard let start = firstNeedingOrigin(from: reader) ?? firstNeedingOrigin(from: 0) else {
+            needsNoOrigin = true
+            return nil
+        }
+        var end = start + 1
+        while end < pieceCount, needsOrigin(end) { end += 1 }
+        return start..<end
+    }
+
+    func needsOrigin(_ piece: Int) -> Bool {
+        open.contains(piece) && (!covered.contains(piece) || forced.contains(piece))
+    }
+
+    private func firstNeedingOrigin(from start: Int) -> Int? {
+        var index = start >> 6
+        var mask = UInt64.max << UInt64(start & 63)
+        while index < open.words.count {
+            let needed = open.words[index] & (~covered.words[index] | forced.words[index]) & mask
+            if needed != 0 { return index << 6 + needed.trailingZeroBitCount }
+            mask = .max
+            index += 1
+        }
+        return nil
+    }
+
+    /// Pieces that one peer alone was asked for, longest ago first: those worth asking another peer for.
+    func endgamePieces() -> [(piece: Int, request: UInt32)] {
+        guard isEndgame else { return [] }
+        return flights.compactMap { piece, flight in
+            guard flight.checking == nil, flight.requests.count == 1 else { return nil }
+            return (piece, flight.requests[0])
+        }.sorted { ($0.request, $0.piece) < ($1.request, $1.piece) }
+    }
+}

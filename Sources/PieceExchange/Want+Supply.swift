@@ -1,0 +1,144 @@
+import OCIModel
+import PieceModel
+
+/// What one peer says about one wanted blob.
+///
+/// A piece may be asked for when the peer said both that it holds it and the digest this node goes by, in any order.
+struct Claim: Sendable {
+    /// A `holdings` came.
+    var hasAnswered = false
+    /// The peer said it holds nothing, or something of another size; either way it is no source.
+    var isEmpty = true
+    var disagrees = false
+    var held: Bits
+    var told: Bits
+    /// Whether what it offers is part of the want's supply: not while the peer is benched.
+    var isCounted: Bool
+    /// It told another digest than this node goes by for some piece.
+    var contradicts = false
+    /// A scan found nothing to ask this peer for; cleared when that may have changed.
+    var isDry = false
+
+    func offers(_ piece: Int) -> Bool { held.contains(piece) && told.contains(piece) }
+}
+
+extension Want {
+    func claim(of peer: PeerID) -> Claim? { peer < claims.count ? claims[peer] : nil }
+
+    mutating func addClaim(of peer: PeerID, isCounted: Bool) {
+        while claims.count <= peer { claims.append(nil) }
+        claims[peer] = Claim(
+            held: Bits(capacity: pieceCount), told: Bits(capacity: pieceCount), isCounted: isCounted)
+    }
+
+    mutating func removeClaim(of peer: PeerID) {
+        guard claim(of: peer) != nil else { return }
+        setCounted(false, peer: peer)
+        claims[peer] = nil
+    }
+
+    mutating func wakeClaims() {
+        for peer in claims.indices { claims[peer]?.isDry = false }
+    }
+
+    /// Takes the peer's offers into the supply, or out of it.
+    mutating func setCounted(_ counted: Bool, peer: PeerID) {
+        guard let claim = claim(of: peer), claim.isCounted != counted else { return }
+        claims[peer]?.isCounted = counted
+        for index in claim.held.words.indices {
+            Bits.forEachBit(claim.held.words[index] & claim.told.words[index]) { bit in
+                shiftSupply(of: index << 6 + bit, up: counted)
+            }
+        }
+        claims[peer]?.isDry = false
+    }
+
+    /// The peer holds this piece too.
+    mutating func noteHeld(_ piece: Int, by peer: PeerID) {
+        guard claim(of: peer) != nil, claims[peer]?.held.insert(piece) == true else { return }
+        claims[peer]?.isDry = false
+        if claims[peer]?.told.contains(piece) == true { noteOffer(piece, by: peer) }
+    }
+
+    /// The peer does not hold this piece after all.
+    mutating func noteNotHeld(_ piece: Int, by peer: PeerID) {
+        guard claim(of: peer) != nil, claims[peer]?.held.remove(piece) == true else { return }
+        if claims[peer]?.told.contains(piece) == true { withdrawOffer(piece, by: peer) }
+    }
+
+    /// Replaces what the peer said it holds.
+    mutating func replaceHeld(_ set: Bits, by peer: PeerID) {
+        guard let claim = claim(of: peer) else { return }
+        setCounted(false, peer: peer)
+        claims[peer]?.held = set
+        setCounted(claim.isCounted, peer: peer)
+        claims[peer]?.isDry = false
+        if !claim.told.isEmpty, !set.isEmpty { everOffered = true }
+    }
+
+    /// The peer told the digest of a piece. The first teller's digest is the one this node goes by; a peer that says
+    /// otherwise is no source of that piece.
+    mutating func noteDigest(of piece: Int, _ told: Blame.Statement, peer: PeerID) {
+        guard claim(of: peer) != nil, !blame.bars(told, of: piece) else { return }
+        if table.digest(of: piece) == nil { table.set(piece, told) }
+        let isHeld = claims[peer]?.held.contains(piece) == true
+        if table.digest(of: piece) == told.digest {
+            guard claims[peer]?.told.insert(piece) == true else { return }
+            claims[peer]?.isDry = false
+            if isHeld { noteOffer(piece, by: peer) }
+            return
+        }
+        claims[peer]?.contradicts = true
+        hasOrphans = true
+        if claims[peer]?.told.remove(piece) == true, isHeld { withdrawOffer(piece, by: peer) }
+    }
+
+    /// Gives up digests that nobody brings bytes for while others say otherwise: whoever tells first must not be able to
+    /// keep a piece from coming. Returns the peers to ask anew.
+    mutating func releaseOrphans(_ now: Instant) -> [PeerID] {
+        guard hasOrphans, orphansDue <= now else { return [] }
+        let doubters = claims.indices.filter { claims[$0]?.contradicts == true }
+        guard !doubters.isEmpty else { return [] }
+        hasOrphans = false
+        var isReleased = false
+        for index in open.words.indices {
+            Bits.forEachBit(open.words[index] & ~covered.words[index]) { bit in
+                let piece = index << 6 + bit
+                guard table.digest(of: piece) != nil else { return }
+                isReleased = true
+                table.remove(piece)
+                for peer in claims.indices where claims[peer]?.told.remove(piece) == true {
+                    claims[peer]?.contradicts = true
+                }
+            }
+        }
+        guard isReleased else { return [] }
+        for peer in doubters { claims[peer]?.contradicts = false }
+        orphansDue = now.adding(milliseconds: 500 << UInt64(min(orphanReleases, 5)))
+        orphanReleases += 1
+        return doubters
+    }
+
+    private mutating func noteOffer(_ piece: Int, by peer: PeerID) {
+        everOffered = true
+        if claims[peer]?.isCounted == true { shiftSupply(of: piece, up: true) }
+    }
+
+    private mutating func withdrawOffer(_ piece: Int, by peer: PeerID) {
+        if claims[peer]?.isCounted == true { shiftSupply(of: piece, up: false) }
+    }
+
+    private mutating func shiftSupply(of piece: Int, up: Bool) {
+        if up {
+            supply[piece] = supply[piece] == .max ? .max : supply[piece] + 1
+            covered.insert(piece)
+        } else if supply[piece] > 0 {
+            supply[piece] -= 1
+            if supply[piece] == 0 {
+                covered.remove(piece)
+                needsNoOrigin = false
+                hasOrphans = true
+            }
+        }
+    }
+}

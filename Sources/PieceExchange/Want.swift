@@ -1,0 +1,136 @@
+import OCIModel
+import PieceModel
+
+/// Index into `PieceExchange.wants`; a slot is used again after its want ended.
+typealias WantID = Int
+
+/// One blob that this node is fetching.
+///
+/// Every piece is in exactly one place: `held` (stored and matching its digest), `flights` (asked for or being
+/// checked), or `open`. A piece leaves `open` when a peer is asked for it, comes back when that comes to nothing, and
+/// goes to `held` from anywhere. What the registry is reading stays open until it is stored.
+///
+/// `supply` counts, for each piece, the peers that may be asked for it now; `covered` are the pieces that have any.
+/// The registry is asked for open pieces that are not covered, or that are `forced` because peers failed them.
+struct Want: Sendable {
+    enum Phase: Equatable, Sendable {
+        case fetching
+        /// All pieces are held; the store compares the whole with its digest.
+        case verifying
+        case ended
+    }
+
+    /// Requests that may still bring the piece, and whether its bytes are being checked.
+    struct Flight: Equatable, Sendable {
+        var requests: [UInt32] = []
+        var checking: UInt32?
+
+        var isEmpty: Bool { requests.isEmpty && checking == nil }
+    }
+
+    let blob: Digest
+    let layout: PieceLayout
+    let pieceCount: Int
+    /// Tells this want from an earlier one in the same slot.
+    let serial: UInt64
+
+    var phase = Phase.fetching
+    var held: Bits
+    var open: Bits
+    var flights: [Int: Flight] = [:]
+    var supply: [UInt16]
+    var covered: Bits
+    /// What each peer says, by `PeerID`.
+    var claims: [Claim?] = []
+    var table: DigestTable
+
+    /// Failures of peers to bring the piece.
+    var failures: [Int: Int] = [:]
+    var forced: Bits
+    var origin: OriginSchedule
+    /// No open piece needs the registry; set by a scan that found none.
+    var needsNoOrigin = false
+
+    var reader = 0
+    let windowPieces: Int
+    /// There may be open pieces with a digest but without a peer that offers them.
+    var hasOrphans = false
+    /// Earliest moment of the next release of orphans; the pauses grow, so that peers who differ for ever are not
+    /// asked for ever.
+    var orphansDue = Instant(nanoseconds: 0)
+    var orphanReleases = 0
+    var probeUntil: Instant
+    /// When a piece was last stored, or the want began.
+    var progressAt: Instant
+    var everOffered = false
+    var blame = Blame()
+    var armed: Instant?
+
+    init(
+        blob: Digest, layout: PieceLayout, serial: UInt64, originAllowed: Bool, limits: ExchangeLimits, now: Instant
+    ) {
+        self.blob = blob
+        self.layout = layout
+        self.serial = serial
+        let count = layout.pieceCount
+        pieceCount = count
+        held = Bits(capacity: count)
+        open = Bits.full(capacity: count)
+        supply = [UInt16](repeating: 0, count: count)
+        covered = Bits(capacity: count)
+        forced = Bits(capacity: count)
+        table = DigestTable(pieceCount: count)
+        origin = OriginSchedule(access: originAllowed ? .allowed : .forbidden)
+        windowPieces = limits.windowPieces
+        probeUntil = now.adding(milliseconds: limits.probeMillis)
+        progressAt = now
+    }
+
+    var isLive: Bool { phase != .ended }
+
+    /// Pieces that the registry client may have read ahead of its reports: peers are not asked for them.
+    var originLead: Int { max(2, min(32, (4 << 20) / layout.pieceBytes)) }
+
+    /// Everything that is not held is on its way: only then is a piece asked for twice.
+    var isEndgame: Bool { open.count <= (origin.remaining?.count ?? 0) }
+
+    /// The piece as the layout's type. Every number in the bit sets and tables was made from the same layout.
+    func index(_ piece: Int) -> PieceIndex {
+        guard let index = layout.piece(piece) else { preconditionFailure("piece \(piece) is outside the blob") }
+        return index
+    }
+
+    /// Once the whole did not match, peers are asked again only when the registry cannot be: any of them may lie too.
+    var takesOnlyFromOrigin: Bool { blame.mismatches > 0 && origin.access == .allowed }
+
+    /// Puts a piece that is not held back among those to fetch, unless it is still on its way.
+    mutating func reopen(_ piece: Int) {
+        guard !held.contains(piece), flights[piece] == nil else { return }
+        open.insert(piece)
+        needsNoOrigin = false
+        wakeClaims()
+    }
+
+    /// The piece is stored and matches its digest. Returns whether that is new.
+    mutating func hold(_ piece: Int) -> Bool {
+        open.remove(piece)
+        return held.insert(piece)
+    }
+
+    /// The piece is not in the store any more.
+    mutating func lose(_ piece: Int) {
+        held.remove(piece)
+        table.remove(piece)
+        for peer in claims.indices { claims[peer]?.told.remove(piece) }
+        supply[piece] = 0
+        covered.remove(piece)
+        reopen(piece)
+    }
+
+    /// A peer did not bring the piece; the second time the registry is to bring it.
+    mutating func noteFailure(of piece: Int) {
+        failures[piece, default: 0] += 1
+        if failures[piece, default: 0] >= 2 { forced.insert(piece) }
+        needsNoOrigin = false
+    }
+}

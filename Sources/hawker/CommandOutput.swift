@@ -1,0 +1,94 @@
+import AdminAPI
+import ArgumentParser
+import Foundation
+
+/// Exit statuses of `hawker`, as sysexits.h numbers them.
+enum Exit {
+    static let usage = ExitCode(64)
+    static let data = ExitCode(65)
+    static let unavailable = ExitCode(69)
+    static let software = ExitCode(70)
+    static let noPermission = ExitCode(77)
+    static let configuration = ExitCode(78)
+}
+
+/// What commands print: results to standard output, one sentence of advice to standard error.
+enum CommandOutput {
+    static func complain(_ sentence: String) {
+        FileHandle.standardError.write(Data("hawker: \(sentence)\n".utf8))
+    }
+
+    /// Pretty, sorted keys, snake case: stable for scripts and for `diff`.
+    static func printJSON(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        print(String(decoding: try encoder.encode(value), as: UTF8.self))
+    }
+
+    /// Columns as wide as their widest cell, two spaces apart; numbers to the right where `right` says so.
+    static func printTable(_ header: [String], _ rows: [[String]], right: Set<Int> = []) {
+        let all = [header] + rows
+        let widths = header.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
+        for row in all {
+            let cells = row.indices.map { column -> String in
+                let padding = String(repeating: " ", count: widths[column] - row[column].count)
+                return right.contains(column) ? padding + row[column] : row[column] + padding
+            }
+            var line = cells.joined(separator: "  ")
+            while line.hasSuffix(" ") { line.removeLast() }
+            print(line)
+        }
+    }
+
+    /// Bytes for people: `0 B`, `12.3 MiB`.
+    static func bytes(_ count: UInt64) -> String {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB"]
+        var value = Double(count)
+        var unit = 0
+        while value >= 1024, unit < units.count - 1 {
+            value /= 1024
+            unit += 1
+        }
+        return unit == 0 ? "\(count) B" : String(format: "%.1f %@", value, units[unit])
+    }
+
+    /// Seconds for people: `59s`, `2h 3m`, `4d 5h`.
+    static func duration(_ seconds: UInt64) -> String {
+        switch seconds {
+        case ..<60: "\(seconds)s"
+        case ..<3600: "\(seconds / 60)m \(seconds % 60)s"
+        case ..<86_400: "\(seconds / 3600)h \(seconds % 3600 / 60)m"
+        default: "\(seconds / 86_400)d \(seconds % 86_400 / 3600)h"
+        }
+    }
+}
+
+/// Options of every command that asks the running daemon.
+struct AdminOptions: ParsableArguments {
+    @Option(help: "Unix socket of the daemon (admin.socket of its settings).")
+    var socket = "/run/hawker/hawker.sock"
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    /// Runs one call; a failure is said in one sentence and becomes the exit status.
+    func ask<Answer>(_ call: (AdminClient) async throws(AdminFailure) -> Answer) async throws -> Answer {
+        do throws(AdminFailure) {
+            return try await call(AdminClient(socket: socket))
+        } catch {
+            CommandOutput.complain(error.message)
+            throw status(of: error.code)
+        }
+    }
+
+    private func status(of code: AdminFailure.Code) -> ExitCode {
+        switch code {
+        case .invalidArgument: Exit.usage
+        case .notFound, .failedPrecondition: Exit.data
+        case .permissionDenied: Exit.noPermission
+        case .deadlineExceeded, .unavailable: Exit.unavailable
+        case .unimplemented, .internal: Exit.software
+        }
+    }
+}

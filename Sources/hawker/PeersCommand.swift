@@ -1,0 +1,24 @@
+import AdminAPI
+import ArgumentParser
+
+/// `hawker peers`: the other nodes as this one sees them.
+struct PeersCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "peers", abstract: "List the other nodes, their state and the bytes exchanged with each.")
+
+    @OptionGroup var admin: AdminOptions
+
+    func run() async throws {
+        let peers = try await admin.ask { client throws(AdminFailure) in try await client.peers() }
+        if admin.json { return try CommandOutput.printJSON(peers) }
+        if peers.isEmpty { return print("no peers: peers.static lists none and none has connected") }
+        CommandOutput.printTable(
+            ["NAME", "ADDRESS", "STATE", "RECEIVED", "SENT", "REASON"],
+            peers.map {
+                [
+                    $0.name.isEmpty ? "-" : $0.name, $0.address, $0.state, CommandOutput.bytes($0.receivedBytes),
+                    CommandOutput.bytes($0.sentBytes), $0.reason,
+                ]
+            }, right: [3, 4])
+    }
+}

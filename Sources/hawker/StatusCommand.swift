@@ -1,0 +1,63 @@
+import AdminAPI
+import ArgumentParser
+
+/// `hawker status`: what this node does now.
+struct StatusCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show what this node does and where its bytes came from.")
+
+    @OptionGroup var admin: AdminOptions
+
+    func run() async throws {
+        let status = try await admin.ask { client throws(AdminFailure) in try await client.status() }
+        if admin.json { return try CommandOutput.printJSON(status) }
+        printNode(status)
+        if !status.received.isEmpty {
+            print("")
+            CommandOutput.printTable(
+                ["RECEIVED FROM", "CONTENT", "ON THE WIRE"],
+                status.received.map { [$0.source, CommandOutput.bytes($0.contentBytes), CommandOutput.bytes($0.wireBytes)] },
+                right: [1, 2])
+        }
+        if !status.recentProblems.isEmpty {
+            print("\nRECENT PROBLEMS")
+            for line in status.recentProblems.suffix(10) { print(line) }
+        }
+    }
+
+    private func printNode(_ status: NodeStatus) {
+        let cache = status.cache
+        var rows = [
+            ["node", "\(status.name), version \(status.version), up \(CommandOutput.duration(status.uptimeSeconds))"],
+            ["state", status.draining ? "draining" : "serving"],
+            ["mirror", "http://\(status.mirrorAddress)"],
+            ["peers", peers(status)],
+            [
+                "cache",
+                "\(status.cachePath): \(cache.blobCount) blobs, \(CommandOutput.bytes(cache.usedBytes)) of "
+                    + CommandOutput.bytes(cache.quotaBytes),
+            ],
+            [
+                "requests",
+                "\(status.mirror.requests), declined \(status.mirror.declined), cut short \(status.mirror.cutShort)",
+            ],
+            ["sent", "\(CommandOutput.bytes(status.mirror.bytesSent)) to containerd, \(uploads(status)) to peers"],
+        ]
+        if !cache.lastError.isEmpty { rows.append(["disk", cache.lastError]) }
+        let width = rows.map { $0[0].count }.max() ?? 0
+        for row in rows {
+            print(row[0] + String(repeating: " ", count: width - row[0].count) + "  " + row[1])
+        }
+    }
+
+    private func peers(_ status: NodeStatus) -> String {
+        if status.peerAddress.isEmpty { return "none: peers.listen is not set" }
+        return "\(status.peersConnected) of \(status.peersKnown) connected, listening on \(status.peerAddress)"
+    }
+
+    private func uploads(_ status: NodeStatus) -> String {
+        let content = CommandOutput.bytes(status.uploadedBytes)
+        guard status.uploadedWireBytes < status.uploadedBytes else { return content }
+        return "\(content) (\(CommandOutput.bytes(status.uploadedWireBytes)) on the wire)"
+    }
+}

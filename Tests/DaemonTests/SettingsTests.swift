@@ -1,0 +1,123 @@
+import Daemon
+import OCIModel
+import Testing
+
+@Suite("Settings")
+struct SettingsTests {
+    private func parse(_ text: String) throws(SettingsError) -> Settings {
+        try Settings.parse(Array(text.utf8), file: "hawker.toml")
+    }
+
+    @Test("an empty file means the defaults")
+    func empty() throws {
+        #expect(try parse("") == Settings.defaults())
+    }
+
+    @Test("what `hawker config default` prints is a settings file, and means the defaults")
+    func documented() throws {
+        #expect(try parse(Settings.documented) == Settings.defaults())
+    }
+
+    @Test("every key reaches its setting")
+    func everyKey() throws {
+        let settings = try parse(
+            """
+            [node]
+            name = "node-a"
+            [mirror]
+            listen = "127.0.0.1:4101"
+            default_registry = "docker.io"
+            any_registry = true
+            [peers]
+            listen = "[::1]:4000"
+            static = ["10.0.0.2:4000", "node-b:4000"]
+            cluster = "blue"
+            compression = false
+            [cache]
+            path = "/srv/cache"
+            quota = "3MB"
+            free_floor = "512MiB"
+            [admin]
+            socket = "/srv/hawker.sock"
+            [log]
+            level = "debug"
+            [[registry]]
+            host = "localhost:5000"
+            url = "http://localhost:5000"
+            [[registry]]
+            host = "docker.io"
+            ca_file = "/etc/ca.pem"
+            """)
+        #expect(settings.nodeName.text == "node-a")
+        #expect(settings.mirrorListen == SocketAddress(host: "127.0.0.1", port: 4101))
+        #expect(settings.defaultRegistry == .dockerHub)
+        #expect(settings.anyRegistry)
+        #expect(settings.peersListen == SocketAddress(host: "::1", port: 4000))
+        #expect(settings.staticPeers.map(\.description) == ["10.0.0.2:4000", "node-b:4000"])
+        #expect(settings.cluster == "blue")
+        #expect(!settings.compression)
+        #expect(settings.cachePath == "/srv/cache")
+        #expect(settings.quotaBytes == 3_000_000)
+        #expect(settings.freeFloorBytes == 512 << 20)
+        #expect(settings.adminSocket == "/srv/hawker.sock")
+        #expect(settings.logLevel == "debug")
+        #expect(settings.registries.map(\.url) == ["http://localhost:5000", nil])
+        #expect(settings.registries.map(\.caFile) == [nil, "/etc/ca.pem"])
+    }
+
+    @Test(
+        "a wrong file is refused with the line and what would be right",
+        arguments: [
+            ("[mirror]\nlisten = \"127.0.0.1:4001\"\nport = 4", 3, "unknown key mirror.port"),
+            ("[mirror]\nquota = \"1GiB\"", 2, "did you mean cache.quota?"),
+            ("colour = \"red\"", 1, "unknown key colour"),
+            ("[colour]\n", 1, "unknown key colour"),
+            ("[mirror]\nlisten = \"127.0.0.1:65536\"", 2, "mirror.listen: expected \"host:port\""),
+            ("[mirror]\nlisten = \"127.0.0.1:\"", 2, "mirror.listen"),
+            ("[mirror]\nlisten = \"127.0.0.1\"", 2, "mirror.listen"),
+            ("[mirror]\nlisten = 4001", 2, "mirror.listen"),
+            ("[mirror]\nany_registry = \"yes\"", 2, "true or false"),
+            ("[node]\nname = \"a b\"", 2, "node.name"),
+            ("[node]\nname = \"\"", 2, "node.name"),
+            ("[peers]\nlisten = \"0.0.0.0:4000\"\nstatic = [\"a:0\"]", 3, "peers.static"),
+            ("[peers]\nstatic = [\"a:1\"]", 1, "peers.static needs peers.listen"),
+            ("[cache]\nquota = \"20 GiB\"", 2, "cache.quota"),
+            ("[cache]\nquota = \"9000000TiB\"", 2, "cache.quota"),
+            ("[cache]\nquota = \"0B\"", 2, "cache.quota"),
+            ("[cache]\npath = \"content\"", 2, "absolute path"),
+            ("[log]\nlevel = \"loud\"", 2, "log.level"),
+            ("[registry]\nhost = \"docker.io\"", 1, "[[registry]]"),
+            ("[[registry]]\nurl = \"https://a\"", 1, "needs host"),
+            ("[[registry]]\nhost = \"../etc\"", 1, "needs host"),
+            ("[[registry]]\nhost = \"a.io\"\n\n[[registry]]\nhost = \"a.io\"", 4, "listed twice"),
+            ("[[registry]]\nhost = \"a.io\"\n[[registry]]\nhost = \"b.io\"\nurl = \"ftp://b.io\"", 5, "registry.url"),
+            ("[[registry]]\nhost = \"a.io\"\nurl = \"https://a.io/v2\"", 3, "without a path"),
+            ("[[registry]]\nhost = \"a.io\"\nmirror = \"b\"", 3, "unknown key registry.mirror"),
+            ("[mirror\nlisten", 1, ""),
+            ("[mirror]\nlisten = \"a:1\"\nlisten = \"b:1\"", 3, ""),
+        ])
+    func refused(text: String, line: Int, reason: String) throws {
+        do {
+            _ = try parse(text)
+            Issue.record("was taken: \(text)")
+        } catch {
+            #expect(error.line == line, "\(error)")
+            #expect(error.reason.contains(reason), "\(error)")
+            #expect(error.description.hasPrefix("hawker.toml:\(line): "))
+        }
+    }
+
+    @Test("a settings file that is named has to exist")
+    func missing() {
+        #expect(throws: SettingsError.self) { try Settings.load(file: "/nonexistent/hawker.toml") }
+    }
+
+    @Test(
+        "sizes are numbers with a unit",
+        arguments: [
+            ("1MiB", Int64(1 << 20)), ("5MB", 5_000_000), ("2GiB", 2 << 30), ("1TiB", 1 << 40), ("1048576B", 1 << 20),
+        ])
+    func sizes(text: String, bytes: Int64) throws {
+        #expect(try parse("[cache]\nquota = \"\(text)\"").quotaBytes == bytes)
+    }
+}
