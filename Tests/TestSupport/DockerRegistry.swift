@@ -116,7 +116,7 @@ extension DockerRegistry {
         accesses.reduce(0) { sum, access in
             let counts =
                 access.method == "GET" && (access.status == 200 || access.status == 206)
-                && access.target.hasSuffix("/blobs/\(digest)")
+                && access.target.prefix { $0 != "?" }.hasSuffix("/blobs/\(digest)")
             return counts ? sum + access.bytes : sum
         }
     }
