@@ -1,0 +1,14 @@
+import ArgumentParser
+
+/// The one binary: node daemon, containerd's configuration, and admin tool.
+@main
+struct HawkerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "hawker",
+        abstract: "Brings container images from the nodes that have them already.",
+        version: "0.1.0",
+        subcommands: [
+            ContainerdCommand.self
+        ]
+    )
+}
