@@ -7,7 +7,10 @@ struct ContainerdCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "containerd",
         abstract: "Looks at, writes and undoes containerd's registry configuration.",
-        subcommands: [ContainerdCheckCommand.self, ContainerdApplyCommand.self, ContainerdRevertCommand.self]
+        subcommands: [
+            ContainerdCheckCommand.self, ContainerdApplyCommand.self, ContainerdRevertCommand.self,
+            ContainerdVerifyCommand.self,
+        ]
     )
 }
 
