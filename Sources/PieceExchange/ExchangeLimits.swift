@@ -12,7 +12,7 @@ package struct ExchangeLimits: Sendable {
     /// A piece that has not come after this time is asked for elsewhere.
     package var pieceDeadlineMillis: UInt64 = 5_000
     /// How long a fresh want waits for peers to say what they hold before it turns to the registry.
-    package var probeMillis: UInt64 = 100
+    package var probeMillis: UInt64 = 500
     /// Pieces at and after the reader that are fetched in order; beyond them the rarest goes first.
     package var windowPieces = 16
     /// Age of a request from which on, in the endgame, another peer is asked too.
