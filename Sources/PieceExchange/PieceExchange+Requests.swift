@@ -38,19 +38,26 @@ extension PieceExchange {
         wants[request.want].isLive && wants[request.want].serial == request.wantSerial ? request.want : nil
     }
 
-    /// Forgets a request that will not be checked; its piece is fetched elsewhere.
+    /// Forgets a request that brought nothing; its piece is fetched elsewhere.
     mutating func drop(_ id: UInt32) {
-        guard let request = requests.removeValue(forKey: id) else { return }
+        guard let request = forget(id) else { return }
+        if let want = want(of: request) { leaveFlight(id, of: request.piece, want) }
+    }
+
+    /// Takes the request out of the books, all but its want's.
+    private mutating func forget(_ id: UInt32) -> Request? {
+        guard let request = requests.removeValue(forKey: id) else { return nil }
         requestedBytes -= request.bytes
         if peers[request.peer].name == request.peerName {
             peers[request.peer].requests.removeAll { $0 == id }
             if request.stage == .late { peers[request.peer].lateCount -= 1 }
         }
-        if let want = want(of: request) { leaveFlight(id, of: request.piece, want) }
         touch(peer: request.peer)
-        guard isShortOfRoom else { return }
-        isShortOfRoom = false
-        for peer in peers.indices where peers[peer].isConnected { touch(peer: peer) }
+        if isShortOfRoom {
+            isShortOfRoom = false
+            for peer in peers.indices where peers[peer].isConnected { touch(peer: peer) }
+        }
+        return request
     }
 
     private mutating func leaveFlight(_ id: UInt32, of piece: Int, _ want: WantID) {
@@ -159,18 +166,21 @@ extension PieceExchange {
     }
 
     mutating func pieceChecked(_ id: UInt32, _ outcome: ExchangeEvent.PieceOutcome) {
-        guard let request = requests[id], request.stage == .checking else { return }
-        drop(id)
+        guard requests[id]?.stage == .checking, let request = forget(id) else { return }
         guard let want = want(of: request) else {
             if outcome == .wrongBytes { ban(request.peerName, .wrongBytes) }
             return
         }
+        let isSettled =
+            outcome == .stored && !request.isContradicted
+            && wants[want].table.digest(of: request.piece) == request.told?.digest
+        if isSettled {
+            wants[want].flights[request.piece]?.checking = nil
+            return store(request.piece, of: want)
+        }
+        leaveFlight(id, of: request.piece, want)
         switch outcome {
-        case .stored:
-            if request.isContradicted || wants[want].table.digest(of: request.piece) != request.told?.digest {
-                return forsake(request.piece, of: want)
-            }
-            store(request.piece, of: want)
+        case .stored: forsake(request.piece, of: want)
         case .wrongBytes:
             wants[want].noteFailure(of: request.piece)
             ban(request.peerName, .wrongBytes)
@@ -192,13 +202,13 @@ extension PieceExchange {
 
     /// The piece is on disk and matches its digest: whoever else was asked for it need not send it.
     mutating func store(_ piece: Int, of want: WantID) {
+        touch(want: want)
         let flight = wants[want].flights.removeValue(forKey: piece)
         guard wants[want].hold(piece) else { return }
         for id in flight?.requests ?? [] { cancel(id) }
         if let checking = flight?.checking { wants[want].flights[piece] = Want.Flight(checking: checking) }
         wants[want].progressAt = now
         stored(piece, of: want)
-        touch(want: want)
     }
 
     mutating func refused(
