@@ -5,8 +5,7 @@ import ProtobufCodec
 
 /// Calls containerd over its Unix socket: gRPC's unary calls on HTTP/2 without TLS.
 ///
-/// Every call has a connection and a deadline of its own and can be cancelled with its task. Nothing is
-/// retried.
+/// Every call has a connection and a deadline of its own and can be cancelled with its task.
 @LoopActor
 package final class CRIClient {
     /// Milliseconds for every call but a pull.
@@ -111,12 +110,12 @@ package final class CRIClient {
 
     /// Whether CRI is served, and if it is not, containerd's reason.
     package func criState() async throws(CRIError) -> CRIState {
-        do throws(CRIError) {
-            return .ready(try await version())
-        } catch .status(.unimplemented, _) {
-            let cri = try await plugins().filter(Self.isCRI)
-            return cri.isEmpty ? .absent : .failed(cri.filter { $0.failure != nil })
-        }
+        let cri = try await plugins().filter(Self.isCRI)
+        let failed = cri.filter { $0.failure?.isSkip == false }
+        guard failed.isEmpty else { return .failed(failed) }
+        // A disabled plugin is not listed.
+        guard cri.contains(where: { $0.id == "cri" && $0.failure == nil }) else { return .absent }
+        return .ready(try await version())
     }
 
     /// containerd 1.x has one CRI plugin; 2.x split its images and runtime parts off.
