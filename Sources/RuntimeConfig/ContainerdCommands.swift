@@ -80,7 +80,7 @@ extension ContainerdCommands {
             config: options.config, containerdVersion: version.description, status: Self.status(of: findings).name,
             configPath: settings.configPath(version),
             mirrors: [String: [String]](mirrors, uniquingKeysWith: { first, _ in first }), registries: registries,
-            modes: modeReports(version), auto: plan(mode: nil, version)?.mode.rawValue,
+            modes: modeReports(version), auto: autoMode(version),
             findings: findings.map(FindingReport.init))
         print(report, findings)
         return Self.status(of: findings).code
@@ -111,7 +111,8 @@ extension ContainerdCommands {
             output.out("registry     \(registry.host): \(registry.asks.joined(separator: " then "))")
         }
         for mode in report.modes {
-            output.out("mode         \(mode.mode): \(mode.isPossible ? "possible" : "not possible: " + mode.reason)")
+            let reason = mode.reason.isEmpty ? "" : (mode.isPossible ? ", " : ": ") + mode.reason
+            output.out("mode         \(mode.mode): \(mode.isPossible ? "possible" : "not possible")\(reason)")
         }
         if let auto = report.auto { output.out("auto         would take \(auto) mode") }
         for finding in findings { output.out(ReportWriter.text(finding)) }
@@ -148,25 +149,46 @@ extension ContainerdCommands {
             file = found?.path
             let isAlive = found?.faults.isEmpty ?? false
             asks = isAlive ? found?.hosts.map(\.url) ?? [] : []
-            asks.append((isAlive ? found?.server : nil) ?? target.url)
+            let last = (isAlive ? found?.server : nil) ?? target.url
+            if asks.last.map({ Endpoint.same($0, last) }) != true { asks.append(last) }
         }
         let isRouted = asks.first.map { Endpoint.same($0, options.mirror.url) } ?? false
         return RegistryReport(host: target.host, asks: asks, file: file, isRouted: isRouted && !judgement.isBroken)
     }
 
-    private func plan(mode: RuntimeMode?, _ version: ContainerdVersion) -> Plan? {
-        let registries = options.registries.isEmpty ? [RegistryTarget("docker.io")].compactMap(\.self) : options.registries
-        return try? Plan.make(request(mode: mode, registries: registries), version: version, tree: disk)
+    /// The files as `apply` would plan from: without what an earlier one wrote. A record that cannot be read is for
+    /// `apply` to complain about.
+    private var planningTree: any FileTree {
+        let store = StateStore(directory: options.stateDirectory, config: options.config)
+        guard let state = try? store.load(), let undo = try? Undo(state.files, mirror: state.record.mirror, tree: disk)
+        else { return disk }
+        return PlannedTree(base: disk, planned: undo.files)
+    }
+
+    private func plan(
+        mode: RuntimeMode?, _ version: ContainerdVersion, migrates: Bool
+    ) throws(Refusal) -> Plan {
+        let docker = [RegistryTarget("docker.io")].compactMap(\.self)
+        var request = request(mode: mode, registries: options.registries.isEmpty ? docker : options.registries)
+        request.migrates = migrates
+        return try Plan.make(request, version: version, tree: planningTree)
+    }
+
+    private func autoMode(_ version: ContainerdVersion) -> String? {
+        (try? plan(mode: nil, version, migrates: options.migrates))?.mode.rawValue
     }
 
     private func modeReports(_ version: ContainerdVersion) -> [ModeReport] {
-        let registries = options.registries.isEmpty ? [RegistryTarget("docker.io")].compactMap(\.self) : options.registries
-        return RuntimeMode.allCases.map { mode in
+        RuntimeMode.allCases.map { mode in
             do throws(Refusal) {
-                _ = try Plan.make(request(mode: mode, registries: registries), version: version, tree: disk)
+                _ = try plan(mode: mode, version, migrates: options.migrates)
                 return ModeReport(mode: mode.rawValue, isPossible: true, reason: "")
             } catch {
-                return ModeReport(mode: mode.rawValue, isPossible: false, reason: error.findings[0].message)
+                let isMigratable = (try? plan(mode: mode, version, migrates: true)) != nil
+                let reason = error.findings[0].message
+                return ModeReport(
+                    mode: mode.rawValue, isPossible: isMigratable,
+                    reason: isMigratable ? "with --migrate only: " + reason : reason)
             }
         }
     }

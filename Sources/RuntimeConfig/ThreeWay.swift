@@ -14,33 +14,72 @@ enum ThreeWay {
     private static func merge(
         _ base: [ArraySlice<UInt8>], _ ours: [ArraySlice<UInt8>], _ theirs: [ArraySlice<UInt8>]
     ) -> [UInt8]? {
-        let left = LineDiff.hunks(base, ours)
-        let right = LineDiff.hunks(base, theirs)
+        var left = LineDiff.hunks(base, ours)[...]
+        var right = LineDiff.hunks(base, theirs)[...]
         var result: [UInt8] = []
         var position = 0
-        var (i, j) = (0, 0)
-        while i < left.count || j < right.count {
-            let takesLeft: Bool
-            switch (i < left.count ? left[i] : nil, j < right.count ? right[j] : nil) {
-            case (let mine?, let other?):
-                if mine.old == other.old, Array(ours[mine.new]) == Array(theirs[other.new]) {
-                    j += 1
-                    takesLeft = true
-                } else if collides(mine, other) {
-                    return nil
-                } else {
-                    takesLeft = (mine.old.lowerBound, mine.old.upperBound) < (other.old.lowerBound, other.old.upperBound)
-                }
-            case (_?, nil): takesLeft = true
-            default: takesLeft = false
-            }
-            let hunk = takesLeft ? left[i] : right[j]
+        while let takesLeft = choose(&left, &right, base, ours, theirs, from: position) {
+            guard let hunk = takesLeft ? left.popFirst() : right.popFirst() else { return nil }
             for line in base[position..<hunk.old.lowerBound] { result += line }
             for line in takesLeft ? ours[hunk.new] : theirs[hunk.new] { result += line }
             position = hunk.old.upperBound
-            if takesLeft { i += 1 } else { j += 1 }
         }
+        guard left.isEmpty, right.isEmpty else { return nil }
         for line in base[position...] { result += line }
+        return result
+    }
+
+    /// Which side's change comes next; `nil` at the end, and when the two cannot be put in an order. One that both
+    /// sides made is dropped from `right`.
+    private static func choose(
+        _ left: inout ArraySlice<LineDiff.Hunk>, _ right: inout ArraySlice<LineDiff.Hunk>,
+        _ base: [ArraySlice<UInt8>], _ ours: [ArraySlice<UInt8>], _ theirs: [ArraySlice<UInt8>], from position: Int
+    ) -> Bool? {
+        guard let mine = left.first else { return right.isEmpty ? nil : false }
+        guard let other = right.first else { return true }
+        if mine.old == other.old, Array(ours[mine.new]) == Array(theirs[other.new]) {
+            right.removeFirst()
+            return true
+        }
+        let mineEnd = left.dropFirst().first?.old.lowerBound ?? base.count
+        let otherEnd = right.dropFirst().first?.old.lowerBound ?? base.count
+        for first in slides(of: mine, base, ours, within: position..<mineEnd) {
+            for second in slides(of: other, base, theirs, within: position..<otherEnd) where !collides(first, second) {
+                left[left.startIndex] = first
+                right[right.startIndex] = second
+                let (a, b) = (first.old, second.old)
+                return (a.lowerBound, a.upperBound) < (b.lowerBound, b.upperBound)
+            }
+        }
+        return nil
+    }
+
+    /// The same change at every place where it means the same: inserting `, b` behind `a` in `a, c` is inserting
+    /// `b, ` before `c`. The place found by the difference comes first.
+    private static func slides(
+        of hunk: LineDiff.Hunk, _ base: [ArraySlice<UInt8>], _ side: [ArraySlice<UInt8>], within limits: Range<Int>
+    ) -> [LineDiff.Hunk] {
+        guard hunk.old.isEmpty || hunk.new.isEmpty else { return [hunk] }
+        let moved = { (hunk: LineDiff.Hunk, step: Int) in
+            LineDiff.Hunk(
+                old: (hunk.old.lowerBound + step)..<(hunk.old.upperBound + step),
+                new: (hunk.new.lowerBound + step)..<(hunk.new.upperBound + step))
+        }
+        let last = { (hunk: LineDiff.Hunk) in
+            hunk.old.isEmpty ? side[hunk.new.upperBound - 1] : base[hunk.old.upperBound - 1]
+        }
+        let first = { (hunk: LineDiff.Hunk) in hunk.old.isEmpty ? side[hunk.new.lowerBound] : base[hunk.old.lowerBound] }
+        var result = [hunk]
+        var current = hunk
+        while current.old.lowerBound > limits.lowerBound, base[current.old.lowerBound - 1] == last(current) {
+            current = moved(current, -1)
+            result.append(current)
+        }
+        current = hunk
+        while current.old.upperBound < limits.upperBound, base[current.old.upperBound] == first(current) {
+            current = moved(current, 1)
+            result.append(current)
+        }
         return result
     }
 

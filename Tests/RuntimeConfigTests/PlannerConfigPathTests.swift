@@ -60,7 +60,7 @@ struct PlannerConfigPathTests {
         (
             "other tables of the registry stay", "1.6.20",
             "version = 2\n[plugins.\"\(old)\".registry.configs.\"r\".auth]\n  username = \"u\"\n",
-            "version = 2\n[plugins.\"\(old)\".registry]\n  config_path = \"/etc/containerd/certs.d\"\n\n"
+            "version = 2\n\n[plugins.\"\(old)\".registry]\n  config_path = \"/etc/containerd/certs.d\"\n\n"
                 + "[plugins.\"\(old)\".registry.configs.\"r\".auth]\n  username = \"u\"\n"
         ),
     ]
