@@ -21,6 +21,7 @@ package final class CRIClient {
         channel = GRPCChannel(socket: socket)
     }
 
+    /// Fails with `unimplemented` when containerd runs without its CRI plugin.
     package func version() async throws(CRIError) -> CRIVersion {
         try await call(
             "/runtime.v1.RuntimeService/Version",
@@ -32,6 +33,7 @@ package final class CRIClient {
         }
     }
 
+    /// The runtime's own conditions; without CNI `NetworkReady` is false, which pulls do not need.
     package func conditions() async throws(CRIError) -> [CRICondition] {
         try await call(
             "/runtime.v1.RuntimeService/Status",
@@ -66,6 +68,7 @@ package final class CRIClient {
         ) { Self.text($0.image_ref) }
     }
 
+    /// All images of CRI's namespace, in containerd's order.
     package func images() async throws(CRIError) -> [CRIImage] {
         try await call(
             "/runtime.v1.ImageService/ListImages",
