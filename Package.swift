@@ -118,7 +118,7 @@ let package = Package(
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
         tests("RuntimeConfig", ["OCIModel", "TestSupport"]),
         tests("Daemon", ["AdminAPI", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
-        .testTarget(name: "NodeTests", dependencies: ["TestSupport", "OCIModel"], swiftSettings: settings),
+        .testTarget(name: "NodeTests", dependencies: ["hawker", "TestSupport", "OCIModel"], swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ]
 )

@@ -5,8 +5,7 @@ import ProtobufCodec
 
 /// Calls containerd over its Unix socket: gRPC's unary calls on HTTP/2 without TLS.
 ///
-/// Every call has a connection and a deadline of its own and can be cancelled with its task. Nothing is
-/// retried.
+/// Every call has a connection and a deadline of its own and can be cancelled with its task.
 @LoopActor
 package final class CRIClient {
     /// Milliseconds for every call but a pull.
@@ -22,6 +21,7 @@ package final class CRIClient {
         channel = GRPCChannel(socket: socket)
     }
 
+    /// Fails with `unimplemented` when containerd runs without its CRI plugin.
     package func version() async throws(CRIError) -> CRIVersion {
         try await call(
             "/runtime.v1.RuntimeService/Version",
@@ -33,6 +33,7 @@ package final class CRIClient {
         }
     }
 
+    /// The runtime's own conditions; without CNI `NetworkReady` is false, which pulls do not need.
     package func conditions() async throws(CRIError) -> [CRICondition] {
         try await call(
             "/runtime.v1.RuntimeService/Status",
@@ -67,6 +68,7 @@ package final class CRIClient {
         ) { Self.text($0.image_ref) }
     }
 
+    /// All images of CRI's namespace, in containerd's order.
     package func images() async throws(CRIError) -> [CRIImage] {
         try await call(
             "/runtime.v1.ImageService/ListImages",
@@ -111,12 +113,12 @@ package final class CRIClient {
 
     /// Whether CRI is served, and if it is not, containerd's reason.
     package func criState() async throws(CRIError) -> CRIState {
-        do throws(CRIError) {
-            return .ready(try await version())
-        } catch .status(.unimplemented, _) {
-            let cri = try await plugins().filter(Self.isCRI)
-            return cri.isEmpty ? .absent : .failed(cri.filter { $0.failure != nil })
-        }
+        let cri = try await plugins().filter(Self.isCRI)
+        let failed = cri.filter { $0.failure?.isSkip == false }
+        guard failed.isEmpty else { return .failed(failed) }
+        // A disabled plugin is not listed.
+        guard cri.contains(where: { $0.id == "cri" && $0.failure == nil }) else { return .absent }
+        return .ready(try await version())
     }
 
     /// containerd 1.x has one CRI plugin; 2.x split its images and runtime parts off.

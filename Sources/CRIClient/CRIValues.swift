@@ -5,6 +5,7 @@ package struct CRIVersion: Hashable, Sendable {
     package let runtimeVersion: String
 }
 
+/// An image in CRI's namespace; several names may lead to one.
 package struct CRIImage: Hashable, Sendable {
     /// The digest of the image's config, which is the image's id.
     package let id: String

@@ -25,13 +25,29 @@ final class GRPCChannel {
             ("grpc-timeout", Self.timeoutText(deadlineMillis)),
         ]
         request.timeouts = .init(connect: 5_000, head: deadlineMillis, stall: deadlineMillis)
+        for _ in 1..<Self.attemptsMax {
+            let result = await attempt(request)
+            guard case .failure(.unreachable(let error)) = result, error.kind == .connectionLost else {
+                return try result.get()
+            }
+        }
+        return try await attempt(request).get()
+    }
+
+    /// All calls made here may be made twice.
+    ///
+    /// A gRPC server in Go answers a call to an unknown service on seeing its head, and closes the stream;
+    /// libcurl 7.88 then reports the message it could no longer send instead of the answer, in up to a fifth of
+    /// such calls.
+    private static let attemptsMax = 8
+
+    private func attempt(_ request: TransferRequest) async -> Result<[UInt8], CRIError> {
         let exchange = UnaryExchange()
-        let result = await withTaskCancellationHandler {
+        return await withTaskCancellationHandler {
             await exchange.run(request, on: engine)
         } onCancel: {
             Loop.enqueue { exchange.cancel() }
         }
-        return try result.get()
     }
 
     /// At most eight digits and a unit ("Timeout" of gRPC over HTTP/2).

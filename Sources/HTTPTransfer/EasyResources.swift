@@ -148,6 +148,7 @@ private func transfer(_ context: UnsafeMutableRawPointer?) -> Transfer? {
 
 private let headerCallback: curl_write_callback = { bytes, size, count, context in
     guard let transfer = transfer(context) else { return 0 }
+    // Read on this thread before the closure returns; only its isolation is unknown to the compiler.
     nonisolated(unsafe) let line = UnsafeRawBufferPointer(start: bytes, count: size * count)
     return Loop.assumeIsolated { transfer.didReceiveHeaderLine(line) } ? size * count : 0
 }
@@ -155,6 +156,7 @@ private let headerCallback: curl_write_callback = { bytes, size, count, context 
 private let bodyCallback: curl_write_callback = { bytes, size, count, context in
     guard let transfer = transfer(context) else { return 0 }
     guard size * count > 0 else { return 0 }
+    // As in `headerCallback`.
     nonisolated(unsafe) let body = UnsafeRawBufferPointer(start: bytes, count: size * count)
     switch Loop.assumeIsolated({ transfer.didReceiveBody(body) }) {
     case .taken: return size * count

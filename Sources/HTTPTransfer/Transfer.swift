@@ -91,7 +91,7 @@ package enum BodyFlow: Sendable {
     func didStart() {
         state = .running
         let wait = request.timeouts.connect &+ request.timeouts.head
-        watchdog.start(after: wait) { [weak self] in self?.fail(TransferError(.timedOut(.head))) }
+        watch(after: wait) { $0.fail(TransferError(.timedOut(.head))) }
     }
 
     /// Takes what libcurl kept back, if a pause did not come in between.
@@ -150,9 +150,7 @@ package enum BodyFlow: Sendable {
         // An address refused among several of a name does not matter once another one answered.
         failure = nil
         self.address = address
-        watchdog.start(after: request.timeouts.head) { [weak self] in
-            self?.fail(TransferError(.timedOut(.head)))
-        }
+        watch(after: request.timeouts.head) { $0.fail(TransferError(.timedOut(.head))) }
         return true
     }
 
@@ -191,8 +189,18 @@ package enum BodyFlow: Sendable {
         return state == .running ? .taken : .abort
     }
 
+    /// Calls `expired` after a time, and after one more turn of the loop: what arrived while the loop was busy
+    /// elsewhere is read before anything is called late.
+    private func watch(after milliseconds: UInt64, _ expired: @escaping @LoopActor (Transfer) -> Void) {
+        watchdog.start(after: milliseconds) { [weak self] in
+            self?.watchdog.start(after: 1) { [weak self] in
+                if let self { expired(self) }
+            }
+        }
+    }
+
     private func watchForStall(after milliseconds: UInt64) {
-        watchdog.start(after: milliseconds) { [weak self] in self?.checkForStall() }
+        watch(after: milliseconds) { $0.checkForStall() }
     }
 
     private func checkForStall() {

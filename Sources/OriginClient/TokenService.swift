@@ -46,6 +46,7 @@ enum TokenAnswer {
     }
 
     static func parse(_ bytes: [UInt8], nowNanoseconds: UInt64) throws(OriginError) -> BearerToken {
+        // The decoder's own error says where, not what to do.
         guard let document = try? JSONDecoder().decode(Document.self, from: Data(bytes)) else {
             throw .badContent(.notJSON)
         }

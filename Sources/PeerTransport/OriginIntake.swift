@@ -11,8 +11,9 @@ import PieceModel
 ///        |                                   |
 ///        +--------------stop()---------------+------------> stopped
 ///
-/// Invariants: every piece that came whole is reported, also after `stop`; `ended` is reported once and only
-/// without `stop`; while more than the limit waits for the disk, the transfer is paused.
+/// Invariants: pieces are reported in order, every one that came whole, also after `stop`; `ended` is
+/// reported once and only without `stop`; while more than the limit waits for the disk, the transfer is
+/// paused.
 @LoopActor
 final class OriginIntake {
     struct Handlers {
@@ -35,6 +36,9 @@ final class OriginIntake {
     private var next: Int
     private let end: Int
     private var buffer: [UInt8] = []
+    /// The next piece to report, and those stored out of turn: the exchange goes by their order.
+    private var nextReport: Int
+    private var storedEarly: [Int: Digest] = [:]
     private var bytesStoring = 0
     private var isPaused = false
     private var isReading = true
@@ -55,6 +59,7 @@ final class OriginIntake {
         self.bytesMax = bytesMax
         self.handlers = handlers
         next = pieces.lowerBound
+        nextReport = pieces.lowerBound
         end = pieces.upperBound
     }
 
@@ -154,7 +159,13 @@ final class OriginIntake {
         switch result {
         case .success(let digest):
             transfer.hold(piece)
-            handlers.stored(piece, digest)
+            storedEarly[piece.value] = digest
+            while let digest = storedEarly.removeValue(forKey: nextReport),
+                let piece = transfer.layout.piece(nextReport)
+            {
+                nextReport += 1
+                handlers.stored(piece, digest)
+            }
             endIfStored()
         case .failure(let error):
             guard !isOver else { return }

@@ -3,10 +3,11 @@ import PieceModel
 
 /// Who is answerable for digests when a whole blob does not match its own.
 ///
-/// A forged digest with bytes to fit is only seen at the end. Then every piece whose digest another node authored is
-/// suspect; all of them are dropped and fetched again, from the registry if it can be had, else from peers, but neither
-/// those digests nor those who authored or told them are gone by. The second time the whole matches, so the true digests are known, and exactly those suspects that
-/// differ are guilty: honest nodes that authored other pieces of the same blob are not punished.
+/// A forged digest with bytes to fit is only seen at the end. Then every piece whose digest another node
+/// authored is suspect; all of them are dropped and fetched again, from the registry if it can be had, else
+/// from peers, but neither those digests nor those who authored or told them are gone by. The second time the
+/// whole matches, so the true digests are known, and exactly those suspects that differ are guilty: honest
+/// nodes that authored other pieces of the same blob are not punished.
 struct Blame: Sendable {
     /// A digest and who stands for it.
     struct Statement: Equatable, Sendable {
@@ -28,7 +29,8 @@ struct Blame: Sendable {
         return suspects[piece]?.digest == told.digest
     }
 
-    /// `isDropped` says that the piece has to come from elsewhere; without it, only a contradiction is remembered.
+    /// `isDropped` says that the piece has to come from elsewhere; without it, only a contradiction is
+    /// remembered.
     mutating func suspect(_ piece: Int, _ statement: Statement, isDropped: Bool) {
         suspects[piece] = statement
         if isDropped {

@@ -16,21 +16,25 @@ package struct Instant: Hashable, Sendable, Comparable {
     }
 }
 
-/// Everything that can happen to the exchange. The shell reports; it never decides.
+/// Everything that can happen to the exchange.
+///
+/// The shell reports; it never decides.
 package enum ExchangeEvent: Sendable {
     // From this node.
-    /// A reader wants the blob. `held` are the pieces already on disk (resumed), with the digests known for them.
-    /// `originAllowed` says whether the registry may be asked.
+    /// A reader wants the blob. `held` are the pieces already on disk (resumed), with the digests known for
+    /// them. `originAllowed` says whether the registry may be asked.
     case want(blob: Digest, layout: PieceLayout, held: [HeldPiece], originAllowed: Bool)
     /// The slowest active reader needs bytes from this piece on; steers the in-order window.
     case readerMoved(blob: Digest, to: PieceIndex)
     /// Nobody wants the blob any more; what was fetched stays with the store.
     case unwant(blob: Digest)
-    /// The store holds the blob whole and verified; may be uploaded from now on. Digests are asked for by `loadDigests`.
+    /// The store holds the blob whole and verified; may be uploaded from now on. Digests are asked for by
+    /// `loadDigests`.
     case blobAvailable(blob: Digest, layout: PieceLayout)
     /// The store no longer has it.
     case blobRemoved(blob: Digest)
-    /// Answer to `loadDigests`: all piece digests of a whole blob, authored by this node; `nil` if they can't be made.
+    /// Answer to `loadDigests`: all piece digests of a whole blob, authored by this node; `nil` if they can't
+    /// be made.
     case digestsLoaded(blob: Digest, digests: [Digest]?)
 
     // From peers.
@@ -54,7 +58,8 @@ package enum ExchangeEvent: Sendable {
 
     /// Outcome of `checkBlob`.
     case blobChecked(blob: Digest, matches: Bool)
-    /// The local disk failed at what no other event can report: storing a piece of the registry, or the commit.
+    /// The local disk failed at what no other event can report: storing a piece of the registry, or the
+    /// commit.
     case storeFailed(blob: Digest)
     /// Time passed; sent at `nextDeadline`.
     case tick
@@ -92,17 +97,23 @@ package enum ExchangeAction: Equatable, Sendable {
     case send(PeerMessage, to: PeerName)
     /// Read the piece from the store and send it in answer to `request`; then report `uploadEnded`.
     case upload(blob: Digest, piece: PieceIndex, request: UInt32, to: PeerName)
-    /// Unpack and hash the payload that just arrived, store it if it is the piece of that digest (in the name of
-    /// `author`), report `pieceChecked`.
+    /// Unpack and hash the payload that just arrived, store it if it is the piece of that digest (in the name
+    /// of `author`), report `pieceChecked`.
     case checkPiece(
-        blob: Digest, piece: PieceIndex, digest: Digest, author: PeerName, request: UInt32, from: PeerName)
+        blob: Digest,
+        piece: PieceIndex,
+        digest: Digest,
+        author: PeerName,
+        request: UInt32,
+        from: PeerName
+    )
     /// Throw away the payload that just arrived.
     case discardPayload(request: UInt32, from: PeerName)
     /// Read these pieces, in order, from the registry with one request; report each as `originPiece`, then
     /// `originEnded`. At most one fetch per blob runs at a time.
     case fetchFromOrigin(blob: Digest, pieces: Range<Int>)
-    /// The running fetch is over: no `originEnded` follows, another may be started by the next action. Pieces that were
-    /// read before are still reported as `originPiece`.
+    /// The running fetch is over: no `originEnded` follows, another may be started by the next action. Pieces
+    /// that were read before are still reported as `originPiece`.
     case stopOrigin(blob: Digest)
     /// Compute or load the piece digests of a whole blob; report `digestsLoaded`.
     case loadDigests(blob: Digest)

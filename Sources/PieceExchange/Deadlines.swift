@@ -9,9 +9,9 @@ enum Alarm: Equatable, Sendable {
 
 /// Alarms by time.
 ///
-/// Each owner (a peer, a want, an audience) has at most one valid alarm: the earliest moment at which something of
-/// its own is due, which it also remembers as `armed`. An entry whose owner remembers another moment is stale and
-/// is skipped, so moving an alarm forward costs a push and never a search.
+/// Each owner (a peer, a want, an audience) has at most one valid alarm: the earliest moment at which
+/// something of its own is due, which it also remembers as `armed`. An entry whose owner remembers another
+/// moment is stale and is skipped, so moving an alarm forward costs a push and never a search.
 struct Deadlines: Sendable {
     struct Entry: Sendable {
         let at: Instant

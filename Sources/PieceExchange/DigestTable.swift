@@ -15,7 +15,8 @@ struct DigestTable: Sendable {
         let isFirsthand: Bool
     }
 
-    /// More distinct names than this in one blob are not an honest cluster's; the teller then stands for the author.
+    /// More distinct names than this in one blob are not an honest cluster's; the teller then stands for the
+    /// author.
     static let namesMax = 4096
     private static let pageSize = 256
 
@@ -34,8 +35,11 @@ struct DigestTable: Sendable {
     func statement(of piece: Int) -> Blame.Statement? {
         entry(piece).map {
             Blame.Statement(
-                digest: $0.digest, author: names[Int($0.author)], teller: names[Int($0.teller)],
-                isFirsthand: $0.isFirsthand)
+                digest: $0.digest,
+                author: names[Int($0.author)],
+                teller: names[Int($0.teller)],
+                isFirsthand: $0.isFirsthand
+            )
         }
     }
 
@@ -46,7 +50,11 @@ struct DigestTable: Sendable {
         let page = piece / Self.pageSize
         if pages[page].isEmpty { pages[page] = [Entry?](repeating: nil, count: Self.pageSize) }
         pages[page][piece % Self.pageSize] = Entry(
-            digest: told.digest, author: author, teller: teller, isFirsthand: told.isFirsthand)
+            digest: told.digest,
+            author: author,
+            teller: teller,
+            isFirsthand: told.isFirsthand
+        )
     }
 
     mutating func remove(_ piece: Int) {

@@ -12,20 +12,23 @@ package struct ExchangeLimits: Sendable {
     /// A piece that has not come after this time is asked for elsewhere.
     package var pieceDeadlineMillis: UInt64 = 5_000
     /// How long a fresh want waits for peers to say what they hold before it turns to the registry.
-    package var probeMillis: UInt64 = 100
+    package var probeMillis: UInt64 = 500
     /// Pieces at and after the reader that are fetched in order; beyond them the rarest goes first.
     package var windowPieces = 16
     /// Age of a request from which on, in the endgame, another peer is asked too.
     package var endgameMillis: UInt64 = 250
-    /// Stored pieces are announced together at most this late, or earlier when `haveBatchMax` have come together.
+    /// Stored pieces are announced together at most this late, or earlier when `haveBatchMax` have come
+    /// together.
     package var haveDelayMillis: UInt64 = 20
     package var haveBatchMax = 64
     /// A want that may not turn to the registry ends when no piece came for this long.
     package var patienceMillis: UInt64 = 15_000
-    /// A registry fetch that reports nothing for this long is taken for dead. The registry client's own deadlines are
-    /// shorter; this one only keeps a want from waiting for ever.
+    /// A registry fetch that reports nothing for this long is taken for dead.
+    ///
+    /// The registry client's own deadlines are shorter; this one only keeps a want from waiting for ever.
     package var originStallMillis: UInt64 = 60_000
-    /// Failures of the registry in a row, without a piece in between, after which it is not asked again for the blob.
+    /// Failures of the registry in a row, without a piece in between, after which it is not asked again for
+    /// the blob.
     package var originAttemptsMax = 5
     /// Wants at once; more fail at once.
     package var wantsMax = 1024

@@ -17,7 +17,8 @@ extension PieceExchange {
         if let id = wantIDs[blob] {
             end(id)
             act(.completed(blob: blob))
-            // The store's pieces need not be those that were announced: nothing is promised until its digests are here.
+            // The store's pieces need not be those that were announced: nothing is promised until its digests
+            // are here.
             retell(blob)
         }
         holdings[blob] = Holding(layout: layout)

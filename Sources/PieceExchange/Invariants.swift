@@ -17,12 +17,17 @@ extension PieceExchange {
         var flying = 0
         for (piece, flight) in want.flights {
             if want.open.contains(piece) { return "piece \(piece) is open and in flight" }
-            if !want.held.contains(piece) { flying += 1 } else if !flight.requests.isEmpty {
+            if !want.held.contains(piece) {
+                flying += 1
+            } else if !flight.requests.isEmpty {
                 return "held piece \(piece) is asked for"
             }
         }
-        guard want.open.count + want.held.count + flying == want.pieceCount else { return "a piece is nowhere" }
-        for piece in 0..<want.pieceCount where want.phase == .verifying && want.table.digest(of: piece) == nil {
+        guard want.open.count + want.held.count + flying == want.pieceCount else {
+            return "a piece is nowhere"
+        }
+        for piece in 0..<want.pieceCount where want.phase == .verifying && want.table.digest(of: piece) == nil
+        {
             return "held piece \(piece) has no digest"
         }
         if want.phase == .verifying, !want.held.isFull { return "a want with gaps is being verified" }
@@ -35,7 +40,9 @@ extension PieceExchange {
         for (peer, claim) in want.claims.enumerated() {
             guard let claim else { continue }
             guard peers[peer].isConnected else { return "a claim of peer \(peer), who is gone" }
-            guard claim.isCounted == (peers[peer].benchedUntil == nil) else { return "a benched peer is counted" }
+            guard claim.isCounted == (peers[peer].benchedUntil == nil) else {
+                return "a benched peer is counted"
+            }
             guard claim.isCounted else { continue }
             for index in claim.held.words.indices {
                 var offered = claim.held.words[index] & claim.told.words[index]
@@ -60,7 +67,9 @@ extension PieceExchange {
                     known.wantSerial == wants[id].serial
                 else { return "the flight of piece \(piece) has a request nobody knows" }
                 let expected: Request.Stage = request == flight.checking ? .checking : .waiting
-                guard known.stage == expected else { return "request \(request) is \(known.stage), not \(expected)" }
+                guard known.stage == expected else {
+                    return "request \(request) is \(known.stage), not \(expected)"
+                }
             }
         }
         return nil
@@ -71,12 +80,16 @@ extension PieceExchange {
         for (id, request) in requests {
             bytes += request.bytes
             guard request.stage != .checking else { continue }
-            guard peers[request.peer].requests.contains(id) else { return "request \(id) is unknown to its peer" }
+            guard peers[request.peer].requests.contains(id) else {
+                return "request \(id) is unknown to its peer"
+            }
         }
         guard bytes == requestedBytes else { return "requested bytes do not add up" }
         guard bytes <= limits.requestedBytesMax else { return "too many bytes requested" }
         for peer in peers {
-            guard peer.requests.count <= limits.requestsPerPeerMax else { return "too many requests at \(peer.name)" }
+            guard peer.requests.count <= limits.requestsPerPeerMax else {
+                return "too many requests at \(peer.name)"
+            }
             let late = peer.requests.filter { requests[$0]?.stage == .late }.count
             guard late == peer.lateCount else { return "late requests at \(peer.name) do not add up" }
         }

@@ -1,7 +1,8 @@
 /// The registry as a source for one want: whether it may be asked, what is being read from it, and when next.
 ///
-/// At most one fetch runs per blob. It reads a contiguous run of pieces from the front; pieces close behind its cursor
-/// are left to it, those further on may come from peers meanwhile, and it is stopped where it meets one of them.
+/// At most one fetch runs per blob. It reads a contiguous run of pieces from the front; pieces close behind
+/// its cursor are left to it, those further on may come from peers meanwhile, and it is stopped where it
+/// meets one of them.
 struct OriginSchedule: Sendable {
     enum Access: Equatable, Sendable {
         case allowed
@@ -58,7 +59,8 @@ struct OriginSchedule: Sendable {
 
     mutating func stop() { running = nil }
 
-    /// The fetch ended without all it was asked for: waits before the next, or gives up after `attemptsMax` in a row.
+    /// The fetch ended without all it was asked for: waits before the next, or gives up after `attemptsMax`
+    /// in a row.
     mutating func failed(now: Instant, attemptsMax: Int, random: inout SplitMix64) {
         running = nil
         failures += 1

@@ -12,8 +12,10 @@ struct Peer: Sendable {
     /// Requests this node waits for at the peer, oldest first; those being checked have left.
     var requests: [UInt32] = []
     var lateCount = 0
-    /// How many requests may be outstanding now. Follows how fast answers come, so that a slow peer is not asked for
-    /// more than it can bring before the deadline.
+    /// How many requests may be outstanding now.
+    ///
+    /// Follows how fast answers come, so that a slow peer is not asked for more than it can bring before the
+    /// deadline.
     var allowance = 4
     /// Answers to cancelled requests that may still come.
     var straysAllowed = 0
@@ -48,7 +50,8 @@ struct Peer: Sendable {
 struct Request: Sendable {
     enum Stage: Equatable, Sendable {
         case waiting
-        /// Past its deadline: the piece may be fetched elsewhere, and is still welcome until the request is given up.
+        /// Past its deadline: the piece may be fetched elsewhere, and is still welcome until the request is
+        /// given up.
         case late
         /// The payload is with the shell.
         case checking

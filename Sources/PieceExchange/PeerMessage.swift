@@ -1,8 +1,9 @@
 package import OCIModel
 package import PieceModel
 
-/// What nodes say to each other about blobs and pieces. `Wire` turns each case into a frame and back;
-/// `Protos/peer.proto` is the contract.
+/// What nodes say to each other about blobs and pieces.
+///
+/// `Wire` turns each case into a frame and back; `Protos/peer.proto` is the contract.
 package enum PeerMessage: Equatable, Sendable {
     package static let haveCountMax = 1024
 
@@ -10,15 +11,15 @@ package enum PeerMessage: Equatable, Sendable {
     case interest(blob: Digest)
     /// "I no longer want it."
     case uninterest(blob: Digest)
-    /// Answer to `interest`, sent again when a node starts or ceases to hold the blob, has all of it, or lost pieces.
-    /// It replaces what the sender said before. `held` is `nil` for "nothing".
+    /// Answer to `interest`, sent again when a node starts or ceases to hold the blob, has all of it, or lost
+    /// pieces. It replaces what the sender said before. `held` is `nil` for "nothing".
     ///
-    /// The digests of the pieces come first, then the `holdings`, so that the receiver can ask for all of them at once.
-    /// A blob whose digests are too many for one go is announced by `holdings` without bits, followed by
-    /// `pieceDigests` and `have` in turns.
+    /// The digests of the pieces come first, then the `holdings`, so that the receiver can ask for all of
+    /// them at once. A blob whose digests are too many for one go is announced by `holdings` without bits,
+    /// followed by `pieceDigests` and `have` in turns.
     case holdings(blob: Digest, held: Holdings?)
-    /// SHA-256 of a run of pieces, said by a node that holds them. A piece may be asked for when its holder has said
-    /// both this and, by `holdings` or `have`, that it holds it.
+    /// SHA-256 of a run of pieces, said by a node that holds them. A piece may be asked for when its holder
+    /// has said both this and, by `holdings` or `have`, that it holds it.
     case pieceDigests(PieceDigests)
     /// Pieces that the sender now holds, beyond those of its `holdings`; their digests went before. At most
     /// `haveCountMax` in one message.
@@ -52,8 +53,8 @@ package enum PeerMessage: Equatable, Sendable {
         package static let countMax = 1024
 
         package var blob: Digest
-        /// The node that computed the digests from bytes it read from the registry, or from a blob that it verified
-        /// as a whole.
+        /// The node that computed the digests from bytes it read from the registry, or from a blob that it
+        /// verified as a whole.
         package var author: PeerName
         package var first: UInt32
         package var digests: [Digest]

@@ -1,7 +1,8 @@
 import OCIModel
 import PieceModel
 
-/// Telling interested peers what this node holds: digests first, then holdings, then batches of what comes in.
+/// Telling interested peers what this node holds: digests first, then holdings, then batches of what comes
+/// in.
 extension PieceExchange {
     /// Piece digests told to one peer in one go, and in each turn after that; more would only fill its queue.
     static let digestsPerTurn = 32_768
@@ -10,7 +11,8 @@ extension PieceExchange {
     private static let bitFieldBytesMax = 48 << 10
 
     mutating func interest(in blob: Digest, from peer: PeerID) {
-        guard peers[peer].interests.contains(blob) || peers[peer].interests.count < limits.interestsPerPeerMax else {
+        guard peers[peer].interests.contains(blob) || peers[peer].interests.count < limits.interestsPerPeerMax
+        else {
             return violate(peer)
         }
         peers[peer].interests.insert(blob)
@@ -122,7 +124,8 @@ extension PieceExchange {
         return .none
     }
 
-    /// Tells the listener the digests of the pieces from `start` on, as many as a turn allows, and what is held.
+    /// Tells the listener the digests of the pieces from `start` on, as many as a turn allows, and what is
+    /// held.
     private mutating func tell(_ holder: Holder, of blob: Digest, to index: Int, from start: Int) {
         guard let listener = audiences[blob]?.listeners[index] else { return }
         let peer = listener.peer
@@ -161,7 +164,9 @@ extension PieceExchange {
     }
 
     /// Held pieces from `start` on, at most `count`, and the piece with which to go on.
-    private func heldPieces(_ holder: Holder, from start: Int, atMost count: Int) -> (pieces: [Int], next: Int) {
+    private func heldPieces(_ holder: Holder, from start: Int, atMost count: Int) -> (
+        pieces: [Int], next: Int
+    ) {
         switch holder {
         case .whole(let holding):
             let next = min(start + count, holding.layout.pieceCount)
@@ -177,7 +182,12 @@ extension PieceExchange {
         }
     }
 
-    private mutating func sendHoldings(_ holder: Holder?, _ layout: PieceLayout, of blob: Digest, to peer: PeerID) {
+    private mutating func sendHoldings(
+        _ holder: Holder?,
+        _ layout: PieceLayout,
+        of blob: Digest,
+        to peer: PeerID
+    ) {
         var held = PeerMessage.Holdings(blobBytes: layout.blobBytes, complete: false, bits: [])
         switch holder {
         case .whole: held.complete = true
@@ -219,7 +229,9 @@ extension PieceExchange {
         case .whole(let holding):
             return holding.digests.map { ($0[piece], name) }
         case .want(let id):
-            guard let digest = wants[id].table.digest(of: piece), let author = wants[id].table.author(of: piece) else {
+            guard let digest = wants[id].table.digest(of: piece),
+                let author = wants[id].table.author(of: piece)
+            else {
                 return nil
             }
             return (digest, author)

@@ -3,13 +3,16 @@ import PieceModel
 
 /// Reading from the registry: what no peer has.
 extension PieceExchange {
-    /// Starts the next fetch if the want needs one and may have it, and stops one that met pieces from elsewhere.
+    /// Starts the next fetch if the want needs one and may have it, and stops one that met pieces from
+    /// elsewhere.
     mutating func steerOrigin(_ id: WantID) {
         if let remaining = wants[id].origin.remaining {
             // The piece it reads next is stored or on its way from a peer: the fetch has done its part.
             if let next = remaining.first, !wants[id].open.contains(next) { stopOrigin(id) }
         }
-        guard isProbeOver(id), wants[id].origin.mayStart(now), let run = wants[id].nextOriginRun() else { return }
+        guard isProbeOver(id), wants[id].origin.mayStart(now), let run = wants[id].nextOriginRun() else {
+            return
+        }
         wants[id].origin.start(run, now: now)
         act(.fetchFromOrigin(blob: wants[id].blob, pieces: run))
     }

@@ -18,7 +18,8 @@ extension PieceExchange {
             peers[id].benchedUntil = until
             arm(peer: id, at: until)
         }
-        for want in wants.indices.sorted(by: { wants[$0].serial < wants[$1].serial }) where wants[want].isLive {
+        for want in wants.indices.sorted(by: { wants[$0].serial < wants[$1].serial }) where wants[want].isLive
+        {
             showInterest(in: want, to: id)
         }
     }
@@ -92,7 +93,8 @@ extension PieceExchange {
         guard !message.digests.isEmpty, message.digests.count <= PeerMessage.PieceDigests.countMax else {
             return violate(peer)
         }
-        guard let want = wantIDs[message.blob], let claim = wants[want].claim(of: peer), !claim.disagrees else { return }
+        guard let want = wantIDs[message.blob], let claim = wants[want].claim(of: peer), !claim.disagrees
+        else { return }
         let first = Int(message.first)
         guard first <= wants[want].pieceCount - message.digests.count else {
             // The sender thinks the blob is larger; which of us is right is not known here.
@@ -104,7 +106,11 @@ extension PieceExchange {
         let author = message.author == name ? teller : message.author
         for (offset, digest) in message.digests.enumerated() {
             let told = Blame.Statement(
-                digest: digest, author: author, teller: teller, isFirsthand: message.author == teller)
+                digest: digest,
+                author: author,
+                teller: teller,
+                isFirsthand: message.author == teller
+            )
             wants[want].noteDigest(of: first + offset, told, peer: peer)
         }
         touch(want: want)
@@ -112,7 +118,9 @@ extension PieceExchange {
 
     private mutating func have(_ pieces: [UInt32], of blob: Digest, from peer: PeerID) {
         guard !pieces.isEmpty, pieces.count <= PeerMessage.haveCountMax else { return violate(peer) }
-        guard let want = wantIDs[blob], let claim = wants[want].claim(of: peer), !claim.disagrees else { return }
+        guard let want = wantIDs[blob], let claim = wants[want].claim(of: peer), !claim.disagrees else {
+            return
+        }
         for piece in pieces {
             guard Int(piece) < wants[want].pieceCount else { return violate(peer) }
             wants[want].noteHeld(Int(piece), by: peer)
@@ -130,7 +138,8 @@ extension PieceExchange {
         disconnect(peerName)
     }
 
-    /// Does not ask the peer until then, and does not count it as a source, so that the registry takes its place.
+    /// Does not ask the peer until then, and does not count it as a source, so that the registry takes its
+    /// place.
     mutating func bench(_ peer: PeerID, until: Instant) {
         guard peers[peer].benchedUntil.map({ $0 < until }) ?? true else { return }
         peers[peer].benchedUntil = until

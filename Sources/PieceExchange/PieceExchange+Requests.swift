@@ -15,9 +15,15 @@ extension PieceExchange {
         repeat { lastRequest &+= 1 } while requests[lastRequest] != nil
         let layout = wants[want].layout
         let request = Request(
-            peer: peer, peerName: peers[peer].name, want: want, wantSerial: wants[want].serial, piece: piece,
-            bytes: layout.byteCount(of: wants[want].index(piece)), sent: now,
-            deadline: now.adding(milliseconds: limits.pieceDeadlineMillis))
+            peer: peer,
+            peerName: peers[peer].name,
+            want: want,
+            wantSerial: wants[want].serial,
+            piece: piece,
+            bytes: layout.byteCount(of: wants[want].index(piece)),
+            sent: now,
+            deadline: now.adding(milliseconds: limits.pieceDeadlineMillis)
+        )
         requests[lastRequest] = request
         requestedBytes += request.bytes
         peers[peer].requests.append(lastRequest)
@@ -32,19 +38,26 @@ extension PieceExchange {
         wants[request.want].isLive && wants[request.want].serial == request.wantSerial ? request.want : nil
     }
 
-    /// Forgets a request that will not be checked; its piece is fetched elsewhere.
+    /// Forgets a request that brought nothing; its piece is fetched elsewhere.
     mutating func drop(_ id: UInt32) {
-        guard let request = requests.removeValue(forKey: id) else { return }
+        guard let request = forget(id) else { return }
+        if let want = want(of: request) { leaveFlight(id, of: request.piece, want) }
+    }
+
+    /// Takes the request out of the books, all but its want's.
+    private mutating func forget(_ id: UInt32) -> Request? {
+        guard let request = requests.removeValue(forKey: id) else { return nil }
         requestedBytes -= request.bytes
         if peers[request.peer].name == request.peerName {
             peers[request.peer].requests.removeAll { $0 == id }
             if request.stage == .late { peers[request.peer].lateCount -= 1 }
         }
-        if let want = want(of: request) { leaveFlight(id, of: request.piece, want) }
         touch(peer: request.peer)
-        guard isShortOfRoom else { return }
-        isShortOfRoom = false
-        for peer in peers.indices where peers[peer].isConnected { touch(peer: peer) }
+        if isShortOfRoom {
+            isShortOfRoom = false
+            for peer in peers.indices where peers[peer].isConnected { touch(peer: peer) }
+        }
+        return request
     }
 
     private mutating func leaveFlight(_ id: UInt32, of piece: Int, _ want: WantID) {
@@ -117,8 +130,14 @@ extension PieceExchange {
         requests[header.request]?.told = told
         act(
             .checkPiece(
-                blob: wants[want].blob, piece: wants[want].index(request.piece), digest: told.digest,
-                author: told.author, request: header.request, from: peerName))
+                blob: wants[want].blob,
+                piece: wants[want].index(request.piece),
+                digest: told.digest,
+                author: told.author,
+                request: header.request,
+                from: peerName
+            )
+        )
     }
 
     private mutating func beginCheck(_ id: UInt32, _ request: Request, _ want: WantID, _ peer: PeerID) {
@@ -147,18 +166,21 @@ extension PieceExchange {
     }
 
     mutating func pieceChecked(_ id: UInt32, _ outcome: ExchangeEvent.PieceOutcome) {
-        guard let request = requests[id], request.stage == .checking else { return }
-        drop(id)
+        guard requests[id]?.stage == .checking, let request = forget(id) else { return }
         guard let want = want(of: request) else {
             if outcome == .wrongBytes { ban(request.peerName, .wrongBytes) }
             return
         }
+        let isSettled =
+            outcome == .stored && !request.isContradicted
+            && wants[want].table.digest(of: request.piece) == request.told?.digest
+        if isSettled {
+            wants[want].flights[request.piece]?.checking = nil
+            return store(request.piece, of: want)
+        }
+        leaveFlight(id, of: request.piece, want)
         switch outcome {
-        case .stored:
-            if request.isContradicted || wants[want].table.digest(of: request.piece) != request.told?.digest {
-                return forsake(request.piece, of: want)
-            }
-            store(request.piece, of: want)
+        case .stored: forsake(request.piece, of: want)
         case .wrongBytes:
             wants[want].noteFailure(of: request.piece)
             ban(request.peerName, .wrongBytes)
@@ -167,7 +189,9 @@ extension PieceExchange {
         }
     }
 
-    /// Two sources stored different bytes for one piece; which lie on disk is unknown. The registry settles it.
+    /// Two sources stored different bytes for one piece; which lie on disk is unknown.
+    ///
+    /// The registry settles it.
     mutating func forsake(_ piece: Int, of want: WantID) {
         act(.dropPieces(blob: wants[want].blob, pieces: [wants[want].index(piece)]))
         wants[want].forced.insert(piece)
@@ -178,16 +202,21 @@ extension PieceExchange {
 
     /// The piece is on disk and matches its digest: whoever else was asked for it need not send it.
     mutating func store(_ piece: Int, of want: WantID) {
+        touch(want: want)
         let flight = wants[want].flights.removeValue(forKey: piece)
         guard wants[want].hold(piece) else { return }
         for id in flight?.requests ?? [] { cancel(id) }
         if let checking = flight?.checking { wants[want].flights[piece] = Want.Flight(checking: checking) }
         wants[want].progressAt = now
         stored(piece, of: want)
-        touch(want: want)
     }
 
-    mutating func refused(_ id: UInt32, _ reason: PeerMessage.Refusal, _ retryAfterMillis: UInt32, by peer: PeerID) {
+    mutating func refused(
+        _ id: UInt32,
+        _ reason: PeerMessage.Refusal,
+        _ retryAfterMillis: UInt32,
+        by peer: PeerID
+    ) {
         guard let request = requests[id], request.peer == peer, request.peerName == peers[peer].name,
             request.stage != .checking
         else { return takeStray(from: peer) }
@@ -198,7 +227,8 @@ extension PieceExchange {
         case .draining:
             bench(peer, until: now.adding(milliseconds: Self.pauseMillis.upperBound))
         case .notHeld:
-            guard let want = want(of: request), wants[want].claim(of: peer)?.offers(request.piece) == true else {
+            guard let want = want(of: request), wants[want].claim(of: peer)?.offers(request.piece) == true
+            else {
                 return
             }
             wants[want].noteFailure(of: request.piece)

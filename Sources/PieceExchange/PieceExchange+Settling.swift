@@ -31,8 +31,8 @@ extension PieceExchange {
         act(.checkBlob(blob: wants[id].blob))
     }
 
-    /// Gives out requests one at a time, over the wants and over the peers of each in turn, so that neither a want nor a
-    /// peer takes all there is.
+    /// Gives out requests one at a time, over the wants and over the peers of each in turn, so that neither a
+    /// want nor a peer takes all there is.
     private mutating func askPeers(_ due: [WantID], _ free: [PeerID]) {
         turn &+= 1
         var giving = wants.indices.filter { id in
@@ -40,7 +40,9 @@ extension PieceExchange {
                 && (due.contains(id) || free.contains { wants[id].claim(of: $0) != nil })
         }
         giving.sort { wants[$0].serial < wants[$1].serial }
-        if !giving.isEmpty { giving = Array(giving[(turn % giving.count)...] + giving[..<(turn % giving.count)]) }
+        if !giving.isEmpty {
+            giving = Array(giving[(turn % giving.count)...] + giving[..<(turn % giving.count)])
+        }
         while !giving.isEmpty {
             giving.removeAll { !askEachPeerOnce(for: $0) }
         }
@@ -67,7 +69,8 @@ extension PieceExchange {
         requestedBytes <= limits.requestedBytesMax - wants[want].layout.pieceBytes
     }
 
-    /// Asks a second peer for pieces that the first has not brought in time, when there is nothing else to ask for.
+    /// Asks a second peer for pieces that the first has not brought in time, when there is nothing else to
+    /// ask for.
     private mutating func endgame(_ id: WantID) {
         guard wants[id].phase == .fetching else { return }
         var nextDue: Instant?

@@ -4,18 +4,31 @@ import PieceModel
 /// The life of a want: begun, completed, failed.
 extension PieceExchange {
     mutating func beginWant(
-        _ blob: Digest, _ layout: PieceLayout, held: [ExchangeEvent.HeldPiece], originAllowed: Bool
+        _ blob: Digest,
+        _ layout: PieceLayout,
+        held: [ExchangeEvent.HeldPiece],
+        originAllowed: Bool
     ) {
         guard wantIDs[blob] == nil else { return }
         if holdings[blob] != nil { return act(.completed(blob: blob)) }
         guard wantIDs.count < limits.wantsMax else { return act(.failed(blob: blob, .sourcesExhausted)) }
         lastWantSerial += 1
         var want = Want(
-            blob: blob, layout: layout, serial: lastWantSerial, originAllowed: originAllowed, limits: limits, now: now)
+            blob: blob,
+            layout: layout,
+            serial: lastWantSerial,
+            originAllowed: originAllowed,
+            limits: limits,
+            now: now
+        )
         for piece in held where piece.piece.value < want.pieceCount {
             // The store hashed it again; who told the digest then is not remembered.
             let told = Blame.Statement(
-                digest: piece.digest, author: piece.author, teller: name, isFirsthand: piece.author == name)
+                digest: piece.digest,
+                author: piece.author,
+                teller: name,
+                isFirsthand: piece.author == name
+            )
             want.table.set(piece.piece.value, told)
             _ = want.hold(piece.piece.value)
         }
@@ -110,7 +123,8 @@ extension PieceExchange {
         touch(want: id)
     }
 
-    /// Drops the pieces whose digests others authored, or all of them when there are none or it is the second time.
+    /// Drops the pieces whose digests others authored, or all of them when there are none or it is the second
+    /// time.
     private mutating func dropSuspects(_ id: WantID) -> [Int] {
         var dropped: [Int] = []
         for piece in 0..<wants[id].pieceCount {
@@ -132,8 +146,9 @@ extension PieceExchange {
         ban(first.teller, .wrongDigests)
     }
 
-    /// The whole matched, so the digests held now are true: who authored others is banned. Who only passed them on may
-    /// have been fooled; that is believed twice.
+    /// The whole matched, so the digests held now are true: who authored others is banned.
+    ///
+    /// Who only passed them on may have been fooled; that is believed twice.
     private mutating func convict(_ id: WantID) {
         let table = wants[id].table
         var judged: Set<PeerName> = []

@@ -1,19 +1,22 @@
 import OCIModel
 package import PieceModel
 
-/// Decides which piece comes from where and who is sent what. A pure state machine: events and time in, actions out.
+/// Decides which piece comes from where and who is sent what.
 ///
-/// One exists per node. The shell (`PeerTransport` over sockets, the simulator over a virtual network) calls `handle`
-/// with everything that happens, executes the returned actions in order, and sends `tick` at `nextDeadline`. There is
-/// no clock, socket, chance or concurrency in here: a run is repeated by its seed and its events.
+/// A pure state machine: events and time in, actions out.
+///
+/// One exists per node. The shell (`PeerTransport` over sockets, the simulator over a virtual network) calls
+/// `handle` with everything that happens, executes the returned actions in order, and sends `tick` at
+/// `nextDeadline`. There is no clock, socket, chance or concurrency in here: a run is repeated by its seed
+/// and its events.
 ///
 /// Parts, each in the file of its name:
-/// - `Want`: a blob this node fetches. *fetching* → *verifying* (all pieces held) → *ended* (completed or failed); back
-///   from *verifying* to *fetching* once, when the whole did not match. A want always ends.
+/// - `Want`: a blob this node fetches. *fetching* → *verifying* (all pieces held) → *ended* (completed or
+///   failed); back from *verifying* to *fetching* once, when the whole did not match. A want always ends.
 /// - `Claim`: what one peer says of one want. `Blame`: who answers for digests that prove wrong.
 /// - `OriginSchedule`: the registry as a source, at most one running fetch per want.
-/// - `Request`: a piece asked of a peer. *waiting* → *checking* → gone; *waiting* → *late* (asked for elsewhere, still
-///   welcome) → cancelled. It is gone too when refused, cancelled or disconnected.
+/// - `Request`: a piece asked of a peer. *waiting* → *checking* → gone; *waiting* → *late* (asked for
+///   elsewhere, still welcome) → cancelled. It is gone too when refused, cancelled or disconnected.
 /// - `Holding`: a blob the store has whole, with or without its piece digests in memory.
 /// - `Audience`: the peers interested in a blob, and what they were told of it.
 /// - `Peer`: a connection: its requests, uploads, pauses. `Standing`: what outlives it: benches and bans.
@@ -22,20 +25,22 @@ package import PieceModel
 /// Invariants, checked by `checkInvariants()`:
 /// - every piece of a want is in exactly one of `held`, `open`, `flights`;
 /// - `supply` counts exactly the claims that are counted and offer the piece;
-/// - a piece is held only after its bytes matched the digest in the table, announced only when held, and a want is
-///   completed only after the whole matched;
-/// - outstanding requests ≤ `requestsPerPeerMax` for a peer, their bytes ≤ `requestedBytesMax` in all, uploads ≤
-///   `uploadsPerPeerMax` for a peer and ≤ `uploadsMax` in all;
+/// - a piece is held only after its bytes matched the digest in the table, announced only when held, and a
+///   want is completed only after the whole matched;
+/// - outstanding requests ≤ `requestsPerPeerMax` for a peer, their bytes ≤ `requestedBytesMax` in all,
+///   uploads ≤ `uploadsPerPeerMax` for a peer and ≤ `uploadsMax` in all;
 /// - whatever waits for others has an alarm. What waits for the shell (`checkPiece`, `checkBlob`, `upload`,
-///   `loadDigests`) has none: the shell reports each outcome once, also when the peer is gone by then, except that
-///   it may leave out `uploadEnded` for a connection it reported as ended.
+///   `loadDigests`) has none: the shell reports each outcome once, also when the peer is gone by then, except
+///   that it may leave out `uploadEnded` for a connection it reported as ended.
 package struct PieceExchange: Sendable {
     let name: PeerName
     let limits: ExchangeLimits
     var random: SplitMix64
     var now = Instant(nanoseconds: 0)
 
-    /// Slots; a `PeerID` or `WantID` is an index here. Slots are used again, so all traces of an owner go with it.
+    /// Slots; a `PeerID` or `WantID` is an index here.
+    ///
+    /// Slots are used again, so all traces of an owner go with it.
     var peers: [Peer] = []
     var peerIDs: [PeerName: PeerID] = [:]
     var wants: [Want] = []
@@ -68,8 +73,9 @@ package struct PieceExchange: Sendable {
         random = SplitMix64(seed: seed)
     }
 
-    /// Takes one event at time `now` and returns what is to be done, in order. Time never goes back: an earlier `now` is
-    /// taken for the latest one seen.
+    /// Takes one event at time `now` and returns what is to be done, in order.
+    ///
+    /// Time never goes back: an earlier `now` is taken for the latest one seen.
     package mutating func handle(_ event: ExchangeEvent, now moment: Instant) -> [ExchangeAction] {
         now = max(now, moment)
         switch event {
@@ -107,7 +113,9 @@ package struct PieceExchange: Sendable {
         }
     }
 
-    /// When `tick` is due at the latest; `nil` when nothing waits for time. May change with every `handle`.
+    /// When `tick` is due at the latest; `nil` when nothing waits for time.
+    ///
+    /// May change with every `handle`.
     package var nextDeadline: Instant? { deadlines.earliest?.at }
 
     mutating func act(_ action: ExchangeAction) { actions.append(action) }

@@ -33,8 +33,9 @@ struct Standing: Sendable {
         records[name]?.benchedUntil.flatMap { $0 > now ? $0 : nil }
     }
 
-    /// The peer did not do what it promised. Returns until when it is not asked: a second, or five minutes for the
-    /// third time within a minute.
+    /// The peer did not do what it promised.
+    ///
+    /// Returns until when it is not asked: a second, or five minutes for the third time within a minute.
     mutating func fault(_ name: PeerName, now: Instant) -> Instant {
         makeRoom(now)
         var record = records[name, default: Record()]
@@ -66,8 +67,10 @@ struct Standing: Sendable {
         return until
     }
 
-    /// The peer passed on a wrong digest that it said was another's. That may be honest once: whoever forged it could
-    /// have fooled it too. Returns whether it is now too often to believe.
+    /// The peer passed on a wrong digest that it said was another's.
+    ///
+    /// That may be honest once: whoever forged it could have fooled it too. Returns whether it is now too
+    /// often to believe.
     mutating func relayedLie(_ name: PeerName, now: Instant) -> Bool {
         makeRoom(now)
         records[name, default: Record()].relayedLies += 1

@@ -12,7 +12,8 @@ struct Uploads: Sendable {
 
     var running = 0
     var waiting = 0
-    /// Smoothed time between the ends of two uploads while there was always one running; 0 when not known yet.
+    /// Smoothed time between the ends of two uploads while there was always one running; 0 when not known
+    /// yet.
     private var intervalNanos: UInt64 = 0
     private var busySince: Instant?
 
@@ -83,9 +84,9 @@ extension PieceExchange {
 
     /// Fills free slots, for the peer that was served least.
     ///
-    /// A piece helps the swarm most with the neighbour furthest behind. How far each is, a node that fetches knows only
-    /// from those it asked too, and a node that has the whole does not hear of; what it gave each of them is the
-    /// measure both have.
+    /// A piece helps the swarm most with the neighbour furthest behind. How far each is, a node that fetches
+    /// knows only from those it asked too, and a node that has the whole does not hear of; what it gave each
+    /// of them is the measure both have.
     mutating func serveUploads() {
         while uploads.running < limits.uploadsMax, let peer = leastServed() {
             let order = peers[peer].uploadQueue.removeFirst()
@@ -114,7 +115,10 @@ extension PieceExchange {
     }
 
     private mutating func refuse(
-        _ request: UInt32, _ reason: PeerMessage.Refusal, to peer: PeerID, retryAfterMillis: UInt32 = 0
+        _ request: UInt32,
+        _ reason: PeerMessage.Refusal,
+        to peer: PeerID,
+        retryAfterMillis: UInt32 = 0
     ) {
         send(.refuse(request: request, reason: reason, retryAfterMillis: retryAfterMillis), to: peer)
     }

@@ -1,11 +1,11 @@
 /// Which piece next, and from where. Pure choices over the want's own state; nothing here asks or promises.
 extension Want {
-    /// Candidates compared before the rarest of them is taken: enough to find a rare one, few enough that picking
-    /// does not grow with the blob.
+    /// Candidates compared before the rarest of them is taken: enough to find a rare one, few enough that
+    /// picking does not grow with the blob.
     private static let samplesMax = 512
 
-    /// The piece to ask this peer for: the first it offers inside the reader's window, else the rarest among a sample
-    /// that starts anywhere, so that nodes in step do not all ask for the same one.
+    /// The piece to ask this peer for: the first it offers inside the reader's window, else the rarest among
+    /// a sample that starts anywhere, so that nodes in step do not all ask for the same one.
     mutating func pick(from peer: PeerID, random: inout SplitMix64) -> Int? {
         guard let claim = claim(of: peer), claim.isCounted, !claim.isDry, !open.isEmpty else { return nil }
         let windowEnd = min(reader + windowPieces, pieceCount)
@@ -49,8 +49,8 @@ extension Want {
         open.contains(piece) && claim.offers(piece) && !origin.isAbout(toRead: piece, lead: originLead)
     }
 
-    /// The run of pieces to read from the registry next: the first that need it from the reader on, else from the
-    /// blob's start.
+    /// The run of pieces to read from the registry next: the first that need it from the reader on, else from
+    /// the blob's start.
     mutating func nextOriginRun() -> Range<Int>? {
         guard !needsNoOrigin else { return nil }
         guard let start = firstNeedingOrigin(from: reader) ?? firstNeedingOrigin(from: 0) else {

@@ -3,7 +3,8 @@ import PieceModel
 
 /// What one peer says about one wanted blob.
 ///
-/// A piece may be asked for when the peer said both that it holds it and the digest this node goes by, in any order.
+/// A piece may be asked for when the peer said both that it holds it and the digest this node goes by, in any
+/// order.
 struct Claim: Sendable {
     /// A `holdings` came.
     var hasAnswered = false
@@ -28,7 +29,10 @@ extension Want {
     mutating func addClaim(of peer: PeerID, isCounted: Bool) {
         while claims.count <= peer { claims.append(nil) }
         claims[peer] = Claim(
-            held: Bits(capacity: pieceCount), told: Bits(capacity: pieceCount), isCounted: isCounted)
+            held: Bits(capacity: pieceCount),
+            told: Bits(capacity: pieceCount),
+            isCounted: isCounted
+        )
     }
 
     mutating func removeClaim(of peer: PeerID) {
@@ -76,8 +80,10 @@ extension Want {
         if !claim.told.isEmpty, !set.isEmpty { everOffered = true }
     }
 
-    /// The peer told the digest of a piece. The first teller's digest is the one this node goes by; a peer that says
-    /// otherwise is no source of that piece.
+    /// The peer told the digest of a piece.
+    ///
+    /// The first teller's digest is the one this node goes by; a peer that says otherwise is no source of
+    /// that piece.
     mutating func noteDigest(of piece: Int, _ told: Blame.Statement, peer: PeerID) {
         guard claim(of: peer) != nil, !blame.bars(told, of: piece) else { return }
         if table.digest(of: piece) == nil { table.set(piece, told) }
@@ -93,8 +99,10 @@ extension Want {
         if claims[peer]?.told.remove(piece) == true, isHeld { withdrawOffer(piece, by: peer) }
     }
 
-    /// Gives up digests that nobody brings bytes for while others say otherwise: whoever tells first must not be able to
-    /// keep a piece from coming. Returns the peers to ask anew.
+    /// Gives up digests that nobody brings bytes for while others say otherwise: whoever tells first must not
+    /// be able to keep a piece from coming.
+    ///
+    /// Returns the peers to ask anew.
     mutating func releaseOrphans(_ now: Instant) -> [PeerID] {
         guard hasOrphans, orphansDue <= now else { return [] }
         let doubters = claims.indices.filter { claims[$0]?.contradicts == true }

@@ -6,12 +6,13 @@ typealias WantID = Int
 
 /// One blob that this node is fetching.
 ///
-/// Every piece is in exactly one place: `held` (stored and matching its digest), `flights` (asked for or being
-/// checked), or `open`. A piece leaves `open` when a peer is asked for it, comes back when that comes to nothing, and
-/// goes to `held` from anywhere. What the registry is reading stays open until it is stored.
+/// Every piece is in exactly one place: `held` (stored and matching its digest), `flights` (asked for or
+/// being checked), or `open`. A piece leaves `open` when a peer is asked for it, comes back when that comes
+/// to nothing, and goes to `held` from anywhere. What the registry is reading stays open until it is stored.
 ///
-/// `supply` counts, for each piece, the peers that may be asked for it now; `covered` are the pieces that have any.
-/// The registry is asked for open pieces that are not covered, or that are `forced` because peers failed them.
+/// `supply` counts, for each piece, the peers that may be asked for it now; `covered` are the pieces that
+/// have any. The registry is asked for open pieces that are not covered, or that are `forced` because peers
+/// failed them.
 struct Want: Sendable {
     enum Phase: Equatable, Sendable {
         case fetching
@@ -55,8 +56,8 @@ struct Want: Sendable {
     let windowPieces: Int
     /// There may be open pieces with a digest but without a peer that offers them.
     var hasOrphans = false
-    /// Earliest moment of the next release of orphans; the pauses grow, so that peers who differ for ever are not
-    /// asked for ever.
+    /// Earliest moment of the next release of orphans; the pauses grow, so that peers who differ for ever are
+    /// not asked for ever.
     var orphansDue = Instant(nanoseconds: 0)
     var orphanReleases = 0
     var probeUntil: Instant
@@ -67,7 +68,12 @@ struct Want: Sendable {
     var armed: Instant?
 
     init(
-        blob: Digest, layout: PieceLayout, serial: UInt64, originAllowed: Bool, limits: ExchangeLimits, now: Instant
+        blob: Digest,
+        layout: PieceLayout,
+        serial: UInt64,
+        originAllowed: Bool,
+        limits: ExchangeLimits,
+        now: Instant
     ) {
         self.blob = blob
         self.layout = layout
@@ -94,13 +100,18 @@ struct Want: Sendable {
     /// Everything that is not held is on its way: only then is a piece asked for twice.
     var isEndgame: Bool { open.count <= (origin.remaining?.count ?? 0) }
 
-    /// The piece as the layout's type. Every number in the bit sets and tables was made from the same layout.
+    /// The piece as the layout's type.
+    ///
+    /// Every number in the bit sets and tables was made from the same layout.
     func index(_ piece: Int) -> PieceIndex {
-        guard let index = layout.piece(piece) else { preconditionFailure("piece \(piece) is outside the blob") }
+        guard let index = layout.piece(piece) else {
+            preconditionFailure("piece \(piece) is outside the blob")
+        }
         return index
     }
 
-    /// Once the whole did not match, peers are asked again only when the registry cannot be: any of them may lie too.
+    /// Once the whole did not match, peers are asked again only when the registry cannot be: any of them may
+    /// lie too.
     var takesOnlyFromOrigin: Bool { blame.mismatches > 0 && origin.access == .allowed }
 
     /// Puts a piece that is not held back among those to fetch, unless it is still on its way.
@@ -111,7 +122,9 @@ struct Want: Sendable {
         wakeClaims()
     }
 
-    /// The piece is stored and matches its digest. Returns whether that is new.
+    /// The piece is stored and matches its digest.
+    ///
+    /// Returns whether that is new.
     mutating func hold(_ piece: Int) -> Bool {
         open.remove(piece)
         return held.insert(piece)

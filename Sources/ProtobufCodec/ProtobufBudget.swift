@@ -3,9 +3,9 @@ import Glibc
 
 /// An allocator for one unpacking that refuses to hand out more bytes than its budget.
 ///
-/// The library makes up to 36 bytes of heap from each byte of a message (empty messages are the worst), so what
-/// a remote may send is not a bound on what it may cost. Freed bytes are not given back to the budget: the bound
-/// holds for everything allocated on the way, scratch space included.
+/// The library makes up to 36 bytes of heap from each byte of a message (empty messages are the worst), so
+/// what a remote may send is not a bound on what it may cost. Freed bytes are not given back to the budget:
+/// the bound holds for everything allocated on the way, scratch space included.
 struct ProtobufBudget: ~Copyable {
     private struct State {
         var remaining: Int

@@ -10,10 +10,9 @@ extension TOMLEditor {
         var entries: [Int: [Range<Int>]] = [:]
     }
 
-    func removal(of path: [String]) -> [Splice] {
-        guard let node = document.index.find(path) else { return [] }
+    func removal(of paths: [[String]]) -> [Splice] {
         var spelling = Spelling()
-        collect(node, into: &spelling)
+        for node in paths.compactMap(document.index.find) { collect(node, into: &spelling) }
         var splices = lineRemovals(spelling)
         for (owner, spans) in spelling.entries { splices += entryRemovals(spans, owner: owner) }
         return splices

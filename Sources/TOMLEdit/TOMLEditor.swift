@@ -39,12 +39,20 @@ package struct TOMLEditor: Sendable {
     /// Removes a value, or a table with everything under it, however it is spelled. Comments that have a line of
     /// their own stay.
     package mutating func remove(_ path: [String]) throws(TOMLEditError) {
-        guard !path.isEmpty, document.index.find(path) != nil else { return }
+        try remove([path])
+    }
+
+    /// Removes several at once, at the cost of one; none of the paths may begin with another.
+    package mutating func remove(_ paths: [[String]]) throws(TOMLEditError) {
         let index = document.index
-        try apply(removal(of: path), path: path) { root in
-            root.remove(path) { implied in
-                guard let node = index.find(implied) else { return true }
-                return index.nodes[node].kind == .implicit || index.nodes[node].kind == .dotted
+        let present = paths.filter { !$0.isEmpty && index.find($0) != nil }
+        guard let first = present.first else { return }
+        try apply(removal(of: present), path: first) { root in
+            for path in present {
+                root.remove(path) { implied in
+                    guard let node = index.find(implied) else { return true }
+                    return index.nodes[node].kind == .implicit || index.nodes[node].kind == .dotted
+                }
             }
         }
     }

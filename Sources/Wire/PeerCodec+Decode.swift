@@ -114,7 +114,7 @@ private struct Reader {
                     let layout = PieceLayout(blobBytes: bytes)
                 else { return .failure(BadField("blob_bytes")) }
                 let complete = message.complete != 0
-                guard complete ? bits.isEmpty : PieceSet(layout: layout, bytes: bits) != nil else {
+                guard bits.isEmpty || !complete && PieceSet(layout: layout, bytes: bits) != nil else {
                     return .failure(BadField("bits"))
                 }
                 let held = PeerMessage.Holdings(blobBytes: bytes, complete: complete, bits: bits)
@@ -156,7 +156,7 @@ private struct Reader {
         try read(PeerSchemas.have) { message in
             blob(message.blob).flatMap { blob in
                 let pieces = ProtobufField.elements(message.pieces, count: message.n_pieces)
-                guard (1...PeerLimits.havePiecesMax).contains(pieces.count) else {
+                guard (1...PeerMessage.haveCountMax).contains(pieces.count) else {
                     return .failure(BadField("pieces"))
                 }
                 return .success(.have(blob: blob, pieces: Array(pieces)))

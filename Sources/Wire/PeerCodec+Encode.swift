@@ -32,7 +32,7 @@ package enum PeerCodec {
     /// The frame of a message; for `piece` its head only: `payloadBytes` raw bytes have to follow.
     ///
     /// Keeps to the protocol's limits if the message does: digests and piece numbers within the counts of
-    /// `PeerMessage.PieceDigests.countMax` and `PeerLimits.havePiecesMax`, bit fields of a `PieceLayout`.
+    /// `PeerMessage.PieceDigests.countMax` and `PeerMessage.haveCountMax`, bit fields of a `PieceLayout`.
     package static func encode(_ message: PeerMessage) -> [UInt8] {
         switch message {
         case .interest(let blob):

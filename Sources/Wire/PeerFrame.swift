@@ -82,8 +82,6 @@ package enum PeerLimits {
     package static let messageBytesMax = 64 << 10
     /// A piece, and what zstd may add to one that does not shrink.
     package static let payloadBytesMax = PieceLayout.pieceBytesMax + (64 << 10)
-    /// Piece numbers in one `have`.
-    package static let havePiecesMax = 4096
     /// Heap for unpacking one message: several times what the longest honest one takes.
     package static let unpackBudgetBytes = 384 << 10
 

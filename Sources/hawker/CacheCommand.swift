@@ -17,11 +17,11 @@ struct CacheListCommand: AsyncParsableCommand {
 
     func run() async throws {
         let blobs = try await admin.ask { client throws(AdminFailure) in try await client.cacheList() }
-        if admin.json { return try CommandOutput.printJSON(blobs) }
+        if admin.json { return try Console.printJSON(blobs) }
         if blobs.isEmpty { return print("the cache is empty") }
-        CommandOutput.printTable(
+        Console.printTable(
             ["DIGEST", "SIZE", "PINNED", "MEDIA TYPE"],
-            blobs.map { [$0.digest, CommandOutput.bytes($0.bytes), $0.pinned ? "yes" : "no", $0.mediaType] },
+            blobs.map { [$0.digest, Console.bytes($0.bytes), $0.pinned ? "yes" : "no", $0.mediaType] },
             right: [1])
     }
 }
@@ -40,10 +40,10 @@ struct CacheRemoveCommand: AsyncParsableCommand {
     func run() async throws {
         let removed = try await admin.ask { client throws(AdminFailure) in try await client.cacheRemove(digests) }
         if admin.json {
-            try CommandOutput.printJSON(removed)
+            try Console.printJSON(removed)
         } else {
             for blob in removed {
-                print(blob.removed ? "removed \(blob.digest), \(CommandOutput.bytes(blob.bytes))" : "not cached: \(blob.digest)")
+                print(blob.removed ? "removed \(blob.digest), \(Console.bytes(blob.bytes))" : "not cached: \(blob.digest)")
             }
         }
         if removed.contains(where: { !$0.removed }) { throw Exit.data }

@@ -30,7 +30,7 @@ struct ConfigCheckCommand: ParsableCommand {
         do {
             _ = try Settings.load(file: file)
         } catch {
-            CommandOutput.complain("\(error)")
+            Console.complain("\(error)")
             throw Exit.configuration
         }
         print("\(file) is fine")

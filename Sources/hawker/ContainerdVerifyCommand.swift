@@ -37,7 +37,7 @@ struct ContainerdVerifyCommand: AsyncParsableCommand {
         do {
             try await verify()
         } catch let error as CRIError {
-            CommandOutput.complain("containerd at \(socket): \(sentence(error))")
+            Console.complain("containerd at \(socket): \(sentence(error))")
             if case .unreachable = error { throw Exit.unavailable }
             throw Exit.data
         }
@@ -77,7 +77,7 @@ struct ContainerdVerifyCommand: AsyncParsableCommand {
     }
 
     private func print(_ report: Report) throws {
-        if json { return try CommandOutput.printJSON(report) }
+        if json { return try Console.printJSON(report) }
         var rows = [["containerd", report.runtimeVersion ?? report.socket], ["CRI plugin", report.cri]]
         for failure in report.failures { rows.append(["", failure]) }
         if report.cri == "absent" {
@@ -86,7 +86,7 @@ struct ContainerdVerifyCommand: AsyncParsableCommand {
         if let image = report.image, let id = report.imageID {
             rows.append(["pulled", image])
             rows.append(["image", id])
-            rows.append(["size", CommandOutput.bytes(report.imageBytes ?? 0)])
+            rows.append(["size", Console.bytes(report.imageBytes ?? 0)])
         }
         for row in rows { Swift.print(row[0].padding(toLength: 12, withPad: " ", startingAt: 0) + row[1]) }
     }

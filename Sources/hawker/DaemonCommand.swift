@@ -19,14 +19,14 @@ struct DaemonCommand: AsyncParsableCommand {
         do {
             settings = try Settings.load(file: config)
         } catch {
-            CommandOutput.complain("\(error)")
+            Console.complain("\(error)")
             throw Exit.configuration
         }
         Log.bootstrap(level: settings.logLevel)
         do throws(NodeError) {
             try await Node.runUntilSignal(settings, version: HawkerCommand.version)
         } catch {
-            CommandOutput.complain("\(error)")
+            Console.complain("\(error)")
             throw error.status
         }
     }

@@ -10,14 +10,14 @@ struct PeersCommand: AsyncParsableCommand {
 
     func run() async throws {
         let peers = try await admin.ask { client throws(AdminFailure) in try await client.peers() }
-        if admin.json { return try CommandOutput.printJSON(peers) }
+        if admin.json { return try Console.printJSON(peers) }
         if peers.isEmpty { return print("no peers: peers.static lists none and none has connected") }
-        CommandOutput.printTable(
+        Console.printTable(
             ["NAME", "ADDRESS", "STATE", "RECEIVED", "SENT", "REASON"],
             peers.map {
                 [
-                    $0.name.isEmpty ? "-" : $0.name, $0.address, $0.state, CommandOutput.bytes($0.receivedBytes),
-                    CommandOutput.bytes($0.sentBytes), $0.reason,
+                    $0.name.isEmpty ? "-" : $0.name, $0.address, $0.state, Console.bytes($0.receivedBytes),
+                    Console.bytes($0.sentBytes), $0.reason,
                 ]
             }, right: [3, 4])
     }

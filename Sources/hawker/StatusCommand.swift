@@ -10,13 +10,13 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let status = try await admin.ask { client throws(AdminFailure) in try await client.status() }
-        if admin.json { return try CommandOutput.printJSON(status) }
+        if admin.json { return try Console.printJSON(status) }
         printNode(status)
         if !status.received.isEmpty {
             print("")
-            CommandOutput.printTable(
+            Console.printTable(
                 ["RECEIVED FROM", "CONTENT", "ON THE WIRE"],
-                status.received.map { [$0.source, CommandOutput.bytes($0.contentBytes), CommandOutput.bytes($0.wireBytes)] },
+                status.received.map { [$0.source, Console.bytes($0.contentBytes), Console.bytes($0.wireBytes)] },
                 right: [1, 2])
         }
         if !status.recentProblems.isEmpty {
@@ -28,20 +28,20 @@ struct StatusCommand: AsyncParsableCommand {
     private func printNode(_ status: NodeStatus) {
         let cache = status.cache
         var rows = [
-            ["node", "\(status.name), version \(status.version), up \(CommandOutput.duration(status.uptimeSeconds))"],
+            ["node", "\(status.name), version \(status.version), up \(Console.duration(status.uptimeSeconds))"],
             ["state", status.draining ? "draining" : "serving"],
             ["mirror", "http://\(status.mirrorAddress)"],
             ["peers", peers(status)],
             [
                 "cache",
-                "\(status.cachePath): \(cache.blobCount) blobs, \(CommandOutput.bytes(cache.usedBytes)) of "
-                    + CommandOutput.bytes(cache.quotaBytes),
+                "\(status.cachePath): \(cache.blobCount) blobs, \(Console.bytes(cache.usedBytes)) of "
+                    + Console.bytes(cache.quotaBytes),
             ],
             [
                 "requests",
                 "\(status.mirror.requests), declined \(status.mirror.declined), cut short \(status.mirror.cutShort)",
             ],
-            ["sent", "\(CommandOutput.bytes(status.mirror.bytesSent)) to containerd, \(uploads(status)) to peers"],
+            ["sent", "\(Console.bytes(status.mirror.bytesSent)) to containerd, \(uploads(status)) to peers"],
         ]
         if !cache.lastError.isEmpty { rows.append(["disk", cache.lastError]) }
         let width = rows.map { $0[0].count }.max() ?? 0
@@ -56,8 +56,8 @@ struct StatusCommand: AsyncParsableCommand {
     }
 
     private func uploads(_ status: NodeStatus) -> String {
-        let content = CommandOutput.bytes(status.uploadedBytes)
+        let content = Console.bytes(status.uploadedBytes)
         guard status.uploadedWireBytes < status.uploadedBytes else { return content }
-        return "\(content) (\(CommandOutput.bytes(status.uploadedWireBytes)) on the wire)"
+        return "\(content) (\(Console.bytes(status.uploadedWireBytes)) on the wire)"
     }
 }

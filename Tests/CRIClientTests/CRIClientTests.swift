@@ -1,5 +1,6 @@
 import CRIClient
 import EventLoop
+import Foundation
 import HTTPTransfer
 import TestSupport
 import Testing
@@ -114,11 +115,29 @@ struct RealContainerdTests {
         let failure = try #require(plugins.first?.failure)
         #expect(failure.message.contains("`mirrors` cannot be set when `config_path` is provided"))
         #expect(!failure.isSkip)
+        for _ in 0..<50 {
+            let error = await #expect(throws: CRIError.self) { try await client.version() }
+            guard case .status(.unimplemented, _)? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+        }
         try await process.stop()
     }
 
     @Test("a disabled CRI plugin is absent, and a socket that nobody serves unreachable")
     @LoopActor func absent() async throws {
+        let containerd = try Containerd()
+        let text = try String(contentsOfFile: containerd.configPath, encoding: .utf8)
+        try ("disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n" + text).write(
+            toFile: containerd.configPath,
+            atomically: true,
+            encoding: .utf8
+        )
+        let process = try await containerd.start()
+        #expect(try await CRIClient(socket: containerd.socketPath).criState() == .absent)
+        try await process.stop()
+
         let folder = try TemporaryFolder("socket")
         let nobody = CRIClient(socket: folder.path("none.sock"))
         let error = await #expect(throws: CRIError.self) { try await nobody.criState() }
@@ -134,7 +153,7 @@ struct RealContainerdTests {
         let folder = try TemporaryFolder("socket")
         let listener = try Listener.unix(path: folder.path("mute.sock"), mode: 0o600)
         defer { listener.close() }
-        var streams: [Stream] = []
+        var streams: [EventLoop.Stream] = []
         listener.accept { streams.append($0) }
         let client = CRIClient(socket: folder.path("mute.sock"))
         let pending = Task { @LoopActor in try await client.version() }

@@ -1,5 +1,6 @@
 import Daemon
 import OCIModel
+import PieceModel
 import Testing
 
 @Suite("Settings")

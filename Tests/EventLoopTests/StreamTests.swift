@@ -139,16 +139,9 @@ struct StreamTests {
         #expect(error == LoopError(.timedOut, "connect"))
     }
 
-    @Test(
-        "names and literals are told apart",
-        arguments: [
-            ("no-such-host.invalid", LoopError.Code.nameNotFound), ("", .nameNotFound),
-            ("a\0b", .nameNotFound),
-            ("[::1", .nameNotFound),
-        ]
-    )
-    func names(host: String, code: LoopError.Code) async {
-        #expect(await connect(host, 1, 30_000)?.code == code)
+    @Test("what cannot be a name is not found, without asking anyone", arguments: ["", "a\0b", "a..b"])
+    func names(host: String) async {
+        #expect(await connect(host, 1, 30_000)?.code == .nameNotFound)
     }
 
     @Test("a name is resolved and its addresses are tried in turn")

@@ -58,7 +58,7 @@ struct FlowTests {
         defer { server.close() }
         let engine = TransferEngine()
         var request = TransferRequest(.get, try #require(TransferURL(server.url + "/")))
-        request.timeouts = .init(connect: 5_000, head: 5_000, stall: 20)
+        request.timeouts = .init(connect: 5_000, head: 5_000, stall: 500)
         let timer = LoopTimer()
         var bytesAtPause = 0
         var received = 0
@@ -72,7 +72,7 @@ struct FlowTests {
                     received += bytes.count
                     guard bytesAtPause == 0 else { return .more }
                     bytesAtPause = received
-                    timer.start(after: 200) {
+                    timer.start(after: 1_200) {
                         bytesAtResume = received
                         transfer?.resume()
                     }

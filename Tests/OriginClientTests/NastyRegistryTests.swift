@@ -48,7 +48,7 @@ struct NastyRegistry {
     init(_ script: @escaping ScriptedServer.Script) throws {
         server = try ScriptedServer(script)
         var timeouts = OriginTimeouts()
-        timeouts.transfer = .init(connect: 2_000, head: 2_000, stall: 300)
+        timeouts.transfer = .init(connect: 5_000, head: 5_000, stall: 1_000)
         client = OriginClient(timeouts: timeouts)
         let host = try #require(RegistryHost("registry.example"))
         endpoint = try #require(OriginEndpoint(registry: host, url: server.url))

@@ -193,7 +193,7 @@ struct BlobControlTests {
                     guard receivedAtPause == 0 else { return }
                     receivedAtPause = received
                     transfer?.pause()
-                    timer.start(after: 400) {
+                    timer.start(after: 1_500) {
                         receivedAtResume = received
                         transfer?.resume()
                     }

@@ -1,7 +1,8 @@
 import OCIModel
 import PieceModel
 
-/// Blobs whose pieces are one number each: the truth is a function of blob and piece, a lie is any other number.
+/// Blobs whose pieces are one number each: the truth is a function of blob and piece, a lie is any other
+/// number.
 struct SimulatedContent {
     struct Blob {
         let digest: Digest

@@ -3,7 +3,9 @@ import PieceModel
 
 @testable import PieceExchange
 
-/// How a node of the simulated swarm treats the others. Its own exchange is always the real one.
+/// How a node of the simulated swarm treats the others.
+///
+/// Its own exchange is always the real one.
 enum Behaviour: CaseIterable {
     case honest
     /// Sends other bytes than it promised.

@@ -11,12 +11,16 @@ extension SimulatedSwarm {
         dice = Dice(seed: seed)
         let nodeCount = 2 + dice.roll(7)
         for number in 0..<(1 + dice.roll(2)) {
-            if let blob = SimulatedContent.blob(UInt64(number + 1), pieces: 1 + dice.roll(60)) { blobs.append(blob) }
+            if let blob = SimulatedContent.blob(UInt64(number + 1), pieces: 1 + dice.roll(60)) {
+                blobs.append(blob)
+            }
         }
         var limits = ExchangeLimits()
         if dice.chance(percent: 30) { limits.requestsPerPeerMax = 1 + dice.roll(4) }
         if dice.chance(percent: 30) { limits.uploadsMax = 1 + dice.roll(3) }
-        if dice.chance(percent: 30) { limits.requestedBytesMax = (1 + dice.roll(4)) * PieceLayout.pieceBytesMin }
+        if dice.chance(percent: 30) {
+            limits.requestedBytesMax = (1 + dice.roll(4)) * PieceLayout.pieceBytesMin
+        }
         for number in 0..<nodeCount { addNode(number, limits, liars: liars) }
         drawConnections()
         drawWants()
@@ -27,8 +31,10 @@ extension SimulatedSwarm {
         let all = Behaviour.allCases
         let behaviour = liars && dice.chance(percent: 30) ? all[dice.roll(all.count)] : .honest
         var node = SimulatedNode(
-            name: name, behaviour: behaviour,
-            exchange: PieceExchange(name: name, limits: limits, seed: seed &* 31 &+ UInt64(number)))
+            name: name,
+            behaviour: behaviour,
+            exchange: PieceExchange(name: name, limits: limits, seed: seed &* 31 &+ UInt64(number))
+        )
         node.originFailsPercent = dice.chance(percent: 30) ? dice.roll(40) : 0
         node.originAllowed = dice.chance(percent: 85)
         node.originIsGone = dice.chance(percent: 5)
@@ -64,7 +70,9 @@ extension SimulatedSwarm {
                     queue.push(start + UInt64(dice.roll(2_000)) * 1_000_000, .unwant(node: node, blob: blob))
                     queue.push(start + 3_000_000_000, .want(node: node, blob: blob))
                 }
-                if dice.chance(percent: 5) { queue.push(start + 5_000_000_000, .evict(node: node, blob: blob)) }
+                if dice.chance(percent: 5) {
+                    queue.push(start + 5_000_000_000, .evict(node: node, blob: blob))
+                }
             }
         }
     }
@@ -123,7 +131,8 @@ extension SimulatedSwarm {
         case .uninterest(let blob): 2 &+ blob.words.0 << 8
         case .holdings(let blob, let held):
             3 &+ blob.words.0 << 8 &+ (held?.bits.reduce(1) { $0 &* 31 &+ UInt64($1) } ?? 0) << 16
-        case .pieceDigests(let digests): 4 &+ UInt64(digests.first) << 8 &+ UInt64(digests.digests.count) << 24
+        case .pieceDigests(let digests):
+            4 &+ UInt64(digests.first) << 8 &+ UInt64(digests.digests.count) << 24
         case .have(_, let pieces): pieces.reduce(5) { $0 &* 31 &+ UInt64($1) }
         case .request(let request, _, let piece): 6 &+ UInt64(request) << 8 &+ UInt64(piece) << 40
         case .piece(let header): 7 &+ UInt64(header.request) << 8

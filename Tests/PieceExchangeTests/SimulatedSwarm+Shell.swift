@@ -46,7 +46,12 @@ extension SimulatedSwarm {
         }
     }
 
-    private mutating func ban(_ peer: PeerName, _ reason: ExchangeAction.BanReason, _ retry: Instant, by node: Int) {
+    private mutating func ban(
+        _ peer: PeerName,
+        _ reason: ExchangeAction.BanReason,
+        _ retry: Instant,
+        by node: Int
+    ) {
         guard let other = numbers[peer] else { return }
         if nodes[other].behaviour == .honest, nodes[node].behaviour == .honest {
             problems.append("node \(node) banned honest \(peer) for \(reason)")
@@ -88,7 +93,13 @@ extension SimulatedSwarm {
 
     private func isForged(_ piece: Int) -> Bool { piece % 3 == 0 }
 
-    private mutating func upload(_ digest: Digest, _ piece: Int, _ request: UInt32, from: Int, to name: PeerName) {
+    private mutating func upload(
+        _ digest: Digest,
+        _ piece: Int,
+        _ request: UInt32,
+        from: Int,
+        to name: PeerName
+    ) {
         guard let to = numbers[name], let blob = blob(digest) else { return }
         guard var content = nodes[from].disk[digest]?[piece] else {
             return problems.append("node \(from) is told to upload piece \(piece), which it does not hold")
@@ -112,11 +123,20 @@ extension SimulatedSwarm {
         queue.push(leaves, .uploaded(node: from, request: request, to: name))
         let header = PeerMessage.PieceHeader(request: request, encoding: .identity, payloadBytes: bytes)
         deliver(
-            .piece(header, content: content, to: to, from: from, epoch: epoch), from: from, to: to, leavesAt: leaves)
+            .piece(header, content: content, to: to, from: from, epoch: epoch),
+            from: from,
+            to: to,
+            leavesAt: leaves
+        )
     }
 
     private mutating func check(
-        _ blob: Digest, _ piece: Int, _ digest: Digest, _ request: UInt32, _ from: PeerName, at node: Int
+        _ blob: Digest,
+        _ piece: Int,
+        _ digest: Digest,
+        _ request: UInt32,
+        _ from: PeerName,
+        at node: Int
     ) {
         guard let content = nodes[node].payload else { return problems.append("a check without payload") }
         nodes[node].payload = nil
@@ -127,7 +147,9 @@ extension SimulatedSwarm {
     }
 
     mutating func originReads(_ node: Int, _ digest: Digest, _ serial: Int) {
-        guard let fetch = nodes[node].fetches[digest], fetch.serial == serial, let blob = blob(digest) else { return }
+        guard let fetch = nodes[node].fetches[digest], fetch.serial == serial, let blob = blob(digest) else {
+            return
+        }
         if nodes[node].originIsGone {
             nodes[node].fetches[digest] = nil
             return tell(node, .originEnded(blob: digest, failure: .permanent))
@@ -177,13 +199,19 @@ extension SimulatedSwarm {
 
     private mutating func brag(_ message: PeerMessage, _ node: Int, _ peer: PeerName) {
         guard case .interest(let digest) = message, let blob = blob(digest) else { return }
-        let invented = (0..<min(blob.layout.pieceCount, 1024)).map { SimulatedContent.digest(of: UInt64($0) ^ seed) }
+        let invented = (0..<min(blob.layout.pieceCount, 1024)).map {
+            SimulatedContent.digest(of: UInt64($0) ^ seed)
+        }
         send(
             .pieceDigests(.init(blob: digest, author: nodes[node].name, first: 0, digests: invented)),
-            from: node, to: peer)
+            from: node,
+            to: peer
+        )
         send(
             .holdings(blob: digest, held: .init(blobBytes: blob.layout.blobBytes, complete: true, bits: [])),
-            from: node, to: peer)
+            from: node,
+            to: peer
+        )
     }
 
     private mutating func babble(_ blob: Digest, _ node: Int, _ peer: PeerName) {
@@ -191,7 +219,8 @@ extension SimulatedSwarm {
             .have(blob: blob, pieces: []), .have(blob: blob, pieces: [.max]),
             .holdings(blob: blob, held: .init(blobBytes: -1, complete: true, bits: [])),
             .holdings(blob: blob, held: .init(blobBytes: 1 << 62, complete: false, bits: [1])),
-            .request(request: 1, blob: blob, piece: .max), .refuse(request: 77, reason: .busy, retryAfterMillis: .max),
+            .request(request: 1, blob: blob, piece: .max),
+            .refuse(request: 77, reason: .busy, retryAfterMillis: .max),
             .pieceDigests(.init(blob: blob, author: peer, first: .max, digests: [blob])),
             .pieceDigests(.init(blob: blob, author: peer, first: 0, digests: [])), .cancel(request: .max),
         ]

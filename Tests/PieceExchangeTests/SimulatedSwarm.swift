@@ -5,8 +5,9 @@ import PieceModel
 
 /// A cluster under a virtual clock: the same seed is the same run, event by event.
 ///
-/// The seed also draws the cluster: how many nodes and blobs, who misbehaves and how, latencies, rates, failing
-/// registries, connections that break. After `faultsEnd` everything that fails by chance works; liars go on lying.
+/// The seed also draws the cluster: how many nodes and blobs, who misbehaves and how, latencies, rates,
+/// failing registries, connections that break. After `faultsEnd` everything that fails by chance works; liars
+/// go on lying.
 struct SimulatedSwarm {
     enum Happening {
         case want(node: Int, blob: Int)
@@ -142,14 +143,21 @@ struct SimulatedSwarm {
         let held = (nodes[node].disk[digest] ?? [:]).sorted { $0.key < $1.key }.compactMap { piece, content in
             blobs[blob].layout.piece(piece).map {
                 ExchangeEvent.HeldPiece(
-                    piece: $0, digest: SimulatedContent.digest(of: content),
-                    author: nodes[node].authors[digest]?[piece] ?? nodes[node].name)
+                    piece: $0,
+                    digest: SimulatedContent.digest(of: content),
+                    author: nodes[node].authors[digest]?[piece] ?? nodes[node].name
+                )
             }
         }
         tell(
             node,
             .want(
-                blob: digest, layout: blobs[blob].layout, held: held, originAllowed: nodes[node].originAllowed))
+                blob: digest,
+                layout: blobs[blob].layout,
+                held: held,
+                originAllowed: nodes[node].originAllowed
+            )
+        )
     }
 
     func isOpen(_ one: Int, _ other: Int, _ epoch: Int) -> Bool {

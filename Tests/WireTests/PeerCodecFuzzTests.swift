@@ -3,7 +3,8 @@ import Testing
 import Wire
 
 @Suite struct PeerCodecFuzzTests {
-    /// Runs a connection's reading side over the bytes and returns the frames; any outcome but a trap is right.
+    /// Runs a connection's reading side over the bytes and returns the frames; any outcome but a trap is
+    /// right.
     private func read(_ bytes: [UInt8], step: Int) -> [PeerFrame] {
         var decoder = FrameDecoder(limits: PeerLimits.afterHello)
         var found: [PeerFrame] = []

@@ -55,8 +55,9 @@ enum Raw {
             .holdings(blob: blob, held: .init(blobBytes: 1_000_000, complete: true, bits: [])),
             .holdings(blob: blob, held: .init(blobBytes: 1_000_000, complete: false, bits: some.bytes)),
             .pieceDigests(.init(blob: blob, author: try name("a.b-c_D9"), first: 5, digests: digests)),
+            .holdings(blob: blob, held: .init(blobBytes: 1_000_000, complete: false, bits: [])),
             .have(blob: blob, pieces: [0, 1, 127, 128, .max]),
-            .have(blob: blob, pieces: [UInt32](repeating: .max, count: PeerLimits.havePiecesMax)),
+            .have(blob: blob, pieces: [UInt32](repeating: .max, count: PeerMessage.haveCountMax)),
             .request(request: 77, blob: blob, piece: .max),
             .request(request: 0, blob: blob, piece: 0),
             .refuse(request: 1, reason: .busy, retryAfterMillis: 250),
@@ -148,7 +149,7 @@ enum Raw {
             (9, Raw.number(1, 4), "reason"),
             (9, Raw.number(1, 257), "reason"),
             (11, d, "pieces"),
-            (11, d + Raw.bytes(2, [UInt8](repeating: 1, count: 4097)), "pieces"),
+            (11, d + Raw.bytes(2, [UInt8](repeating: 1, count: 1025)), "pieces"),
         ] as [(UInt8, [UInt8], String)]
     )
     func badFields(type: UInt8, message: [UInt8], field: String) {

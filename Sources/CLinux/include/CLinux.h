@@ -55,6 +55,9 @@ int clinux_rename_new(int source_folder, const char *source, int target_folder, 
 /// renameat2 with RENAME_EXCHANGE.
 int clinux_rename_exchange(int source_folder, const char *source, int target_folder, const char *target);
 
+/// Copies all extended attributes, security labels and access lists among them.
+int clinux_copy_attributes(int source, int target);
+
 /// Opens the folder `path`, fsyncs it and closes it.
 int clinux_sync_folder(const char *path);
 

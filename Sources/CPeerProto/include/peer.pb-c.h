@@ -157,7 +157,9 @@ struct  Hawker__Peer__Uninterest
 
 
 /*
- * What the sender holds of a blob: answer to Interest, and sent again when a node starts to hold the blob.
+ * What the sender holds of a blob: answer to Interest, and sent again when a node starts or ceases to hold it, has all of
+ * it, or lost pieces. It replaces what was said before. The digests of the pieces go before it; when they are too many
+ * for one go, Holdings without bits goes first, then PieceDigests and Have in turns.
  */
 struct  Hawker__Peer__Holdings
 {
@@ -169,7 +171,8 @@ struct  Hawker__Peer__Holdings
   uint64_t blob_bytes;
   protobuf_c_boolean complete;
   /*
-   * Without `complete`: piece n is bit n % 8 (from the least significant) of byte n / 8; unused bits are 0.
+   * Without `complete`: piece n is bit n % 8 (from the least significant) of byte n / 8; unused bits are 0. Empty when
+   * the pieces are named by Have only.
    */
   ProtobufCBinaryData bits;
 };
@@ -204,7 +207,7 @@ struct  Hawker__Peer__PieceDigests
 
 
 /*
- * Pieces the sender got since its Holdings; 1 to 4096.
+ * Pieces the sender got since its Holdings, their digests went before; 1 to 1024.
  */
 struct  Hawker__Peer__Have
 {

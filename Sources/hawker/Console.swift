@@ -13,7 +13,7 @@ enum Exit {
 }
 
 /// What commands print: results to standard output, one sentence of advice to standard error.
-enum CommandOutput {
+enum Console {
     static func complain(_ sentence: String) {
         FileHandle.standardError.write(Data("hawker: \(sentence)\n".utf8))
     }
@@ -77,7 +77,7 @@ struct AdminOptions: ParsableArguments {
         do throws(AdminFailure) {
             return try await call(AdminClient(socket: socket))
         } catch {
-            CommandOutput.complain(error.message)
+            Console.complain(error.message)
             throw status(of: error.code)
         }
     }

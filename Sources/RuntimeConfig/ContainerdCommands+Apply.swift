@@ -1,0 +1,229 @@
+/// Writing and undoing.
+///
+/// `apply` is declarative: it plans from the files as they would be without an earlier `apply`, so that changed
+/// options, another mode or fewer registries leave nothing behind, and a second run finds nothing to do.
+extension ContainerdCommands {
+    package func apply() -> Int32 {
+        do throws(Stop) {
+            return try runApply()
+        } catch {
+            return error.status
+        }
+    }
+
+    /// Gives back what stood there before the first `apply`.
+    package func revert() -> Int32 {
+        do throws(Stop) {
+            return try runRevert()
+        } catch {
+            return error.status
+        }
+    }
+
+    private func runApply() throws(Stop) -> Int32 {
+        guard !options.registries.isEmpty else {
+            throw fail(
+                ExitStatus.refused, .usage, file: options.config, "no registry is named",
+                remedy: "add --registry HOST, or --registry HOST=URL")
+        }
+        let version = try containerdVersion()
+        let store = StateStore(directory: options.stateDirectory, config: options.config)
+        let state = try open(store)
+        let base = try undo(state?.files ?? [])
+        let plan: Plan
+        do throws(Refusal) {
+            let tree = PlannedTree(base: disk, planned: base.files)
+            plan = try Plan.make(request(mode: options.mode, registries: options.registries), version: version, tree: tree)
+        } catch {
+            throw report(error.findings, ExitStatus.refused)
+        }
+        let files = stateFiles(base: base, plan: plan)
+        let changes = ordered(files, state: state?.record)
+        let needsRestart = changes.contains { $0.path == options.config }
+        if !options.isDryRun {
+            try write(changes, files: files, plan: plan, store: store, earlier: state?.record)
+        }
+        let report = ApplyReport(
+            config: options.config, containerdVersion: version.description, mode: plan.mode.rawValue,
+            reason: plan.reason, isDryRun: options.isDryRun, needsRestart: needsRestart,
+            changes: changes.map(ChangeReport.init), findings: plan.findings.map(FindingReport.init))
+        printChanges(report, plan.findings)
+        return ExitStatus.done
+    }
+
+    private func open(_ store: StateStore) throws(Stop) -> (record: StateRecord, files: [StateFile])? {
+        do throws(StateStore.Fault) {
+            if !options.isDryRun { try store.acquire() }
+            return try store.load()
+        } catch {
+            throw stop(error, store)
+        }
+    }
+
+    private func stop(_ fault: StateStore.Fault, _ store: StateStore) -> Stop {
+        switch fault {
+        case .busy:
+            fail(ExitStatus.busy, .state, file: store.folder, "another run is at work here", remedy: "try again")
+        case .unreadable(let sentence):
+            fail(ExitStatus.failed, .state, file: store.folder, sentence, remedy: "move the folder away to start anew")
+        case .write(let path, let fault):
+            fail(ExitStatus.failed, .state, file: path, "\(path) \(fault.sentence)")
+        }
+    }
+
+    private func undo(_ files: [StateFile]) throws(Stop) -> Undo {
+        do throws(Refusal) {
+            return try Undo(files, mirror: options.mirror.url, tree: disk)
+        } catch {
+            throw report(error.findings, ExitStatus.refused)
+        }
+    }
+
+    private func current(_ path: String) -> [UInt8]? {
+        try? disk.read(path).get()  // Files that exist but cannot be read were refused by the plan.
+    }
+
+    /// Every file that is, was or will be ours.
+    private func stateFiles(base: Undo, plan: Plan) -> [StateFile] {
+        let planned = [String: FileChange](plan.changes.map { ($0.path, $0) }, uniquingKeysWith: { _, last in last })
+        let others = base.files.keys.filter { planned[$0] == nil }.sorted()
+        let changed = plan.changes.map {
+            StateFile(path: $0.path, original: $0.before, applied: $0.after, previous: current($0.path))
+        }
+        let restored = others.map { path in
+            let original = base.files[path] ?? nil
+            return StateFile(path: path, original: original, applied: original, previous: current(path))
+        }
+        return changed + restored
+    }
+
+    /// Folders are filled before config.toml names them, and emptied after it no longer does.
+    private func ordered(_ files: [StateFile], state: StateRecord?) -> [FileChange] {
+        let changes = files.filter { $0.applied != $0.previous }
+            .map { FileChange(path: $0.path, before: $0.previous, after: $0.applied) }
+        return changes.filter { $0.path != options.config && $0.after != nil }
+            + changes.filter { $0.path == options.config }
+            + changes.filter { $0.path != options.config && $0.after == nil }
+    }
+
+    private func write(
+        _ changes: [FileChange], files: [StateFile], plan: Plan, store: StateStore, earlier: StateRecord?
+    ) throws(Stop) {
+        let kept = files.filter { $0.original != $0.applied }
+        if changes.isEmpty, earlier == nil || earlier?.stage == .applied { return }
+        for change in changes { try preflight(change) }
+        var record = StateRecord(
+            config: options.config, mode: plan.mode.rawValue, mirror: options.mirror.url,
+            registries: options.registries.map { "\($0.host)=\($0.url)" }, stage: .prepared,
+            generation: (earlier?.generation ?? 0) + 1, entries: [], folders: earlier?.folders ?? [])
+        do throws(StateStore.Fault) {
+            record = try store.prepare(record, files: files)
+        } catch {
+            throw stop(error, store)
+        }
+        record.folders = try perform(changes, folders: record.folders, store: store, earlier: earlier)
+        record.stage = .applied
+        let paths = Set(kept.map(\.path))
+        record.entries = record.entries.filter { paths.contains($0.path) }
+        record.folders = record.folders.filter { folder in
+            let isEmpty = (try? disk.names(in: folder).get())?.isEmpty ?? true
+            return !(isEmpty && removeFolder(folder))
+        }
+        do throws(StateStore.Fault) {
+            try store.store(record)
+        } catch {
+            throw stop(error, store)
+        }
+    }
+
+    private func preflight(_ change: FileChange) throws(Stop) {
+        do throws(WriteFault) {
+            try FileWriter.check(change.path, isRemoved: change.after == nil)
+        } catch {
+            throw fail(
+                ExitStatus.failed, .cannotWrite, file: change.path, "\(change.path) \(error.sentence); nothing was changed")
+        }
+    }
+
+    /// Writes all changes, or takes back the ones already written. Returns the folders made so far.
+    private func perform(
+        _ changes: [FileChange], folders: [String], store: StateStore, earlier: StateRecord?
+    ) throws(Stop) -> [String] {
+        var folders = folders
+        for (number, change) in changes.enumerated() {
+            do throws(WriteFault) {
+                folders += try FileWriter.write(change.path, before: change.before, after: change.after)
+            } catch {
+                for done in changes[..<number].reversed() {
+                    // What cannot be taken back stays in the record, from which the next run goes on.
+                    _ = try? FileWriter.write(done.path, before: done.after, after: done.before)
+                }
+                for folder in folders.reversed() where earlier?.folders.contains(folder) != true {
+                    _ = removeFolder(folder)
+                }
+                let isChanged = error == .changedMeanwhile
+                throw fail(
+                    isChanged ? ExitStatus.busy : ExitStatus.failed, isChanged ? .changedMeanwhile : .cannotWrite,
+                    file: change.path, "\(change.path) \(error.sentence); nothing was changed",
+                    remedy: isChanged ? "run the command again" : "")
+            }
+        }
+        return folders
+    }
+
+    private func runRevert() throws(Stop) -> Int32 {
+        let store = StateStore(directory: options.stateDirectory, config: options.config)
+        guard let state = try open(store) else {
+            printChanges(revertReport([]), [])
+            return ExitStatus.done
+        }
+        let base: Undo
+        do throws(Refusal) {
+            base = try Undo(state.files, mirror: state.record.mirror, tree: disk)
+        } catch {
+            throw report(error.findings, ExitStatus.refused)
+        }
+        let files = state.files.map { file in
+            StateFile(
+                path: file.path, original: base.files[file.path] ?? nil, applied: base.files[file.path] ?? nil,
+                previous: current(file.path))
+        }
+        let changes = ordered(files, state: state.record)
+        guard !options.isDryRun else {
+            printChanges(revertReport(changes), [])
+            return ExitStatus.done
+        }
+        for change in changes { try preflight(change) }
+        _ = try perform(changes, folders: state.record.folders, store: store, earlier: state.record)
+        for folder in state.record.folders.reversed() { _ = removeFolder(folder) }
+        do throws(StateStore.Fault) {
+            try store.clear()
+        } catch {
+            throw stop(error, store)
+        }
+        printChanges(revertReport(changes), [])
+        return ExitStatus.done
+    }
+
+    private func revertReport(_ changes: [FileChange]) -> ApplyReport {
+        ApplyReport(
+            config: options.config, containerdVersion: nil, mode: nil, reason: nil, isDryRun: options.isDryRun,
+            needsRestart: changes.contains { $0.path == options.config }, changes: changes.map(ChangeReport.init),
+            findings: [])
+    }
+
+    private func printChanges(_ report: ApplyReport, _ findings: [Finding]) {
+        guard !options.isJSON else { return output.out(ReportWriter.json(report)) }
+        if let mode = report.mode, let reason = report.reason { output.out("\(mode) mode: \(reason)") }
+        for change in report.changes {
+            let isWhole = change.diff.last == "\n"
+            output.out(options.isDryRun ? String(change.diff.dropLast(isWhole ? 1 : 0)) : "\(change.action) \(change.path)")
+        }
+        for finding in findings { output.out(ReportWriter.text(finding)) }
+        if report.changes.isEmpty {
+            output.out("nothing to do")
+        } else if report.needsRestart, !report.isDryRun {
+            output.out("restart containerd to make it take effect: systemctl restart containerd")
+        }
+    }
+}

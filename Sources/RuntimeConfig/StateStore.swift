@@ -1,0 +1,174 @@
+import Foundation
+import Glibc
+
+/// What an earlier `apply` did, so that it can be undone.
+struct StateRecord: Codable, Equatable {
+    enum Stage: String, Codable {
+        /// Files may be old or new; each of them is one of the two as a whole.
+        case prepared
+        case applied
+    }
+
+    struct Entry: Codable, Equatable {
+        let path: String
+        /// Names of copies in the state folder; `nil` for no file.
+        /// `original` is what `revert` gives back, `applied` what was written, `previous` what stood there before.
+        let original: String?
+        let applied: String?
+        let previous: String?
+    }
+
+    var format = 1
+    let config: String
+    let mode: String
+    let mirror: String
+    let registries: [String]
+    var stage: Stage
+    var generation: Int
+    var entries: [Entry]
+    /// Folders that were made, outermost first.
+    var folders: [String]
+}
+
+/// One entry with its bytes.
+struct StateFile: Equatable {
+    let path: String
+    let original: [UInt8]?
+    let applied: [UInt8]?
+    let previous: [UInt8]?
+}
+
+/// Keeps the record of one config file, and the copies it names, below the state folder.
+///
+///     STATE/etc%2Fcontainerd%2Fconfig.toml/record.json
+///                                          3-0.original  3-0.applied  3-0.previous
+///
+/// The record is replaced in one step and only names copies that are synced already; copies are never overwritten.
+/// A lock on the folder keeps two runs apart.
+final class StateStore {
+    enum Fault: Error, Equatable {
+        case busy
+        case unreadable(String)
+        case write(path: String, WriteFault)
+    }
+
+    let folder: String
+    private var lock: Int32 = -1
+
+    init(directory: String, config: String) {
+        let allowed = CharacterSet(charactersIn: "/").inverted.intersection(.urlPathAllowed)
+        let name = Path.clean(config).dropFirst().addingPercentEncoding(withAllowedCharacters: allowed) ?? "config"
+        folder = Path.join(directory, String(name.suffix(200)))
+    }
+
+    deinit {
+        if lock >= 0 { close(lock) }
+    }
+
+    /// Held until this object goes. Makes the state folder, which only its owner may read: configuration can hold
+    /// passwords.
+    func acquire() throws(Fault) {
+        do throws(WriteFault) {
+            _ = try FileWriter.makeFolders(folder, mode: 0o700)
+        } catch {
+            throw .write(path: folder, error)
+        }
+        let path = Path.join(folder, "lock")
+        lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard lock >= 0 else { throw .write(path: path, .system(errno)) }
+        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw .busy }
+    }
+
+    func load() throws(Fault) -> (record: StateRecord, files: [StateFile])? {
+        let path = Path.join(folder, "record.json")
+        let bytes: [UInt8]
+        switch DiskTree().read(path) {
+        case .success(let content): bytes = content
+        case .failure(.missing): return nil
+        case .failure(let fault): throw .unreadable("\(path) \(fault.sentence)")
+        }
+        let record: StateRecord
+        do {
+            record = try JSONDecoder().decode(StateRecord.self, from: Data(bytes))
+        } catch {
+            throw .unreadable("\(path) is damaged")
+        }
+        guard record.format == 1 else { throw .unreadable("\(path) was written by a newer version") }
+        var files: [StateFile] = []
+        for entry in record.entries {
+            files.append(
+                StateFile(
+                    path: entry.path, original: try copy(entry.original), applied: try copy(entry.applied),
+                    previous: try copy(entry.previous)))
+        }
+        return (record, files)
+    }
+
+    private func copy(_ name: String?) throws(Fault) -> [UInt8]? {
+        guard let name else { return nil }
+        guard !name.contains("/") else { throw .unreadable("\(folder)/record.json is damaged") }
+        switch DiskTree().read(Path.join(folder, name)) {
+        case .success(let bytes): return bytes
+        case .failure(let fault): throw .unreadable("\(Path.join(folder, name)) \(fault.sentence)")
+        }
+    }
+
+    /// Saves copies and a record that names them, stage `prepared`, before any file is touched.
+    func prepare(_ record: StateRecord, files: [StateFile]) throws(Fault) -> StateRecord {
+        var record = record
+        record.stage = .prepared
+        record.entries = []
+        for (number, file) in files.enumerated() {
+            let stem = "\(record.generation)-\(number)"
+            record.entries.append(
+                StateRecord.Entry(
+                    path: file.path, original: try save(file.original, stem + ".original"),
+                    applied: try save(file.applied, stem + ".applied"),
+                    previous: try save(file.previous, stem + ".previous")))
+        }
+        try store(record)
+        return record
+    }
+
+    private func save(_ bytes: [UInt8]?, _ name: String) throws(Fault) -> String? {
+        guard let bytes else { return nil }
+        let path = Path.join(folder, name)
+        do throws(WriteFault) {
+            try FileWriter.fill(path, bytes, like: nil, mode: 0o600)
+        } catch {
+            throw .write(path: path, error)
+        }
+        return name
+    }
+
+    /// Replaces the record in one step and removes the copies that it does not name.
+    func store(_ record: StateRecord) throws(Fault) {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        let path = Path.join(folder, "record.json")
+        guard let data = try? encoder.encode(record) else { preconditionFailure("a record is plain text and numbers") }
+        do throws(WriteFault) {
+            try FileWriter.fill(path + ".new", Array(data), like: nil, mode: 0o600)
+            guard rename(path + ".new", path) == 0 else { throw .system(errno) }
+            try FileWriter.syncFolder(folder)
+        } catch {
+            throw .write(path: path, error)
+        }
+        guard record.stage == .applied else { return }
+        removeCopies(except: Set(record.entries.flatMap { [$0.original, $0.applied, $0.previous].compactMap(\.self) }))
+    }
+
+    /// Forgets everything; the record goes first.
+    func clear() throws(Fault) {
+        let path = Path.join(folder, "record.json")
+        guard unlink(path) == 0 || errno == ENOENT else { throw .write(path: path, .system(errno)) }
+        removeCopies(except: [])
+    }
+
+    private func removeCopies(except kept: Set<String>) {
+        for name in (try? DiskTree().names(in: folder).get()) ?? []  // A copy that stays does no harm.
+        where !kept.contains(name) && name != "record.json" && name != "lock" {
+            unlink(Path.join(folder, name))
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import ArgumentParser
+import Glibc
+import RuntimeConfig
+
+/// `hawker containerd …`
+struct ContainerdCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "containerd",
+        abstract: "Looks at, writes and undoes containerd's registry configuration.",
+        subcommands: [
+            ContainerdCheckCommand.self, ContainerdApplyCommand.self, ContainerdRevertCommand.self,
+            ContainerdVerifyCommand.self,
+        ]
+    )
+}
+
+/// What all three commands take.
+struct ContainerdFileOptions: ParsableArguments {
+    @Option(help: "Containerd's configuration file.")
+    var config = "/etc/containerd/config.toml"
+
+    @Option(help: "Where the record for revert is kept; never below a folder that containerd imports.")
+    var stateDir = "/var/lib/hawker/containerd"
+
+    @Flag(help: "Print JSON.")
+    var json = false
+}
+
+/// What a plan needs to know.
+struct ContainerdPlanOptions: ParsableArguments {
+    @Option(help: "Containerd's version, such as 1.6.20; asked of the binary when left out.")
+    var containerdVersion: String?
+
+    @Option(help: "The containerd binary to ask.")
+    var containerd = "containerd"
+
+    @Option(help: "mirror, config-path, or auto: what suits the node.")
+    var mode = "auto"
+
+    @Option(
+        help: ArgumentHelp(
+            "A registry to route through the mirror; may be repeated.",
+            discussion: "With =URL when the registry is not at https://HOST, such as"
+                + " localhost:5000=http://localhost:5000.", valueName: "host[=url]"))
+    var registry: [String] = []
+
+    @Option(help: "Where the mirror listens.")
+    var mirror = "http://127.0.0.1:4001"
+
+    @Option(help: "Folder of the hosts.toml files (default: the one in use, else /etc/containerd/certs.d).")
+    var hostsDir: String?
+
+    @Flag(help: "Turn settings of the other mode into this one.")
+    var migrate = false
+}
+
+extension ContainerdFileOptions {
+    /// Also checks what the argument parser cannot; a `ValidationError` ends in usage and status 64.
+    func options(_ plan: ContainerdPlanOptions) throws -> ContainerdOptions {
+        guard let mirror = Endpoint(plan.mirror), mirror.path.isEmpty else {
+            throw ValidationError("--mirror \(plan.mirror) is not a URL of the form http://HOST:PORT")
+        }
+        var options = ContainerdOptions(mirror: mirror)
+        options.config = config
+        options.stateDirectory = stateDir
+        options.isJSON = json
+        options.binary = plan.containerd
+        options.hostsDirectory = plan.hostsDir
+        options.migrates = plan.migrate
+        if let text = plan.containerdVersion {
+            guard let version = ContainerdVersion(text) else {
+                throw ValidationError("--containerd-version \(text) is not a version such as 1.6.20")
+            }
+            options.version = version
+        }
+        if plan.mode != "auto" {
+            guard let mode = RuntimeMode(rawValue: plan.mode) else {
+                throw ValidationError("--mode \(plan.mode) is none of mirror, config-path and auto")
+            }
+            options.mode = mode
+        }
+        for text in plan.registry {
+            guard let target = RegistryTarget(text) else {
+                throw ValidationError("--registry \(text) is not HOST or HOST=URL, as in docker.io or r:5000=http://r:5000")
+            }
+            guard !options.registries.contains(where: { $0.host == target.host }) else {
+                throw ValidationError("--registry \(target.host) is given twice")
+            }
+            options.registries.append(target)
+        }
+        for path in [config, stateDir] + (plan.hostsDir.map { [$0] } ?? []) where !path.hasPrefix("/") {
+            throw ValidationError("\(path) is not an absolute path")
+        }
+        return options
+    }
+}
+
+extension CommandOutput {
+    /// Standard output and standard error.
+    static let terminal = CommandOutput(
+        out: { print($0) },
+        err: { text in
+            // A closed standard error leaves nobody to tell.
+            Array((text + "\n").utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        }
+    )
+}
