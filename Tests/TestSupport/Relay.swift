@@ -83,7 +83,8 @@ package final class Relay {
         return (0...(bytes.count - mark.count)).count { bytes[$0] == mark[0] && bytes[$0..<$0 + 4].elementsEqual(mark) }
     }
 
-    private var isHeld: Bool { holdAt.map { passedBytes >= $0 } ?? false }
+    /// Whether the byte of `limit` was reached.
+    package var isHeld: Bool { holdAt.map { passedBytes >= $0 } ?? false }
 
     private func mayRead(_ pair: Pair) -> Bool {
         !isHeld && (bytesPerSecond == nil || credit > 0) && pair.client.queuedBytes < Self.queuedBytesMax
