@@ -65,6 +65,7 @@ extension NodeTests {
             async let pull: Void = containerd.pull("\(pair.registry.host)/image:latest")
             try await pair.waitUntilHeld()
             try await a.kill()
+            await pair.relay.limit()
             try await pull
 
             #expect(try await pair.b.report().bytes(fromPeer: "a") > 3_000_000)

@@ -154,7 +154,7 @@ struct Torture {
     }
 
     private mutating func judge(_ answer: Answer, _ blob: Blob, _ what: String, mayBeShort: Bool = false) {
-        if answer.bytes.elementsEqual(blob.bytes.prefix(answer.bytes.count)) {
+        if answer.bytes.isEqual(toBytesOf: blob.bytes, from: 0) {
             if !mayBeShort, answer.status != 200 || !answer.isWhole || answer.bytes.count != blob.bytes.count {
                 violate("\(what): status \(answer.status), \(answer.bytes.count) of \(blob.bytes.count) bytes")
             }
