@@ -26,14 +26,16 @@ package enum WriteFault: Error, Equatable, Sendable {
     }
 }
 
-/// Replaces files so that every reader, and a machine that stops at any moment, finds either all old bytes or all
-/// new ones.
+/// Replaces files so that every reader, and a machine that stops at any moment, finds either all old bytes or
+/// all new ones.
 ///
-/// The new file is made beside the old one under a name that no `*.toml` pattern matches, gets its owner, mode and
-/// attributes, is synced, and then changes places with it in one step. What came back is compared with what was
-/// read: if somebody wrote in between, the two change back.
+/// The new file is made beside the old one under a name that no `*.toml` pattern matches, gets its owner,
+/// mode and attributes, is synced, and then changes places with it in one step. What came back is compared
+/// with what was read: if somebody wrote in between, the two change back.
 enum FileWriter {
-    /// Throws what `write` would throw for reasons that can be known before. Changes nothing.
+    /// Throws what `write` would throw for reasons that can be known before.
+    ///
+    /// Changes nothing.
     static func check(_ path: String, isRemoved: Bool) throws(WriteFault) {
         var status = stat()
         guard lstat(path, &status) == 0 else {
@@ -63,7 +65,9 @@ enum FileWriter {
         guard access(directory, W_OK | X_OK) == 0 else { throw .system(errno) }
     }
 
-    /// Replaces `before` by `after`; `nil` stands for no file. Returns the folders it had to make, outermost first.
+    /// Replaces `before` by `after`; `nil` stands for no file.
+    ///
+    /// Returns the folders it had to make, outermost first.
     @discardableResult
     static func write(_ path: String, before: [UInt8]?, after: [UInt8]?) throws(WriteFault) -> [String] {
         guard let after else {
@@ -157,8 +161,12 @@ enum FileWriter {
         }
     }
 
-    /// Writes and syncs a new file. `old` gives its owner, mode and attributes; without it the mode is 0644.
-    static func fill(_ path: String, _ bytes: [UInt8], like old: Int32?, mode: mode_t = 0o644) throws(WriteFault) {
+    /// Writes and syncs a new file.
+    ///
+    /// `old` gives its owner, mode and attributes; without it the mode is 0644.
+    static func fill(_ path: String, _ bytes: [UInt8], like old: Int32?, mode: mode_t = 0o644)
+        throws(WriteFault)
+    {
         unlink(path)  // What a run that was killed left behind.
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw .system(errno) }
