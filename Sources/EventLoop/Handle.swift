@@ -101,6 +101,7 @@ final class Request {
         done: @escaping Done
     ) {
         let request = Request(kind, done: done)
+        // A pointer is not Sendable; this one is handed over, not shared.
         nonisolated(unsafe) let data = Unmanaged.passRetained(request).toOpaque()
         request.memory.assumingMemoryBound(to: uv_req_t.self).pointee.data = data
         let status = submit(request.memory.assumingMemoryBound(to: type))

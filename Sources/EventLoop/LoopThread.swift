@@ -79,7 +79,7 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
         clinux_mark_loop_thread()
         clinux_set_thread_name("hawker-loop")
         uv_run(Unmanaged<LoopThread>.fromOpaque(argument).takeUnretainedValue().loop, UV_RUN_DEFAULT)
-        fatalError("the event loop ended")
+        preconditionFailure("the event loop ended")
     }
 
     /// For calls that fail only when the process has no memory or descriptors left before it did anything.
@@ -92,6 +92,7 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
         guard !clinux_on_loop_thread() else { return }
         let parked = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
         sem_init(parked, 0, 0)
+        // A pointer is not Sendable; the semaphore behind it is made for two threads.
         nonisolated(unsafe) let signal = parked
         enqueue {
             sem_post(signal)
@@ -180,6 +181,7 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
 /// A mutual exclusion lock that ThreadSanitizer understands, which `Synchronization.Mutex` on Linux is not:
 /// its contended path is not instrumented and gives false races.
 private final class Lock: Sendable {
+    // The address never changes, and what is there is made for all threads.
     private nonisolated(unsafe) let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
     init() {

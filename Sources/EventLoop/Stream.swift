@@ -198,6 +198,7 @@ private func uvReadCallback(
     // 0 means that there was nothing after all.
     guard count != 0, let handle = Handle.from(stream?.pointee.data) else { return }
     guard count > 0 else { return Loop.assumeIsolated { handle.endReading(Int32(count)) } }
+    // The closure runs before this function returns, on this thread.
     nonisolated(unsafe) let bytes = UnsafeRawBufferPointer(start: buffer?.pointee.base, count: count)
     Loop.assumeIsolated { handle.onRead?(.bytes(bytes)) }
 }
