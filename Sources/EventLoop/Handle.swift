@@ -47,8 +47,8 @@ final class Handle {
         memory.assumingMemoryBound(to: type)
     }
 
-    // A handler may hold the last reference to something whose `deinit` comes back to this handle. So the old one
-    // is let go of after the assignment, not within it, which would be an access conflict.
+    // A handler may hold the last reference to something whose `deinit` comes back to this handle. So the old
+    // one is let go of after the assignment, not within it, which would be an access conflict.
 
     func setOnEvent(_ handler: EventHandler?) {
         let old = onEvent

@@ -134,8 +134,8 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
         }
         for work in arriving { ready.append(work) }
         arriving.removeAll(keepingCapacity: arriving.capacity <= Self.drainMax)
-        // Each piece leaves the queue before it runs: what it held last is destroyed right after it, when nobody
-        // is inside the queue, for a `deinit` may add work.
+        // Each piece leaves the queue before it runs: what it held last is destroyed right after it, when
+        // nobody is inside the queue, for a `deinit` may add work.
         var left = Self.drainMax
         while left > 0, let work = ready.popFirst() {
             left -= 1
