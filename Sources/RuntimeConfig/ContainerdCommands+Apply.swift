@@ -146,6 +146,7 @@ extension ContainerdCommands {
         let kept = files.filter { $0.original != $0.applied }
         if changes.isEmpty, earlier == nil || earlier?.stage == .applied { return }
         for change in changes { try preflight(change) }
+        let folders = foldersToMake(changes, earlier: earlier)
         var record = StateRecord(
             config: options.config,
             mode: plan.mode.rawValue,
@@ -154,14 +155,15 @@ extension ContainerdCommands {
             stage: .prepared,
             generation: (earlier?.generation ?? 0) + 1,
             entries: [],
-            folders: earlier?.folders ?? []
+            folders: folders
         )
         do throws(StateStore.Fault) {
             record = try store.prepare(record, files: files)
         } catch {
             throw stop(error, store)
         }
-        record.folders = try perform(changes, folders: record.folders, store: store, earlier: earlier)
+        for file in files { FileWriter.removeLeftover(file.path) }
+        try perform(changes, folders: folders.filter { earlier?.folders.contains($0) != true })
         record.stage = .applied
         let paths = Set(kept.map(\.path))
         record.entries = record.entries.filter { paths.contains($0.path) }
@@ -187,27 +189,32 @@ extension ContainerdCommands {
         }
     }
 
-    /// Writes all changes, or takes back the ones already written.
+    /// Folders of an earlier run and those that this one will make, outermost first.
     ///
-    /// Returns the folders made so far.
-    private func perform(
-        _ changes: [FileChange],
-        folders: [String],
-        store: StateStore,
-        earlier: StateRecord?
-    ) throws(Stop) -> [String] {
-        var folders = folders
+    /// They are recorded before they are made, or a run that is killed would leave folders that nobody knows
+    /// to be ours.
+    private func foldersToMake(_ changes: [FileChange], earlier: StateRecord?) -> [String] {
+        var folders = earlier?.folders ?? []
+        for change in changes where change.before == nil && change.after != nil {
+            for folder in FileWriter.missingFolders(Path.directory(change.path))
+            where !folders.contains(folder) {
+                folders.append(folder)
+            }
+        }
+        return folders
+    }
+
+    /// Writes all changes, or takes back the ones already written and removes `folders`.
+    private func perform(_ changes: [FileChange], folders: [String]) throws(Stop) {
         for (number, change) in changes.enumerated() {
             do throws(WriteFault) {
-                folders += try FileWriter.write(change.path, before: change.before, after: change.after)
+                try FileWriter.write(change.path, before: change.before, after: change.after)
             } catch {
                 for done in changes[..<number].reversed() {
                     // What cannot be taken back stays in the record, from which the next run goes on.
-                    _ = try? FileWriter.write(done.path, before: done.after, after: done.before)
+                    try? FileWriter.write(done.path, before: done.after, after: done.before)
                 }
-                for folder in folders.reversed() where earlier?.folders.contains(folder) != true {
-                    _ = removeFolder(folder)
-                }
+                for folder in folders.reversed() { _ = removeFolder(folder) }
                 let isChanged = error == .changedMeanwhile
                 throw fail(
                     isChanged ? ExitStatus.busy : ExitStatus.failed,
@@ -218,7 +225,6 @@ extension ContainerdCommands {
                 )
             }
         }
-        return folders
     }
 
     private func runRevert() throws(Stop) -> Int32 {
@@ -247,7 +253,8 @@ extension ContainerdCommands {
             return ExitStatus.done
         }
         for change in changes { try preflight(change) }
-        _ = try perform(changes, folders: state.record.folders, store: store, earlier: state.record)
+        for file in files { FileWriter.removeLeftover(file.path) }
+        try perform(changes, folders: [])
         for folder in state.record.folders.reversed() { _ = removeFolder(folder) }
         do throws(StateStore.Fault) {
             try store.clear()
