@@ -1,7 +1,8 @@
 /// Writing and undoing.
 ///
-/// `apply` is declarative: it plans from the files as they would be without an earlier `apply`, so that changed
-/// options, another mode or fewer registries leave nothing behind, and a second run finds nothing to do.
+/// `apply` is declarative: it plans from the files as they would be without an earlier `apply`, so that
+/// changed options, another mode or fewer registries leave nothing behind, and a second run finds nothing to
+/// do.
 extension ContainerdCommands {
     package func apply() -> Int32 {
         do throws(Stop) {
@@ -23,8 +24,12 @@ extension ContainerdCommands {
     private func runApply() throws(Stop) -> Int32 {
         guard !options.registries.isEmpty else {
             throw fail(
-                ExitStatus.refused, .usage, file: options.config, "no registry is named",
-                remedy: "add --registry HOST, or --registry HOST=URL")
+                ExitStatus.refused,
+                .usage,
+                file: options.config,
+                "no registry is named",
+                remedy: "add --registry HOST, or --registry HOST=URL"
+            )
         }
         let version = try containerdVersion()
         let store = StateStore(directory: options.stateDirectory, config: options.config)
@@ -33,7 +38,11 @@ extension ContainerdCommands {
         let plan: Plan
         do throws(Refusal) {
             let tree = PlannedTree(base: disk, planned: base.files)
-            plan = try Plan.make(request(mode: options.mode, registries: options.registries), version: version, tree: tree)
+            plan = try Plan.make(
+                request(mode: options.mode, registries: options.registries),
+                version: version,
+                tree: tree
+            )
         } catch {
             throw report(error.findings, ExitStatus.refused)
         }
@@ -44,9 +53,15 @@ extension ContainerdCommands {
             try write(changes, files: files, plan: plan, store: store, earlier: state?.record)
         }
         let report = ApplyReport(
-            config: options.config, containerdVersion: version.description, mode: plan.mode.rawValue,
-            reason: plan.reason, isDryRun: options.isDryRun, needsRestart: needsRestart,
-            changes: changes.map(ChangeReport.init), findings: plan.findings.map(FindingReport.init))
+            config: options.config,
+            containerdVersion: version.description,
+            mode: plan.mode.rawValue,
+            reason: plan.reason,
+            isDryRun: options.isDryRun,
+            needsRestart: needsRestart,
+            changes: changes.map(ChangeReport.init),
+            findings: plan.findings.map(FindingReport.init)
+        )
         printChanges(report, plan.findings)
         return ExitStatus.done
     }
@@ -63,9 +78,21 @@ extension ContainerdCommands {
     private func stop(_ fault: StateStore.Fault, _ store: StateStore) -> Stop {
         switch fault {
         case .busy:
-            fail(ExitStatus.busy, .state, file: store.folder, "another run is at work here", remedy: "try again")
+            fail(
+                ExitStatus.busy,
+                .state,
+                file: store.folder,
+                "another run is at work here",
+                remedy: "try again"
+            )
         case .unreadable(let sentence):
-            fail(ExitStatus.failed, .state, file: store.folder, sentence, remedy: "move the folder away to start anew")
+            fail(
+                ExitStatus.failed,
+                .state,
+                file: store.folder,
+                sentence,
+                remedy: "move the folder away to start anew"
+            )
         case .write(let path, let fault):
             fail(ExitStatus.failed, .state, file: path, "\(path) \(fault.sentence)")
         }
@@ -85,7 +112,10 @@ extension ContainerdCommands {
 
     /// Every file that is, was or will be ours.
     private func stateFiles(base: Undo, plan: Plan) -> [StateFile] {
-        let planned = [String: FileChange](plan.changes.map { ($0.path, $0) }, uniquingKeysWith: { _, last in last })
+        let planned = [String: FileChange](
+            plan.changes.map { ($0.path, $0) },
+            uniquingKeysWith: { _, last in last }
+        )
         let others = base.files.keys.filter { planned[$0] == nil }.sorted()
         let changed = plan.changes.map {
             StateFile(path: $0.path, original: $0.before, applied: $0.after, previous: current($0.path))
@@ -107,28 +137,38 @@ extension ContainerdCommands {
     }
 
     private func write(
-        _ changes: [FileChange], files: [StateFile], plan: Plan, store: StateStore, earlier: StateRecord?
+        _ changes: [FileChange],
+        files: [StateFile],
+        plan: Plan,
+        store: StateStore,
+        earlier: StateRecord?
     ) throws(Stop) {
         let kept = files.filter { $0.original != $0.applied }
         if changes.isEmpty, earlier == nil || earlier?.stage == .applied { return }
         for change in changes { try preflight(change) }
+        let folders = foldersToMake(changes, earlier: earlier)
         var record = StateRecord(
-            config: options.config, mode: plan.mode.rawValue, mirror: options.mirror.url,
-            registries: options.registries.map { "\($0.host)=\($0.url)" }, stage: .prepared,
-            generation: (earlier?.generation ?? 0) + 1, entries: [], folders: earlier?.folders ?? [])
+            config: options.config,
+            mode: plan.mode.rawValue,
+            mirror: options.mirror.url,
+            registries: options.registries.map { "\($0.host)=\($0.url)" },
+            stage: .prepared,
+            generation: (earlier?.generation ?? 0) + 1,
+            entries: [],
+            folders: folders
+        )
         do throws(StateStore.Fault) {
             record = try store.prepare(record, files: files)
         } catch {
             throw stop(error, store)
         }
-        record.folders = try perform(changes, folders: record.folders, store: store, earlier: earlier)
+        for file in files { FileWriter.removeLeftover(file.path) }
+        try perform(changes, folders: folders.filter { earlier?.folders.contains($0) != true })
         record.stage = .applied
         let paths = Set(kept.map(\.path))
         record.entries = record.entries.filter { paths.contains($0.path) }
-        record.folders = record.folders.filter { folder in
-            let isEmpty = (try? disk.names(in: folder).get())?.isEmpty ?? true
-            return !(isEmpty && removeFolder(folder))
-        }
+        // A folder that is in use says so by not going away.
+        record.folders = Array(record.folders.reversed().filter { !removeFolder($0) }.reversed())
         do throws(StateStore.Fault) {
             try store.store(record)
         } catch {
@@ -141,34 +181,50 @@ extension ContainerdCommands {
             try FileWriter.check(change.path, isRemoved: change.after == nil)
         } catch {
             throw fail(
-                ExitStatus.failed, .cannotWrite, file: change.path, "\(change.path) \(error.sentence); nothing was changed")
+                ExitStatus.failed,
+                .cannotWrite,
+                file: change.path,
+                "\(change.path) \(error.sentence); nothing was changed"
+            )
         }
     }
 
-    /// Writes all changes, or takes back the ones already written. Returns the folders made so far.
-    private func perform(
-        _ changes: [FileChange], folders: [String], store: StateStore, earlier: StateRecord?
-    ) throws(Stop) -> [String] {
-        var folders = folders
-        for (number, change) in changes.enumerated() {
-            do throws(WriteFault) {
-                folders += try FileWriter.write(change.path, before: change.before, after: change.after)
-            } catch {
-                for done in changes[..<number].reversed() {
-                    // What cannot be taken back stays in the record, from which the next run goes on.
-                    _ = try? FileWriter.write(done.path, before: done.after, after: done.before)
-                }
-                for folder in folders.reversed() where earlier?.folders.contains(folder) != true {
-                    _ = removeFolder(folder)
-                }
-                let isChanged = error == .changedMeanwhile
-                throw fail(
-                    isChanged ? ExitStatus.busy : ExitStatus.failed, isChanged ? .changedMeanwhile : .cannotWrite,
-                    file: change.path, "\(change.path) \(error.sentence); nothing was changed",
-                    remedy: isChanged ? "run the command again" : "")
+    /// Folders of an earlier run and those that this one will make, outermost first.
+    ///
+    /// They are recorded before they are made, or a run that is killed would leave folders that nobody knows
+    /// to be ours.
+    private func foldersToMake(_ changes: [FileChange], earlier: StateRecord?) -> [String] {
+        var folders = earlier?.folders ?? []
+        for change in changes where change.before == nil && change.after != nil {
+            for folder in FileWriter.missingFolders(Path.directory(change.path))
+            where !folders.contains(folder) {
+                folders.append(folder)
             }
         }
         return folders
+    }
+
+    /// Writes all changes, or takes back the ones already written and removes `folders`.
+    private func perform(_ changes: [FileChange], folders: [String]) throws(Stop) {
+        for (number, change) in changes.enumerated() {
+            do throws(WriteFault) {
+                try FileWriter.write(change.path, before: change.before, after: change.after)
+            } catch {
+                for done in changes[..<number].reversed() {
+                    // What cannot be taken back stays in the record, from which the next run goes on.
+                    try? FileWriter.write(done.path, before: done.after, after: done.before)
+                }
+                for folder in folders.reversed() { _ = removeFolder(folder) }
+                let isChanged = error == .changedMeanwhile
+                throw fail(
+                    isChanged ? ExitStatus.busy : ExitStatus.failed,
+                    isChanged ? .changedMeanwhile : .cannotWrite,
+                    file: change.path,
+                    "\(change.path) \(error.sentence); nothing was changed",
+                    remedy: isChanged ? "run the command again" : ""
+                )
+            }
+        }
     }
 
     private func runRevert() throws(Stop) -> Int32 {
@@ -185,8 +241,11 @@ extension ContainerdCommands {
         }
         let files = state.files.map { file in
             StateFile(
-                path: file.path, original: base.files[file.path] ?? nil, applied: base.files[file.path] ?? nil,
-                previous: current(file.path))
+                path: file.path,
+                original: base.files[file.path] ?? nil,
+                applied: base.files[file.path] ?? nil,
+                previous: current(file.path)
+            )
         }
         let changes = ordered(files, state: state.record)
         guard !options.isDryRun else {
@@ -194,7 +253,8 @@ extension ContainerdCommands {
             return ExitStatus.done
         }
         for change in changes { try preflight(change) }
-        _ = try perform(changes, folders: state.record.folders, store: store, earlier: state.record)
+        for file in files { FileWriter.removeLeftover(file.path) }
+        try perform(changes, folders: [])
         for folder in state.record.folders.reversed() { _ = removeFolder(folder) }
         do throws(StateStore.Fault) {
             try store.clear()
@@ -207,9 +267,15 @@ extension ContainerdCommands {
 
     private func revertReport(_ changes: [FileChange]) -> ApplyReport {
         ApplyReport(
-            config: options.config, containerdVersion: nil, mode: nil, reason: nil, isDryRun: options.isDryRun,
-            needsRestart: changes.contains { $0.path == options.config }, changes: changes.map(ChangeReport.init),
-            findings: [])
+            config: options.config,
+            containerdVersion: nil,
+            mode: nil,
+            reason: nil,
+            isDryRun: options.isDryRun,
+            needsRestart: changes.contains { $0.path == options.config },
+            changes: changes.map(ChangeReport.init),
+            findings: []
+        )
     }
 
     private func printChanges(_ report: ApplyReport, _ findings: [Finding]) {
@@ -217,7 +283,10 @@ extension ContainerdCommands {
         if let mode = report.mode, let reason = report.reason { output.out("\(mode) mode: \(reason)") }
         for change in report.changes {
             let isWhole = change.diff.last == "\n"
-            output.out(options.isDryRun ? String(change.diff.dropLast(isWhole ? 1 : 0)) : "\(change.action) \(change.path)")
+            output.out(
+                options.isDryRun
+                    ? String(change.diff.dropLast(isWhole ? 1 : 0)) : "\(change.action) \(change.path)"
+            )
         }
         for finding in findings { output.out(ReportWriter.text(finding)) }
         if report.changes.isEmpty {

@@ -19,7 +19,9 @@ package struct ContainerdOptions: Sendable {
     }
 }
 
-/// Exit statuses. `check` tells a state by the first three; everything else follows sysexits.h.
+/// Exit statuses.
+///
+/// `check` tells a state by the first three; everything else follows sysexits.h.
 package enum ExitStatus {
     package static let done: Int32 = 0
     package static let advice: Int32 = 1
@@ -34,7 +36,9 @@ package enum ExitStatus {
     package static let busy: Int32 = 75
 }
 
-/// Where a command's words go. Each call is one or more whole lines without the last line break.
+/// Where a command's words go.
+///
+/// Each call is one or more whole lines without the last line break.
 package struct CommandOutput: Sendable {
     package let out: @Sendable (String) -> Void
     package let err: @Sendable (String) -> Void

@@ -81,7 +81,10 @@ enum ReportWriter {
     static func json(_ report: some Encodable) -> String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(report) else { preconditionFailure("reports hold text and numbers only") }
+        // Encoding plain values cannot fail.
+        guard let data = try? encoder.encode(report) else {
+            preconditionFailure("reports hold text and numbers only")
+        }
         return String(decoding: data, as: UTF8.self)
     }
 

@@ -5,7 +5,8 @@ struct ContainerdCheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract: "Says what containerd does with its configuration.",
-        discussion: "Exit status: 0 healthy, 1 advice, 2 broken; 69 when containerd's version cannot be found out."
+        discussion:
+            "Exit status: 0 healthy, 1 advice, 2 broken; 69 when containerd's version cannot be found out."
     )
 
     @OptionGroup var files: ContainerdFileOptions

@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import RuntimeConfig
 
-/// `hawker containerd …`
+/// The group of commands below `hawker containerd`.
 struct ContainerdCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "containerd",
@@ -41,7 +41,10 @@ struct ContainerdPlanOptions: ParsableArguments {
         help: ArgumentHelp(
             "A registry to route through the mirror; may be repeated.",
             discussion: "With =URL when the registry is not at https://HOST, such as"
-                + " localhost:5000=http://localhost:5000.", valueName: "host[=url]"))
+                + " localhost:5000=http://localhost:5000.",
+            valueName: "host[=url]"
+        )
+    )
     var registry: [String] = []
 
     @Option(help: "Where the mirror listens.")
@@ -81,7 +84,9 @@ extension ContainerdFileOptions {
         }
         for text in plan.registry {
             guard let target = RegistryTarget(text) else {
-                throw ValidationError("--registry \(text) is not HOST or HOST=URL, as in docker.io or r:5000=http://r:5000")
+                throw ValidationError(
+                    "--registry \(text) is not HOST or HOST=URL, as in docker.io or r:5000=http://r:5000"
+                )
             }
             guard !options.registries.contains(where: { $0.host == target.host }) else {
                 throw ValidationError("--registry \(target.host) is given twice")

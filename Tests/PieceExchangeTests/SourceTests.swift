@@ -38,7 +38,7 @@ struct SourceTests {
         desk.put(.peerConnected(try peer("a")))
         try desk.want()
         #expect(desk.actions == [.send(.interest(blob: desk.digest), to: try peer("a"))])
-        desk.pass(milliseconds: 99)
+        desk.pass(milliseconds: 499)
         #expect(desk.seen.isEmpty)
         desk.pass(milliseconds: 1)
         #expect(desk.seen == [.fetchFromOrigin(blob: desk.digest, pieces: 0..<4)])
