@@ -9,16 +9,24 @@ extension NodeTests {
         @Test(
             "a settings file that is wrong names the line and the key, and nothing starts",
             arguments: [
-                ("[mirror]\nlisten = \"127.0.0.1:4001\"\nlissen = 1\n", ["lissen", "3"]),
-                ("[mirror]\nlisten = \"127.0.0.1:70000\"\n", ["listen", "2"]),
-                ("[cache]\nquota = \"lots\"\n", ["quota", "2"]),
+                (
+                    "[mirror]\nlisten = \"127.0.0.1:4001\"\nlissen = 1\n",
+                    [".toml:3: unknown key mirror.lissen; "]
+                ),
+                (
+                    "[mirror]\nlisten = \"127.0.0.1:70000\"\n",
+                    [".toml:2: mirror.listen: expected \"host:port\""]
+                ),
+                ("[cache]\nquota = \"lots\"\n", [".toml:2: cache.quota: expected a size"]),
                 ("[mirror\n", ["1"]),
             ]
         )
         func settings(text: String, words: [String]) async throws {
             let folder = try TemporaryFolder("settings")
             let path = try folder.write("hawker.toml", text)
-            let output = try await ChildProcess.run([try NodeProcess.binaryPath(), "daemon", "--config", path])
+            let output = try await ChildProcess.run([
+                try NodeProcess.binaryPath(), "daemon", "--config", path,
+            ])
             #expect(output.ending == .exited(78))
             for word in words { #expect(output.text.contains(word), "\(output.text)") }
         }
@@ -27,7 +35,11 @@ extension NodeTests {
             "a cache folder that others own or may write to, or that holds other things, is refused with the reason"
         )
         func cacheFolders() async throws {
-            for spoil in ["chown 12345 .", "chmod 0777 .", "touch important"] {
+            for (spoil, reason) in [
+                ("chown 12345 .", "belongs to user 12345, not to 0; chown it or name another folder"),
+                ("chmod 0777 .", "may be written by others (mode 0777); run: chmod go-w"),
+                ("touch important", "holds files and was not made by Hawker; name an empty or a new folder"),
+            ] {
                 let node = try NodeProcess(NodeProcess.Settings(name: "spoilt"))
                 try FileManager.default.createDirectory(
                     atPath: node.cachePath,
@@ -38,7 +50,10 @@ extension NodeTests {
                 let output = try await ChildProcess.run(
                     [try NodeProcess.binaryPath(), "daemon", "--config", node.settingsPath])
                 #expect(output.ending == .exited(65), "\(spoil): \(output.text)")
-                #expect(output.text.contains(node.cachePath), "\(spoil): \(output.text)")
+                #expect(
+                    output.text.contains("the cache folder \(node.cachePath) \(reason)"),
+                    "\(output.text)"
+                )
             }
         }
 

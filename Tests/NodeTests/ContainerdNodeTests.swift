@@ -5,7 +5,10 @@ import Testing
 extension NodeTests {
     @Suite("a real containerd behind a node")
     struct ContainerdNodeTests {
-        @Test("pulls through the node, and without it from the registry", arguments: ["mirror", "config-path"])
+        @Test(
+            "pulls through the node, and without it from the registry",
+            arguments: ["mirror", "config-path"]
+        )
         func pullsWithAndWithoutTheNode(mode: String) async throws {
             let registry = try await DockerRegistry()
             let first = try await Self.image("first")
@@ -48,7 +51,10 @@ extension NodeTests {
             for daemon in daemons { try await daemon.stop() }
         }
 
-        @Test("finishes a pull whose sending node is killed in the middle", arguments: ["mirror", "config-path"])
+        @Test(
+            "finishes a pull whose sending node is killed in the middle",
+            arguments: ["mirror", "config-path"]
+        )
         func senderKilled(mode: String) async throws {
             var generator = SeededGenerator(seed: 8)
             let noise = generator.bytes(count: 16_000_000)
@@ -69,7 +75,10 @@ extension NodeTests {
             try await pull
 
             #expect(try await pair.b.report().bytes(fromPeer: "a") > 3_000_000)
-            #expect(!pair.registry.process.log.contains(/GET [^"]*\/blobs\/.*"containerd\//), "containerd went there")
+            #expect(
+                !pair.registry.process.log.contains(/GET [^"]*\/blobs\/.*"containerd\//),
+                "containerd went there"
+            )
             try await process.stop()
             try await b.stop()
             try await pair.stop()

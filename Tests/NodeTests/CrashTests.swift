@@ -8,7 +8,8 @@ extension NodeTests {
         private static let environment = ProcessInfo.processInfo.environment
         /// `Scripts/torture` says how many; `Scripts/test --all` takes as many as the promise is about.
         private static let pulls =
-            Int(environment["HAWKER_TORTURE_PULLS"] ?? "") ?? (environment["HAWKER_ALL_TESTS"] == nil ? 7 : 200)
+            Int(environment["HAWKER_TORTURE_PULLS"] ?? "")
+            ?? (environment["HAWKER_ALL_TESTS"] == nil ? 7 : 200)
         /// Another one each time, and printed.
         private static let seed =
             UInt64(environment["HAWKER_TORTURE_SEED"] ?? "") ?? .random(in: 0...UInt64.max)
@@ -27,8 +28,12 @@ extension NodeTests {
                 blob), \(summary.pullsOfSecondNode) pulls of the second node, \(summary.wrongBytes) wrong bytes, \
                 \(summary.bytesSavedByResume) bytes saved by resume, \(summary.violations.count) violations, \
                 at most \(summary.peakResidentBytes >> 20) MiB resident, \(seconds) s, seed \(Self.seed)
-                """)
-            #expect(summary.violations.isEmpty, "seed \(Self.seed): \(summary.violations.joined(separator: "; "))")
+                """
+            )
+            #expect(
+                summary.violations.isEmpty,
+                "seed \(Self.seed): \(summary.violations.joined(separator: "; "))"
+            )
             #expect(summary.wrongBytes == 0, "seed \(Self.seed)")
         }
     }

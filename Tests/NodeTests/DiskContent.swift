@@ -5,8 +5,8 @@ import TestSupport
 
 /// What a node that does not run has on disk of a blob whose bytes the test knows.
 ///
-/// Reads the journal by its drawing alone (a header of 64 bytes, then a slot of 112 bytes per piece), so that it shares
-/// nothing with the code under test.
+/// Reads the journal by its drawing alone (a header of 64 bytes, then a slot of 112 bytes per piece), so that
+/// it shares nothing with the code under test.
 struct DiskContent {
     /// The blob lies under its final name.
     let isWhole: Bool
@@ -60,7 +60,8 @@ struct DiskContent {
 }
 
 extension [UInt8] {
-    /// Whether these are the bytes of `other` from there on. By `memcmp`: unoptimized loops over megabytes take seconds.
+    /// Whether these are the bytes of `other` from there on. By `memcmp`: unoptimized loops over megabytes
+    /// take seconds.
     func isEqual(toBytesOf other: [UInt8], from offset: Int) -> Bool {
         guard offset + count <= other.count else { return false }
         return withUnsafeBytes { mine in

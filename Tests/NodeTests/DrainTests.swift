@@ -6,7 +6,10 @@ import Testing
 extension NodeTests {
     @Suite("a node that is told to stop")
     struct DrainTests {
-        @Test("finishes what it sends, listens no more, and ends with status 0", arguments: [SIGTERM, SIGINT])
+        @Test(
+            "finishes what it sends, listens no more, and ends with status 0",
+            arguments: [SIGTERM, SIGINT]
+        )
         func drains(signal: Int32) async throws {
             let image = try await TestImage.noise(layerSizes: [6_000_000], seed: 9)
             let layer = try #require(image.layers.first).blob

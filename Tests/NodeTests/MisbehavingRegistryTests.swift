@@ -45,7 +45,11 @@ extension NodeTests {
                 return .response(206, headers: headers, body: Array(content[start..<(end - 7)]))
             },
             Behaviour(name: "sends another range than asked for") { content, start, end in
-                .response(206, headers: [range(content, start + 1, end)], body: Array(content[(start + 1)..<end]))
+                .response(
+                    206,
+                    headers: [range(content, start + 1, end)],
+                    body: Array(content[(start + 1)..<end])
+                )
             },
             Behaviour(name: "sends a wrong byte") { content, start, end in
                 var body = Array(content[start..<end])
@@ -58,7 +62,10 @@ extension NodeTests {
             ("Content-Range", "bytes \(start)-\(end - 1)/\(content.count)")
         }
 
-        @Test("costs an answer at most: no wrong byte is kept, and later the blob comes right", arguments: behaviours)
+        @Test(
+            "costs an answer at most: no wrong byte is kept, and later the blob comes right",
+            arguments: behaviours
+        )
         func misbehaves(behaviour: Behaviour) async throws {
             var generator = SeededGenerator(seed: 11)
             let blob = try await Blob(generator.bytes(count: 900_000))
@@ -92,7 +99,8 @@ extension NodeTests {
         }
 
         private static func server(
-            _ content: [UInt8], _ behaviour: @escaping @Sendable () -> Behaviour
+            _ content: [UInt8],
+            _ behaviour: @escaping @Sendable () -> Behaviour
         ) async throws -> ScriptedServer {
             try await ScriptedServer { request in
                 let behaviour = behaviour()

@@ -25,7 +25,10 @@ extension NodeTests {
                 if mirror { settings.mirrorPort = port } else { settings.peerPort = port }
                 let output = try await Self.refused(try NodeProcess(settings))
                 #expect(output.ending == .exited(69))
-                #expect(output.text.contains("cannot listen on 127.0.0.1:\(port): it is in use"), "\(output.text)")
+                #expect(
+                    output.text.contains("cannot listen on 127.0.0.1:\(port): it is in use"),
+                    "\(output.text)"
+                )
             }
             #expect(try await first.admin(["status"]).contains("first"))
             #expect(try await process.stop() == .exited(0))
@@ -33,7 +36,9 @@ extension NodeTests {
 
         private static func refused(_ node: NodeProcess) async throws -> ChildProcess.Output {
             try await ChildProcess.run(
-                [try NodeProcess.binaryPath(), "daemon", "--config", node.settingsPath], within: 10)
+                [try NodeProcess.binaryPath(), "daemon", "--config", node.settingsPath],
+                within: 10
+            )
         }
     }
 }

@@ -2,13 +2,13 @@ import Foundation
 import OCIModel
 import TestSupport
 
-/// Pulls of new blobs through a node that is killed at random moments, while a second node, which is not, takes some of
-/// the same blobs from the first.
+/// Pulls of new blobs through a node that is killed at random moments, while a second node, which is not,
+/// takes some of the same blobs from the first.
 ///
-/// After each kill the node's own journal says which pieces were whole; the registry's access log must show that none
-/// of them was sent again. Nodes a and b ask for different repositories, which tells their requests apart in the log.
-/// While both fetch one blob, a stops reading from the registry wherever it meets pieces of b's; what was under way
-/// then counts as sent. So only pulls of a alone are measured.
+/// After each kill the node's own journal says which pieces were whole; the registry's access log must show
+/// that none of them was sent again. Nodes a and b ask for different repositories, which tells their requests
+/// apart in the log. While both fetch one blob, a stops reading from the registry wherever it meets pieces of
+/// b's; what was under way then counts as sent. So only pulls of a alone are measured.
 struct Torture {
     struct Summary {
         var pulls = 0
@@ -85,7 +85,8 @@ struct Torture {
         }
     }
 
-    /// Starts node a, asks it for the blob, and kills it: at a byte of what the registry sends, or at a moment.
+    /// Starts node a, asks it for the blob, and kills it: at a byte of what the registry sends, or at a
+    /// moment.
     private mutating func interrupt(_ blob: Blob, _ round: Int, missing: Int) async throws {
         let rates: [Int?] = [nil, 15_000_000, 60_000_000]
         let place = generator.next() % 2 == 0 && missing > 0 ? Int(generator.next() % UInt64(missing)) : nil
@@ -110,15 +111,23 @@ struct Torture {
     }
 
     /// Starts node a and takes the blob whole, and one that was finished some pulls ago.
-    private mutating func finish(_ blob: Blob, _ round: Int, _ before: (sent: Int, journalled: Int)?) async throws {
+    private mutating func finish(_ blob: Blob, _ round: Int, _ before: (sent: Int, journalled: Int)?)
+        async throws
+    {
         await relay.limit()
         let process = try await a.start()
-        judge(try await a.get("a-\(round)/blobs/\(blob.digest)", from: registry), blob, "node a, pull \(round)")
+        judge(
+            try await a.get("a-\(round)/blobs/\(blob.digest)", from: registry),
+            blob,
+            "node a, pull \(round)"
+        )
         if let old = recent.randomElement(using: &generator) {
             let sentBefore = sent(old.blob, old.round)
             let answer = try await a.get("a-\(old.round)/blobs/\(old.blob.digest)", from: registry)
             judge(answer, old.blob, "node a, pull \(old.round) again")
-            if sent(old.blob, old.round) != sentBefore { violate("pull \(old.round): a finished blob was fetched again") }
+            if sent(old.blob, old.round) != sentBefore {
+                violate("pull \(old.round): a finished blob was fetched again")
+            }
         }
         try await settleLog()
         check(blob, round, before)
@@ -141,7 +150,8 @@ struct Torture {
         registry.bytesSent(blob.digest, repository: "a-\(round)")
     }
 
-    /// The registry logs a request when its answer has ended: waits until all that came through the relay are there.
+    /// The registry logs a request when its answer has ended: waits until all that came through the relay are
+    /// there.
     private mutating func settleLog() async throws {
         let deadline = ContinuousClock.now + .seconds(1)
         var missing = 0
@@ -155,8 +165,11 @@ struct Torture {
 
     private mutating func judge(_ answer: Answer, _ blob: Blob, _ what: String, mayBeShort: Bool = false) {
         if answer.bytes.isEqual(toBytesOf: blob.bytes, from: 0) {
-            if !mayBeShort, answer.status != 200 || !answer.isWhole || answer.bytes.count != blob.bytes.count {
-                violate("\(what): status \(answer.status), \(answer.bytes.count) of \(blob.bytes.count) bytes")
+            if !mayBeShort, answer.status != 200 || !answer.isWhole || answer.bytes.count != blob.bytes.count
+            {
+                violate(
+                    "\(what): status \(answer.status), \(answer.bytes.count) of \(blob.bytes.count) bytes"
+                )
             }
         } else if answer.status == 200 {
             summary.wrongBytes += zip(answer.bytes, blob.bytes).count { $0 != $1 }

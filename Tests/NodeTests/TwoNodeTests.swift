@@ -40,7 +40,8 @@ extension NodeTests {
 
         @Test(
             "a sender that dies in the middle of a pull does not fail the pull",
-            arguments: ["killed", "killed and cut off, so that its end is not heard"])
+            arguments: ["killed", "killed and cut off, so that its end is not heard"]
+        )
         func senderKilled(how: String) async throws {
             let image = try await TestImage.noise(layerSizes: [20_000_000], seed: 4)
             let layer = try #require(image.layers.first).blob

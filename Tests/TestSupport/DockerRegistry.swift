@@ -111,8 +111,8 @@ extension DockerRegistry {
         }
     }
 
-    /// Bytes of a blob's content that the registry has sent in answers to GET (whole, ranged, cut short), in all
-    /// repositories or in one.
+    /// Bytes of a blob's content that the registry has sent in answers to GET (whole, ranged, cut short), in
+    /// all repositories or in one.
     package func bytesSent(_ digest: Digest, repository: String? = nil) -> Int {
         let end = "/\(repository.map { "v2/\($0)/" } ?? "")blobs/\(digest)"
         return accesses.reduce(0) { sum, access in

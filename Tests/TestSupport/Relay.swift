@@ -1,9 +1,10 @@
 package import EventLoop
 
-/// A TCP relay on loopback between a program and a server: it slows down what the server sends, or holds it back at a
-/// given byte, so that "in the middle" is a place and not a moment.
+/// A TCP relay on loopback between a program and a server: it slows down what the server sends, or holds it
+/// back at a given byte, so that "in the middle" is a place and not a moment.
 ///
-/// Each connection is two streams that end together. A stream from the server is read only while there is credit.
+/// Each connection is two streams that end together. A stream from the server is read only while there is
+/// credit.
 @LoopActor
 package final class Relay {
     package nonisolated let port: UInt16
@@ -11,7 +12,8 @@ package final class Relay {
     package private(set) var passedBytes = 0
     /// Ends of HTTP heads passed on to the server: its requests, when none has a body.
     package private(set) var requestCount = 0
-    /// Nothing from the server passes once so many bytes did; what is read at once (at most 256 KiB) may exceed it.
+    /// Nothing from the server passes once so many bytes did; what is read at once (at most 256 KiB) may
+    /// exceed it.
     private var holdAt: Int?
     private var bytesPerSecond: Int?
     private var credit = 0
@@ -80,7 +82,9 @@ package final class Relay {
     private static func headEnds(_ bytes: UnsafeRawBufferPointer) -> Int {
         let mark = Array("\r\n\r\n".utf8)
         guard bytes.count >= mark.count else { return 0 }
-        return (0...(bytes.count - mark.count)).count { bytes[$0] == mark[0] && bytes[$0..<$0 + 4].elementsEqual(mark) }
+        return (0...(bytes.count - mark.count)).count {
+            bytes[$0] == mark[0] && bytes[$0..<$0 + 4].elementsEqual(mark)
+        }
     }
 
     /// Whether the byte of `limit` was reached.
