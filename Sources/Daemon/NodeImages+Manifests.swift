@@ -36,6 +36,7 @@ extension NodeImages {
         do throws(OriginError) {
             return .found(try await fetched(query, endpoint, isHead: false))
         } catch {
+            NodeLog.registryFailed(error, query.registry, logger)
             return .declined(reason: sentence(error))
         }
     }
@@ -72,6 +73,7 @@ extension NodeImages {
             await remember(tag, manifest, query)
             return .success(manifest)
         } catch {
+            NodeLog.registryFailed(error, query.registry, logger)
             return .failure(error)
         }
     }
