@@ -84,7 +84,7 @@ let package = Package(
             "Daemon",
             [
                 "MirrorServer", "PeerTransport", "OriginClient", "AdminAPI", "ContentStore", "EventLoop", "Wire",
-                "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
+                "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit", "RuntimeConfig",
             ]),
         .executableTarget(
             name: "hawker",

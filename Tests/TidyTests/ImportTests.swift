@@ -29,7 +29,7 @@ private let importTable = """
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto Foundation Glibc
 
     layer 3
-    Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport OriginClient AdminAPI Logging Glibc Foundation
+    Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport OriginClient AdminAPI RuntimeConfig Logging Glibc Foundation
 
     layer 4
     hawker         | OCIModel EventLoop Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc Foundation
