@@ -37,19 +37,12 @@ struct ContainerdVerifyCommand: AsyncParsableCommand {
         do {
             try await verify()
         } catch let error as CRIError {
-            Console.complain("containerd at \(socket): \(sentence(error))")
+            Console.complain("containerd at \(socket): \(error.sentence)")
             if case .unreachable = error { throw Exit.unavailable }
             throw Exit.data
         }
     }
 
-    private func sentence(_ error: CRIError) -> String {
-        switch error {
-        case .unreachable(let cause): "no answer (\(cause)); is it running, and is --socket its socket?"
-        case .status(_, let message): message
-        case .malformed: "what answers there is not containerd"
-        }
-    }
 
     @LoopActor
     private func verify() async throws {
