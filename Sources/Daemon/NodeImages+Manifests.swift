@@ -9,6 +9,9 @@ import PeerTransport
 
 extension NodeImages {
     func manifest(_ query: ManifestQuery) async -> ManifestAnswer {
+        if probes.take(query.registry, query.repository, query.reference) {
+            return .declined(reason: "a probe: it has arrived")
+        }
         guard let endpoint = registries.endpoint(for: query.registry) else {
             return .declined(reason: notNamed(query.registry))
         }

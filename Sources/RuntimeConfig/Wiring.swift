@@ -45,6 +45,16 @@ package struct Wiring: Equatable, Sendable {
         }
     }
 
+    init(unknown reason: String, file: String) {
+        state = .unknown
+        self.reason = reason
+        registries = []
+        findings = []
+        configPath = ""
+        mirrors = [:]
+        files = [file]
+    }
+
     private init(refused findings: [Finding], file: String) {
         let isBroken = findings.contains { $0.severity == .broken && $0.rule != .unreadable }
         state = isBroken ? .broken : .unknown
