@@ -89,7 +89,8 @@ let package = Package(
         .executableTarget(
             name: "hawker",
             dependencies: [
-                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "EventLoop", "Telemetry", "OCIModel", arguments,
+                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "ContentStore", "EventLoop", "Telemetry",
+                "OCIModel", arguments,
             ],
             swiftSettings: settings),
 

@@ -158,3 +158,8 @@ extension RunningContainerd {
     /// The release that runs, asked of the very program that runs even if it was replaced on disk.
     package var version: ContainerdVersion? { VersionProbe.run("/proc/\(pid)/exe") }
 }
+
+extension RunningContainerd {
+    /// The release of a program on disk; blocks for at most 5 s.
+    package static func version(ofBinary binary: String) -> ContainerdVersion? { VersionProbe.run(binary) }
+}

@@ -32,7 +32,7 @@ private let importTable = """
     Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport OriginClient AdminAPI RuntimeConfig Logging Glibc Foundation
 
     layer 4
-    hawker         | OCIModel EventLoop Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc Foundation
+    hawker         | OCIModel EventLoop ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc Foundation
     """
 
 /// Kernel and C library calls that Swift does not see: not a library's door, so several targets share it.
