@@ -37,7 +37,7 @@ struct ContainerdNodeTests {
     private static func pull(_ reference: String, _ containerd: Containerd) async throws {
         try await ChildProcess.check(
             [
-                try NodeProcess.binaryPath(), "containerd", "verify", "--socket", containerd.socketPath,
+                try NodeProcess.binaryPath(), "containerd", "verify", "--containerd-only", "--socket", containerd.socketPath,
                 "--image", reference,
             ])
     }
