@@ -50,7 +50,8 @@ struct VerifyTests {
     func unwired() async throws {
         let setting = try await Setting()
         let process = try await setting.containerd.start()
-        try await Task.sleep(for: .milliseconds(50))  // Files written within two clock ticks of the start count as read.
+        // Files written within two clock ticks of the start count as read.
+        try await Task.sleep(for: .milliseconds(50))
         try await setting.apply(["--mode", "mirror"])
         let (stale, waiting) = try await setting.verify([])
         #expect(stale == .exited(2))

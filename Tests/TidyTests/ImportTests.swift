@@ -25,7 +25,7 @@ private let importTable = """
     PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop ContentStore Compression Hashing Telemetry Glibc
     OriginClient   | OCIModel Hashing EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
-    RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc Foundation
+    RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc Foundation Synchronization
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto Foundation Glibc
 
     layer 3
