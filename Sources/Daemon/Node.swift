@@ -39,6 +39,8 @@ package final class Node {
     let mirror: MirrorServer
     private(set) var draining = false
     private let origin: OriginClient
+    let probes: ProbeLog
+    private(set) var wiring: WiringWatch?
     private var admin: AdminServer?
     private let logger: Logger
 
@@ -59,6 +61,7 @@ package final class Node {
             observer: NodeLog.swarm(Logger(label: "peers")))
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries, logger: Logger(label: "mirror"))
+        probes = images.probes
         self.settings = settings
         self.version = version
         self.logger = logger
@@ -71,6 +74,8 @@ package final class Node {
         options.defaultRegistry = settings.defaultRegistry
         mirror = MirrorServer(options: options, source: images, onRequest: NodeLog.request(Logger(label: "mirror")))
         try await listen()
+        wiring = WiringWatch(settings, mirrorPort: mirror.port, logger: Logger(label: "containerd"))
+        wiring?.start()
         logger.info(
             "serving",
             metadata: [
@@ -90,6 +95,7 @@ package final class Node {
     package func stop(drainMillis: UInt64 = Node.drainMillis) async {
         draining = true
         logger.info("draining")
+        wiring?.stop()
         let began = Loop.nowNanoseconds
         await mirror.stop(drainMillis: drainMillis)
         let spent = (Loop.nowNanoseconds - began) / 1_000_000

@@ -14,6 +14,9 @@ extension NodeImages {
     private static let registryMillis: UInt64 = 3_000
 
     func manifest(_ query: ManifestQuery) async -> ManifestAnswer {
+        if probes.take(query.registry, query.repository, query.reference) {
+            return .declined(reason: "a probe: it has arrived")
+        }
         guard let endpoint = registries.endpoint(for: query.registry) else {
             return .declined(reason: notNamed(query.registry))
         }

@@ -20,6 +20,7 @@ final class NodeImages: ImageSource {
     let origin: OriginClient
     let swarm: Swarm
     let registries: RegistryTable
+    let probes = ProbeLog()
     let logger: Logger
 
     init(store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, logger: Logger) {

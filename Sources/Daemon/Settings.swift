@@ -22,6 +22,13 @@ package struct Settings: Equatable, Sendable {
     package var freeFloorBytes: Int64 = 1 << 30
     package var adminSocket = "/run/hawker/hawker.sock"
     package var logLevel = "info"
+    /// The configuration file of the containerd that is watched; `nil` watches none.
+    package var containerdConfig: String?
+    /// Leads to the process that tells containerd's release.
+    package var containerdSocket = "/run/containerd/containerd.sock"
+    /// Registries that containerd should ask through the mirror; `nil` means those of `registries`.
+    package var containerdRegistries: [String]?
+    package var containerdCheckSeconds: Int64 = 60
 
     package init(nodeName: PeerName) {
         self.nodeName = nodeName

@@ -130,7 +130,7 @@ enum SettingsKeys {
             settings.logLevel = text
             return ["debug", "info", "warning", "error"].contains(text)
         },
-    ]
+    ] + containerd
 
     /// Keys of each `[[registry]]`; `read` applies to the last element of `Settings.registries`.
     static let registry: [SettingsKey] = [

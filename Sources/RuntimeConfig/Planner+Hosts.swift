@@ -7,7 +7,7 @@ extension Planner {
 
     /// `target` is `nil` for a registry whose mirrors only move here from config.toml.
     mutating func planHosts(of host: String, target: RegistryTarget?, below root: String) throws(Refusal) {
-        let name = host == "*" ? "_default" : host
+        let name = host == RegistryTarget.all.host ? "_default" : host
         let found = HostsLookup.find(name, below: root, version: version, tree: tree)
         let own = found.isDefault && name != "_default" ? nil : found.directory
         let directory = own ?? Path.join(root, name)
@@ -30,6 +30,17 @@ extension Planner {
         } else {
             let certificates =
                 try own.map { directory throws(Refusal) in try self.certificates(in: directory) } ?? []
+            if let directory = own, target?.isAll == true, !certificates.isEmpty {
+                throw Refusal(
+                    Finding(
+                        .broken,
+                        .unsupported,
+                        file: directory,
+                        "the certificates in this folder count only as long as it has no hosts.toml",
+                        remedy: "name them in \(path) as ca and client, and apply again"
+                    )
+                )
+            }
             hostsEditor = try HostsEditor(
                 new: path,
                 host: host,
@@ -37,39 +48,12 @@ extension Planner {
                 mirror: request.mirror,
                 certificates: certificates
             )
-            if found.isDefault, own == nil, let file = found.file, host != "*" {
+            if found.isDefault, own == nil, let file = found.file, name != "_default" {
                 try hostsEditor.inherit(file)
             }
         }
         try hostsEditor.run(extra: migrated[host] ?? (target == nil ? [] : migrated["*"] ?? []))
         hosts[path] = hostsEditor.bytes
-    }
-
-    /// Certificates laid out as Docker has them.
-    ///
-    /// Containerd stops looking at them once a hosts.toml exists.
-    private func certificates(in directory: String) throws(Refusal) -> [TOMLEntry] {
-        let names: [String]
-        do throws(FileFault) {
-            names = try tree.names(in: directory).get()
-        } catch {
-            throw Refusal(Finding(.broken, .unreadable, file: directory, "\(directory) \(error.sentence)"))
-        }
-        let authorities = names.filter { $0.hasSuffix(".crt") }
-        let pairs = names.filter { $0.hasSuffix(".cert") }.compactMap { certificate -> [String]? in
-            let key = certificate.dropLast(4) + "key"
-            return names.contains(String(key)) ? [certificate, String(key)] : nil
-        }
-        var entries: [TOMLEntry] = []
-        if !authorities.isEmpty { entries.append(TOMLEntry("ca", .strings(authorities))) }
-        if !pairs.isEmpty {
-            let node = TOMLNode.array(pairs.map { .array($0.map { .string($0) }) })
-            let text = pairs.map { "[" + $0.map { "\"\($0)\"" }.joined(separator: ", ") + "]" }.joined(
-                separator: ", "
-            )
-            entries.append(TOMLEntry("client", .raw(Array("[\(text)]".utf8), meaning: node)))
-        }
-        return entries
     }
 }
 
@@ -198,6 +182,7 @@ struct HostsEditor {
     /// Where the registry itself is: what the user says, then what their file says.
     private var registryURL: String? {
         guard let target else { return nil }
+        if target.isAll { return file?.server }
         return target.isExplicit ? target.url : file?.server ?? target.url
     }
 
@@ -222,25 +207,27 @@ struct HostsEditor {
     }
 
     private mutating func putOurs() throws(TOMLEditError) {
-        guard let url = registryURL else { return }
-        let header = TOMLEntry(Planner.registryHeader, .string(url))
+        guard let target else { return }
+        // For a general host the mirror learns the registry from the request.
+        let header =
+            target.isAll ? nil : registryURL.map { TOMLEntry(Planner.registryHeader, .string($0)) }
         if let existing = currentHosts.first(where: { Endpoint.same($0, mirror.url) }) {
             if existing == currentHosts.first { return try updateOurs(existing, header) }
             try editor.remove(["host", existing])
         }
         let sections = [
-            TOMLSectionText(path: ["host", mirror.url], entries: [Planner.capabilities]),
-            TOMLSectionText(path: ["host", mirror.url, "header"], entries: [header]),
-        ]
+            TOMLSectionText(path: ["host", mirror.url], entries: [Planner.capabilities])
+        ] + (header.map { [TOMLSectionText(path: ["host", mirror.url, "header"], entries: [$0])] } ?? [])
         try editor.add(sections, before: ["host"])
     }
 
-    private mutating func updateOurs(_ existing: String, _ header: TOMLEntry) throws(TOMLEditError) {
+    private mutating func updateOurs(_ existing: String, _ header: TOMLEntry?) throws(TOMLEditError) {
         let key = ["host", existing]
         let named = editor.document.root[key + ["capabilities"]]?.strings?.map { $0.lowercased() } ?? []
         if !named.isEmpty, !Set(named).isSuperset(of: ["pull", "resolve"]) {
             try editor.set(key + ["capabilities"], to: .strings(["pull", "resolve"]))
         }
+        guard let header else { return }
         let value = key + ["header", header.key]
         let current = editor.document.root[value]
         if current != header.value.node, current?.strings != header.value.node.string.map({ [$0] }) {

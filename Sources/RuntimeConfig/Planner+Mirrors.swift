@@ -21,7 +21,8 @@ extension Planner {
         let ours = existing.first { Endpoint.same($0, request.mirror.url) } ?? request.mirror.url
         let registry = existing.first { Endpoint.same($0, target.url) } ?? target.url
         let others = existing.filter { !Endpoint.same($0, ours) && !Endpoint.same($0, registry) }
-        return [ours] + others + [registry]
+        // Containerd itself adds the registry, which a general entry cannot name.
+        return target.isAll ? [ours] + others : [ours] + others + [registry]
     }
 
     /// Makes sure that no `config_path` stands beside the mirrors.

@@ -56,7 +56,9 @@ extension Planner {
         }
         for target in request.registries {
             let found = HostsLookup.find(target.host, below: root, version: version, tree: plannedTree)
-            guard let file = found.file, found.fault == nil, file.faults.isEmpty, !found.isDefault else {
+            guard let file = found.file, found.fault == nil, file.faults.isEmpty,
+                found.isDefault == target.isAll
+            else {
                 throw fail("containerd \(version) would drop the file", file: found.directory ?? root)
             }
             guard let first = file.hosts.first, Endpoint.same(first.url, request.mirror.url),

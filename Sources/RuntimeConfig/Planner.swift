@@ -28,11 +28,11 @@ struct Planner {
         version: ContainerdVersion,
         tree: any FileTree
     ) throws(Refusal) {
-        self.request = request
         self.mode = mode
         self.tree = tree
         let files = try ConfigFiles.load(main: request.config, version: version, tree: tree)
         before = Judgement(version, files)
+        self.request = request.namingHidden(mode: mode, settings: before.settings, tree: tree)
         editor = TOMLEditor(files.main.document)
     }
 

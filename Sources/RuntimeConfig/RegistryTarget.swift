@@ -8,6 +8,17 @@ package struct RegistryTarget: Hashable, Sendable {
     /// Whether the user gave the URL.
     package let isExplicit: Bool
 
+    /// Every registry that has no settings of its own.
+    package static let all = RegistryTarget(host: "*", url: "", isExplicit: false)
+
+    package var isAll: Bool { host == "*" }
+
+    private init(host: String, url: String, isExplicit: Bool) {
+        self.host = host
+        self.url = url
+        self.isExplicit = isExplicit
+    }
+
     package init?(_ text: String) {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
             String.init

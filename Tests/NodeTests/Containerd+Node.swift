@@ -16,7 +16,7 @@ extension Containerd {
     func pull(_ reference: String) async throws {
         try await ChildProcess.check(
             [
-                try NodeProcess.binaryPath(), "containerd", "verify", "--socket", socketPath, "--image",
+                try NodeProcess.binaryPath(), "containerd", "verify", "--containerd-only", "--socket", socketPath, "--image",
                 reference,
             ])
     }
