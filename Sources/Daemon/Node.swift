@@ -90,13 +90,15 @@ package final class Node {
         }
     }
 
-    /// Finishes what runs, for at most `drainMillis`, and stops.
+    /// Finishes what runs, for at most `drainMillis` in all, and stops.
     package func stop(drainMillis: UInt64 = Node.drainMillis) async {
         draining = true
         logger.info("draining")
         wiring?.stop()
+        let began = Loop.nowNanoseconds
         await mirror.stop(drainMillis: drainMillis)
-        await swarm.stop(drainMillis: drainMillis)
+        let spent = (Loop.nowNanoseconds - began) / 1_000_000
+        await swarm.stop(drainMillis: spent < drainMillis ? drainMillis - spent : 0)
         origin.close()
         admin?.close()
         let store = store
