@@ -67,6 +67,47 @@ extension NodeTests {
             try await node.stop()
         }
 
+        @Test("a file that containerd cannot read at all: status 76, and what its reader says")
+        func unreadable() async throws {
+            let node = try await SupervisedContainerd()
+            let before = try node.configuration
+            let once = node.folder.path("once")
+            let restart = "mkdir \(once) && echo 'oom_score = [' >> \(node.containerd.configPath)\n\(node.restartCommand)"
+            let applied = try await node.apply(Self.mirrorMode, restart: restart, deadline: 3)
+            #expect(applied.ending == .exited(76), "\(applied.text)")
+            #expect(applied.text.contains("failed to load TOML"), "\(applied.text)")
+            #expect(try node.configuration == before)
+            #expect(try await node.containerd.criState() == "ok")
+            try await node.stop()
+        }
+
+        @Test("killed while containerd restarts: the next run takes the restart up, and can still go back")
+        func killedMeanwhile() async throws {
+            let node = try await SupervisedContainerd()
+            let before = try node.configuration
+            for isSabotaged in [true, false] {
+                let waiting = node.folder.path("waiting-\(isSabotaged)")
+                let child = try ChildProcess(
+                    node.applyCommand(Self.mirrorMode, restart: "touch \(waiting); sleep 5", deadline: 60),
+                    logPath: node.folder.path("killed.log")
+                )
+                try await eventually("the restart command runs") {
+                    try child.requireRunning()
+                    return FileManager.default.fileExists(atPath: waiting)
+                }
+                try await child.kill()
+                #expect(try node.configuration != before)
+                let restart = isSabotaged ? node.sabotagedRestartCommand(times: 1) : node.restartCommand
+                let applied = try await node.apply(Self.mirrorMode, restart: restart)
+                #expect(applied.ending == .exited(isSabotaged ? 76 : 0), "\(applied.text)")
+                #expect(try await node.containerd.criState() == "ok")
+                #expect(try (node.configuration == before) == isSabotaged)
+            }
+            let again = try await node.apply(Self.mirrorMode, restart: "exit 9")
+            #expect(again.ending == .exited(0), "\(again.text)")
+            try await node.stop()
+        }
+
         @Test("a command that restarts nothing: old bytes at once, status 76, and containerd was left alone")
         func notRestarted() async throws {
             let node = try await SupervisedContainerd()
