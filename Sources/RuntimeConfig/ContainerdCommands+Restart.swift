@@ -51,10 +51,11 @@ extension ContainerdCommands {
         let back = try begin(work)
         let began = ContinuousClock.now
         let outcome = await restart.run()
-        guard case .failed(let reason, let kind) = outcome else {
+        guard case .failed(var reason, let kind) = outcome else {
             try finish(WrittenApply(work: work, record: back.record))
             return show(&report, work, "done", outcome, began)
         }
+        if kind == .noAnswer, let words = await complaint() { reason += "\n\(words)" }
         let rejected = try goBack(back, work.store)
         var second = outcome
         if kind == .notReplaced, case .ready(let version) = await restart.health() {
@@ -64,6 +65,14 @@ extension ContainerdCommands {
         }
         let name = if case .ready = second { "rolled-back" } else { "not-recovered" }
         return show(&report, work, name, second, began, reason: reason, rejected: rejected)
+    }
+
+    /// What containerd's own reader says of the files, where that is what kept it from starting.
+    private func complaint() async -> String? {
+        let dump = [options.binary, "--config", options.config, "config", "dump"]
+        let run = await Program.run(dump, timeoutSeconds: 10)
+        guard case .exited(let status) = run.ending, status != 0 else { return nil }
+        return run.output.split(separator: "\n").last.map(String.init)
     }
 
     /// Whether an earlier run changed the file, and containerd has not been started since.

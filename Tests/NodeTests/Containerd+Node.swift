@@ -16,8 +16,8 @@ extension Containerd {
     func pull(_ reference: String) async throws {
         try await ChildProcess.check(
             [
-                try NodeProcess.binaryPath(), "containerd", "verify", "--containerd-only", "--socket", socketPath, "--image",
-                reference,
+                try NodeProcess.binaryPath(), "containerd", "verify", "--containerd-only", "--socket", socketPath,
+                "--image", reference,
             ])
     }
 }

@@ -71,11 +71,14 @@ final class SupervisedContainerd: Sendable {
 
     /// Runs `hawker containerd apply --restart` in mirror mode.
     func apply(_ arguments: [String], restart: String, deadline: Int = 20) async throws -> ChildProcess.Output {
-        try await ChildProcess.run(
-            [
-                try NodeProcess.binaryPath(), "containerd", "apply", "--config", containerd.configPath,
-                "--socket", containerd.socketPath, "--state-dir", folder.path("state"), "--restart",
-                "--restart-command", restart, "--deadline", "\(deadline)",
-            ] + arguments)
+        try await ChildProcess.run(try applyCommand(arguments, restart: restart, deadline: deadline))
+    }
+
+    func applyCommand(_ arguments: [String], restart: String, deadline: Int) throws -> [String] {
+        [
+            try NodeProcess.binaryPath(), "containerd", "apply", "--config", containerd.configPath,
+            "--socket", containerd.socketPath, "--state-dir", folder.path("state"), "--restart",
+            "--restart-command", restart, "--deadline", "\(deadline)",
+        ] + arguments
     }
 }
