@@ -21,7 +21,19 @@ enum MessageSize {
         case .piece: header + 2
         case .refuse(_, _, let hint): header + 2 + number(UInt64(hint))
         case .cancel: header
+        case .grantRequest(let request):
+            header + blob + number(UInt64(request.blobBytes)) + (request.isRetry ? 2 : 0)
+                + request.wanted.reduce(0) { $0 + run($1) }
+        case .grant(_, let pieces): header + blob + run(pieces)
+        case .grantRefused(_, let millis): header + blob + number(UInt64(millis))
+        case .grantProgress(let progress):
+            header + blob + number(UInt64(progress.blobBytes)) + run(progress.pieces)
+                + number(UInt64(progress.read)) + (progress.isOver ? 2 : 0)
         }
+    }
+
+    private static func run(_ run: PeerMessage.PieceRun) -> Int {
+        2 + number(UInt64(run.first)) + number(UInt64(run.count))
     }
 
     private static func varint(_ value: UInt64) -> Int { max(1, (64 - value.leadingZeroBitCount + 6) / 7) }
