@@ -10,6 +10,7 @@ package struct AdminClient: Sendable {
         self.socket = socket
     }
 
+    /// What the node does now.
     package func status() async throws(AdminFailure) -> NodeStatus {
         guard let status = try await items(.status, [], NodeStatus.self).first else {
             throw AdminFailure(.internal, "the daemon answered without a status")
@@ -17,14 +18,17 @@ package struct AdminClient: Sendable {
         return status
     }
 
+    /// The other nodes, those never reached included.
     package func peers() async throws(AdminFailure) -> [PeerStatus] {
         try await items(.peers, [], PeerStatus.self)
     }
 
+    /// Every cached blob, most recently used first.
     package func cacheList() async throws(AdminFailure) -> [CachedBlob] {
         try await items(.cacheList, [], CachedBlob.self)
     }
 
+    /// One answer a digest, in the order given; `.invalidArgument` and nothing removed if one is no digest.
     package func cacheRemove(_ digests: [String]) async throws(AdminFailure) -> [CacheRemoved] {
         try await items(.cacheRemove, CacheRemoveRequest.encode(digests), CacheRemoved.self)
     }

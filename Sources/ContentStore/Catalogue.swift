@@ -53,6 +53,7 @@ final class Catalogue: Sendable {
                 moveAside()
             }
         }
+        // Without even that the catalogue forgets, which every caller has to expect of it.
         return try? Self.prepared(Database(path: ":memory:"))
     }
 
@@ -246,7 +247,7 @@ extension Catalogue {
                     repository.map { .text($0) } ?? .null,
                 ]
             )
-        }.first?.first?.integer
+        }.first?.first?.integer.flatMap { $0 >= 0 ? $0 : nil }
     }
 
     func recordTag(
@@ -285,20 +286,5 @@ extension Catalogue {
             let mediaType = row[1].text, let time = row[2].integer
         else { return nil }
         return TagRecord(digest: digest, mediaType: mediaType, recordedAt: time)
-    }
-
-    func recordMediaType(_ digest: Digest, _ mediaType: String) throws(StoreError) {
-        try perform { database throws(DatabaseError) in
-            _ = try database.run(
-                "INSERT OR REPLACE INTO media_type (digest, name) VALUES (?, ?)",
-                [.blob(digest.bytes), .text(mediaType)]
-            )
-        }
-    }
-
-    func mediaType(_ digest: Digest) throws(StoreError) -> String? {
-        try perform { database throws(DatabaseError) in
-            try database.run("SELECT name FROM media_type WHERE digest = ?", [.blob(digest.bytes)])
-        }.first?.first?.text
     }
 }

@@ -15,9 +15,12 @@ final class Handle {
     private(set) var isOpen = true
 
     /// Hears (0, 0) from a timer, (number, 0) from a signal and (status, events) from a poll.
-    var onEvent: (@LoopActor (_ status: Int32, _ events: Int32) -> Void)?
-    var onRead: (@LoopActor (Stream.ReadEvent) -> Void)?
+    private(set) var onEvent: EventHandler?
+    private(set) var onRead: ReadHandler?
     private var onClosed: (@LoopActor () -> Void)?
+
+    typealias EventHandler = @LoopActor (_ status: Int32, _ events: Int32) -> Void
+    typealias ReadHandler = @LoopActor (Stream.ReadEvent) -> Void
 
     /// `initialise` is the `uv_…_init` call; when it fails nothing is left behind.
     init(
@@ -44,20 +47,36 @@ final class Handle {
         memory.assumingMemoryBound(to: type)
     }
 
+    // A handler may hold the last reference to something whose `deinit` comes back to this handle. So the old
+    // one is let go of after the assignment, not within it, which would be an access conflict.
+
+    func setOnEvent(_ handler: EventHandler?) {
+        let old = onEvent
+        onEvent = handler
+        withExtendedLifetime(old) {}
+    }
+
+    func setOnRead(_ handler: ReadHandler?) {
+        let old = onRead
+        onRead = handler
+        withExtendedLifetime(old) {}
+    }
+
     /// Stops every event at once; pending requests end with `.canceled`, then `onClosed` is called.
     func close(onClosed: (@LoopActor () -> Void)? = nil) {
         guard isOpen else { return }
         isOpen = false
-        onEvent = nil
-        onRead = nil
+        setOnEvent(nil)
+        setOnRead(nil)
         self.onClosed = onClosed
         uv_close(base, uvCloseCallback)
     }
 
     fileprivate func closed() {
         memory.deallocate()
+        let onClosed = onClosed
+        self.onClosed = nil
         onClosed?()
-        onClosed = nil
     }
 
     /// The handle behind a C callback's `data`.
@@ -101,6 +120,7 @@ final class Request {
         done: @escaping Done
     ) {
         let request = Request(kind, done: done)
+        // A pointer is not Sendable; this one is handed over, not shared.
         nonisolated(unsafe) let data = Unmanaged.passRetained(request).toOpaque()
         request.memory.assumingMemoryBound(to: uv_req_t.self).pointee.data = data
         let status = submit(request.memory.assumingMemoryBound(to: type))

@@ -117,6 +117,7 @@ private func uvAfterWorkCallback(_ request: UnsafeMutablePointer<uv_work_t>?, _ 
     Loop.assumeIsolated { work.finish() }
 }
 
+// `value` is written on the pool and read on the loop afterwards, never by both at a time.
 private final class OffloadedValue<T: Sendable>: OffloadedWork, @unchecked Sendable {
     private let work: @Sendable () -> T
     private let then: @LoopActor (T) -> Void

@@ -13,8 +13,8 @@ import Glibc
 /// goes straight to `ready`. Both are drained before and after the loop waits for events (prepare and check),
 /// so work that a C callback caused runs in the same turn, but never inside that callback.
 ///
-/// Invariants: `head <= ready.count`; `ready`, `head` and `moreIsReady` belong to the loop thread; `inbox`
-/// and `isWoken` belong to the holder of `lock`; `isWoken` is true from the send of the wake-up to the next
+/// Invariants: `ready`, `arriving` and `moreIsReady` belong to the loop thread, `arriving` is empty between
+/// drains; `inbox` and `isWoken` belong to the holder of `lock`; `isWoken` is true from a wake-up to the next
 /// drain.
 final class LoopThread: SerialExecutor, @unchecked Sendable {
     // Unchecked: the isolation above is by thread and lock, which the compiler cannot see.
@@ -36,8 +36,8 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
     private var inbox: [Work] = []
     private var isWoken = false
 
-    private var ready: [Work] = []
-    private var head = 0
+    private var ready = Queue<Work>()
+    private var arriving: [Work] = []
     private var moreIsReady = false
 
     private let wake = UnsafeMutablePointer<uv_async_t>.allocate(capacity: 1)
@@ -79,7 +79,7 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
         clinux_mark_loop_thread()
         clinux_set_thread_name("hawker-loop")
         uv_run(Unmanaged<LoopThread>.fromOpaque(argument).takeUnretainedValue().loop, UV_RUN_DEFAULT)
-        fatalError("the event loop ended")
+        preconditionFailure("the event loop ended")
     }
 
     /// For calls that fail only when the process has no memory or descriptors left before it did anything.
@@ -92,6 +92,7 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
         guard !clinux_on_loop_thread() else { return }
         let parked = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
         sem_init(parked, 0, 0)
+        // A pointer is not Sendable; the semaphore behind it is made for two threads.
         nonisolated(unsafe) let signal = parked
         enqueue {
             sem_post(signal)
@@ -130,23 +131,16 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
     private func drain() {
         lock.withLock {
             isWoken = false
-            guard !inbox.isEmpty else { return }
-            ready.append(contentsOf: inbox)
-            inbox.removeAll(keepingCapacity: true)
+            swap(&inbox, &arriving)
         }
+        for work in arriving { ready.append(work) }
+        arriving.removeAll(keepingCapacity: arriving.capacity <= Self.drainMax)
+        // Each piece leaves the queue before it runs: what it held last is destroyed right after it, when
+        // nobody is inside the queue, for a `deinit` may add work.
         var left = Self.drainMax
-        while head < ready.count, left > 0 {
-            let work = ready[head]
-            head += 1
+        while left > 0, let work = ready.popFirst() {
             left -= 1
             run(work)
-        }
-        if head == ready.count {
-            ready.removeAll(keepingCapacity: ready.capacity <= Self.drainMax)
-            head = 0
-        } else {
-            ready.removeFirst(head)
-            head = 0
         }
         // An active idle handle makes the loop poll without waiting.
         let isMore = !ready.isEmpty
@@ -180,6 +174,7 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
 /// A mutual exclusion lock that ThreadSanitizer understands, which `Synchronization.Mutex` on Linux is not:
 /// its contended path is not instrumented and gives false races.
 private final class Lock: Sendable {
+    // The address never changes, and what is there is made for all threads.
     private nonisolated(unsafe) let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
     init() {

@@ -31,10 +31,10 @@ package final class LoopTimer {
     ) {
         let handle = handle
         if repeatMilliseconds > 0 {
-            handle.onEvent = { _, _ in handler() }
+            handle.setOnEvent { _, _ in handler() }
         } else {
-            handle.onEvent = { [unowned handle] _, _ in
-                handle.onEvent = nil
+            handle.setOnEvent { [unowned handle] _, _ in
+                handle.setOnEvent(nil)
                 handler()
             }
         }
@@ -46,7 +46,7 @@ package final class LoopTimer {
     /// Forgets the handler; the timer may be started again.
     package func stop() {
         uv_timer_stop(handle.as(uv_timer_t.self))
-        handle.onEvent = nil
+        handle.setOnEvent(nil)
     }
 
     isolated deinit {

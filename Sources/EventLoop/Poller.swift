@@ -28,7 +28,7 @@ package final class Poller {
         guard readable || writable else { return stop() }
         let readableBit = Int32(UV_READABLE.rawValue)
         let writableBit = Int32(UV_WRITABLE.rawValue)
-        handle.onEvent = { status, events in
+        handle.setOnEvent { status, events in
             handler(events & readableBit != 0, events & writableBit != 0, status < 0)
         }
         let events = (readable ? readableBit : 0) | (writable ? writableBit : 0)
@@ -39,7 +39,7 @@ package final class Poller {
     package func stop() {
         guard handle.isOpen else { return }
         uv_poll_stop(handle.as(uv_poll_t.self))
-        handle.onEvent = nil
+        handle.setOnEvent(nil)
     }
 
     /// The descriptor may be closed, or given to another poller, as soon as this has returned.

@@ -17,7 +17,7 @@ struct Queue<Element> {
         items[head] = nil
         head += 1
         if head == items.count {
-            items.removeAll(keepingCapacity: true)
+            items.removeAll(keepingCapacity: items.capacity <= 4096)
             head = 0
         } else if head >= 64, head * 2 > items.count {
             items.removeFirst(head)

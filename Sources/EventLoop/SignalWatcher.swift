@@ -17,7 +17,7 @@ package final class SignalWatcher {
         } catch {
             preconditionFailure("uv_signal_init fails only when the loop could not be set up")
         }
-        handle.onEvent = { _, _ in handler() }
+        handle.setOnEvent { _, _ in handler() }
         let status = uv_signal_start(handle.as(uv_signal_t.self), uvSignalCallback, signal)
         precondition(status == 0, "signal \(signal) cannot be caught")
     }

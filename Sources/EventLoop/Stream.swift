@@ -106,7 +106,7 @@ package final class Stream {
     /// After `.end` or `.failed` it says so again.
     package func startReading(_ onRead: @escaping @LoopActor (ReadEvent) -> Void) {
         guard handle.isOpen else { return }
-        handle.onRead = onRead
+        handle.setOnRead(onRead)
         let status = hawker_read_start(handle.as(uv_stream_t.self), uvReadCallback)
         if status < 0, status != UV_EALREADY.rawValue {
             let handle = handle
@@ -118,7 +118,7 @@ package final class Stream {
     package func stopReading() {
         guard handle.isOpen else { return }
         uv_read_stop(handle.as(uv_stream_t.self))
-        handle.onRead = nil
+        handle.setOnRead(nil)
     }
 
     // MARK: Writing
@@ -184,7 +184,7 @@ extension Handle {
 
     fileprivate func endReading(_ status: Int32) {
         guard isOpen, let onRead else { return }
-        self.onRead = nil
+        setOnRead(nil)
         uv_read_stop(self.as(uv_stream_t.self))
         onRead(status == UV_EOF.rawValue ? .end : .failed(LoopError(status: status, "read")))
     }
@@ -198,6 +198,7 @@ private func uvReadCallback(
     // 0 means that there was nothing after all.
     guard count != 0, let handle = Handle.from(stream?.pointee.data) else { return }
     guard count > 0 else { return Loop.assumeIsolated { handle.endReading(Int32(count)) } }
+    // The closure runs before this function returns, on this thread.
     nonisolated(unsafe) let bytes = UnsafeRawBufferPointer(start: buffer?.pointee.base, count: count)
     Loop.assumeIsolated { handle.onRead?(.bytes(bytes)) }
 }

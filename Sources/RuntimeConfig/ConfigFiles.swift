@@ -19,10 +19,14 @@ package struct ConfigFiles: Sendable {
 
     package var main: ConfigFile { files[0] }
 
-    /// Follows `imports` breadth first: entries in list order, matches of a pattern in byte order, each path once.
+    /// Follows `imports` breadth first: entries in list order, matches of a pattern in byte order, each path
+    /// once.
+    ///
     /// A `Refusal` says why this containerd would not start with these files.
     package static func load(
-        main path: String, version: ContainerdVersion, tree: any FileTree
+        main path: String,
+        version: ContainerdVersion,
+        tree: any FileTree
     ) throws(Refusal) -> ConfigFiles {
         var files: [ConfigFile] = []
         var findings: [Finding] = []
@@ -49,7 +53,9 @@ package struct ConfigFiles: Sendable {
     }
 
     private static func load(
-        _ source: Import, _ version: ContainerdVersion, _ tree: any FileTree
+        _ source: Import,
+        _ version: ContainerdVersion,
+        _ tree: any FileTree
     ) throws(Refusal) -> ConfigFile {
         let path = source.path
         let bytes: [UInt8]
@@ -65,13 +71,23 @@ package struct ConfigFiles: Sendable {
             }
             throw Refusal(
                 Finding(
-                    .broken, .importFailed, file: importer, line: source.line,
+                    .broken,
+                    .importFailed,
+                    file: importer,
+                    line: source.line,
                     "the import \(path) \(fault.sentence), so containerd does not start",
-                    remedy: "put the file there or remove it from imports"))
+                    remedy: "put the file there or remove it from imports"
+                )
+            )
         }
         let document = try parse(bytes, path: path)
         try checkDialect(document, path: path, version)
-        return ConfigFile(path: path, document: document, exists: exists, version: try fileVersion(document, path))
+        return ConfigFile(
+            path: path,
+            document: document,
+            exists: exists,
+            version: try fileVersion(document, path)
+        )
     }
 
     private static func parse(_ bytes: [UInt8], path: String) throws(Refusal) -> TOMLDocument {
@@ -82,33 +98,56 @@ package struct ConfigFiles: Sendable {
             if text.contains("{{") || text.contains("${") {
                 throw Refusal(
                     Finding(
-                        .broken, .template, file: path, line: error.line,
+                        .broken,
+                        .template,
+                        file: path,
+                        line: error.line,
                         "this is a template, from which another program makes the configuration",
-                        remedy: "set the mirror where that program takes it from (k3s: registries.yaml)"))
+                        remedy: "set the mirror where that program takes it from (k3s: registries.yaml)"
+                    )
+                )
             }
             throw Refusal(
                 Finding(
-                    .broken, .invalidTOML, file: path, line: error.line, "not valid TOML: \(error)",
-                    remedy: "repair the line; nothing is changed before"))
+                    .broken,
+                    .invalidTOML,
+                    file: path,
+                    line: error.line,
+                    "not valid TOML: \(error)",
+                    remedy: "repair the line; nothing is changed before"
+                )
+            )
         }
     }
 
     private static func checkDialect(
-        _ document: TOMLDocument, path: String, _ version: ContainerdVersion
+        _ document: TOMLDocument,
+        path: String,
+        _ version: ContainerdVersion
     ) throws(Refusal) {
         if document.hasByteOrderMark, version.generation != .one {
             throw Refusal(
                 Finding(
-                    .broken, .byteOrderMark, file: path, line: 1,
+                    .broken,
+                    .byteOrderMark,
+                    file: path,
+                    line: 1,
                     "the file begins with a byte order mark, with which containerd 2 does not start",
-                    remedy: "remove the first three bytes: sed -i '1s/^\\xEF\\xBB\\xBF//' \(path)"))
+                    remedy: "remove the first three bytes: sed -i '1s/^\\xEF\\xBB\\xBF//' \(path)"
+                )
+            )
         }
         if let escaped = document.escapedKeys.first {
             throw Refusal(
                 Finding(
-                    .broken, .escapedKey, file: path, line: escaped.line,
+                    .broken,
+                    .escapedKey,
+                    file: path,
+                    line: escaped.line,
                     "the key \(escaped.key) is spelled with an escape, which containerd 1 and 2 read differently",
-                    remedy: "write the key without the backslash"))
+                    remedy: "write the key without the backslash"
+                )
+            )
         }
     }
 
@@ -120,22 +159,35 @@ package struct ConfigFiles: Sendable {
             let what = if case .integer(let number) = other { "\(number)" } else { other.kindName }
             throw Refusal(
                 Finding(
-                    .broken, .fileVersion, file: path, line: document.line(of: ["version"]),
+                    .broken,
+                    .fileVersion,
+                    file: path,
+                    line: document.line(of: ["version"]),
                     "version is \(what), and containerd takes 1, 2, 3 or 4",
-                    remedy: "write the number that `containerd config default` prints"))
+                    remedy: "write the number that `containerd config default` prints"
+                )
+            )
         }
     }
 
     private static func imports(
-        of file: ConfigFile, version: ContainerdVersion, tree: any FileTree, findings: inout [Finding]
+        of file: ConfigFile,
+        version: ContainerdVersion,
+        tree: any FileTree,
+        findings: inout [Finding]
     ) throws(Refusal) -> [Import] {
         guard let list = file.document.root[["imports"]] else { return [] }
         let line = file.document.nearestLine(of: ["imports"])
         guard let entries = list.strings else {
             throw Refusal(
                 Finding(
-                    .broken, .wrongType, file: file.path, line: line,
-                    "imports must be a list of strings; containerd does not start"))
+                    .broken,
+                    .wrongType,
+                    file: file.path,
+                    line: line,
+                    "imports must be a list of strings; containerd does not start"
+                )
+            )
         }
         var result: [Import] = []
         for entry in entries {
@@ -148,9 +200,14 @@ package struct ConfigFiles: Sendable {
             if isRelative, !version.resolvesRelativeGlobs {
                 findings.append(
                     Finding(
-                        .advice, .relativeGlob, file: file.path, line: line,
+                        .advice,
+                        .relativeGlob,
+                        file: file.path,
+                        line: line,
                         "containerd \(version) looks for \(entry) in its working directory, which is not this one",
-                        remedy: "write an absolute pattern"))
+                        remedy: "write an absolute pattern"
+                    )
+                )
                 continue
             }
             result += Glob.matches(path, in: tree).map { Import(path: $0, importer: file.path, line: line) }
@@ -170,6 +227,7 @@ enum Glob {
                     let path = Path.join(directory, String(part))
                     return tree.isDirectory(path) == nil ? [] : [path]
                 }
+                // A folder that cannot be read matches nothing, as for containerd.
                 let names = (try? tree.names(in: directory).get()) ?? []
                 return names.filter { matches(Array($0.utf8)[...], Array(part.utf8)[...]) }
                     .map { Path.join(directory, $0) }
@@ -187,7 +245,8 @@ enum Glob {
         case UInt8(ascii: "?"):
             return !name.isEmpty && matches(name.dropFirst(), pattern.dropFirst())
         case UInt8(ascii: "["):
-            guard let close = pattern.dropFirst(2).firstIndex(of: UInt8(ascii: "]")), let byte = name.first else {
+            guard let close = pattern.dropFirst(2).firstIndex(of: UInt8(ascii: "]")), let byte = name.first
+            else {
                 return false
             }
             let isNegated = pattern.dropFirst().first == UInt8(ascii: "^")

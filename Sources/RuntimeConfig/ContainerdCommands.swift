@@ -1,4 +1,6 @@
-/// The bodies of `hawker containerd check|apply|revert`. Each returns the exit status; none throws.
+/// The bodies of `hawker containerd check|apply|revert`.
+///
+/// Each returns the exit status; none throws.
 package struct ContainerdCommands {
     let options: ContainerdOptions
     let output: CommandOutput
@@ -17,20 +19,29 @@ package struct ContainerdCommands {
     func containerdVersion() throws(Stop) -> ContainerdVersion {
         if let version = options.version ?? VersionProbe.run(options.binary) { return version }
         throw fail(
-            ExitStatus.unavailable, .usage, file: options.config,
+            ExitStatus.unavailable,
+            .usage,
+            file: options.config,
             "the version of containerd is not known: \(options.binary) --version gave none",
-            remedy: "add --containerd-version, such as 1.6.20")
+            remedy: "add --containerd-version, such as 1.6.20"
+        )
     }
 
     func fail(
-        _ status: Int32, _ rule: Finding.Rule, file: String, _ message: String, remedy: String = ""
+        _ status: Int32,
+        _ rule: Finding.Rule,
+        file: String,
+        _ message: String,
+        remedy: String = ""
     ) -> Stop {
         report([Finding(.broken, rule, file: file, message, remedy: remedy)], status)
     }
 
     func report(_ findings: [Finding], _ status: Int32) -> Stop {
         if options.isJSON {
-            output.out(ReportWriter.json(RefusalReport(refused: true, findings: findings.map(FindingReport.init))))
+            output.out(
+                ReportWriter.json(RefusalReport(refused: true, findings: findings.map(FindingReport.init)))
+            )
         }
         for finding in findings { output.err(ReportWriter.text(finding)) }
         if status == ExitStatus.refused { output.err("refused; nothing was changed") }
@@ -39,8 +50,13 @@ package struct ContainerdCommands {
 
     func request(mode: RuntimeMode?, registries: [RegistryTarget]) -> PlanRequest {
         PlanRequest(
-            config: options.config, mode: mode, registries: registries, mirror: options.mirror,
-            hostsDirectory: options.hostsDirectory, migrates: options.migrates)
+            config: options.config,
+            mode: mode,
+            registries: registries,
+            mirror: options.mirror,
+            hostsDirectory: options.hostsDirectory,
+            migrates: options.migrates
+        )
     }
 }
 
@@ -58,49 +74,71 @@ extension ContainerdCommands {
         let version = try containerdVersion()
         let judgement: Judgement
         do throws(Refusal) {
-            judgement = Judgement(version, try ConfigFiles.load(main: options.config, version: version, tree: disk))
+            judgement = Judgement(
+                version,
+                try ConfigFiles.load(main: options.config, version: version, tree: disk)
+            )
         } catch {
             return reportUnreadable(error.findings, version)
         }
-        let registries = options.registries.map { registryReport($0, judgement) }
+        let routing = Routing(judgement: judgement, mirror: options.mirror, tree: disk)
+        let registries = options.registries.map(routing.report)
         var findings = judgement.findings
         for (target, registry) in zip(options.registries, registries) {
-            findings += hostsFindings(target, judgement)
+            findings += routing.findings(target)
             if !registry.isRouted {
                 findings.append(
                     Finding(
-                        .advice, .notRouted, file: options.config,
+                        .advice,
+                        .notRouted,
+                        file: options.config,
                         "\(target.host) is not asked through \(options.mirror.url)",
-                        remedy: "hawker containerd apply --registry \(target.host)"))
+                        remedy: "hawker containerd apply --registry \(target.host)"
+                    )
+                )
             }
         }
         let settings = judgement.settings
         let mirrors = settings.mirrorHosts.map { ($0, settings.endpoints(of: $0) ?? []) }
         let report = CheckReport(
-            config: options.config, containerdVersion: version.description, status: Self.status(of: findings).name,
+            config: options.config,
+            containerdVersion: version.description,
+            status: Self.status(of: findings).name,
             configPath: settings.configPath(version),
-            mirrors: [String: [String]](mirrors, uniquingKeysWith: { first, _ in first }), registries: registries,
-            modes: modeReports(version), auto: autoMode(version),
-            findings: findings.map(FindingReport.init))
-        print(report, findings)
+            mirrors: [String: [String]](mirrors, uniquingKeysWith: { first, _ in first }),
+            registries: registries,
+            modes: modeReports(version),
+            auto: autoMode(version),
+            findings: findings.map(FindingReport.init)
+        )
+        show(report, findings)
         return Self.status(of: findings).code
     }
 
     private func reportUnreadable(_ findings: [Finding], _ version: ContainerdVersion) -> Int32 {
         let status = Self.status(of: findings)
         let report = CheckReport(
-            config: options.config, containerdVersion: version.description, status: status.name, configPath: "",
-            mirrors: [:], registries: [], modes: [], auto: nil, findings: findings.map(FindingReport.init))
-        print(report, findings)
+            config: options.config,
+            containerdVersion: version.description,
+            status: status.name,
+            configPath: "",
+            mirrors: [:],
+            registries: [],
+            modes: [],
+            auto: nil,
+            findings: findings.map(FindingReport.init)
+        )
+        show(report, findings)
         return status.code
     }
 
     private static func status(of findings: [Finding]) -> (code: Int32, name: String) {
         if findings.contains(where: { $0.severity == .broken }) { return (ExitStatus.broken, "broken") }
-        return findings.contains { $0.severity == .advice } ? (ExitStatus.advice, "advice") : (ExitStatus.done, "healthy")
+        return findings.contains { $0.severity == .advice }
+            ? (ExitStatus.advice, "advice") : (ExitStatus.done, "healthy")
     }
 
-    private func print(_ report: CheckReport, _ findings: [Finding]) {
+    private func show(_ report: CheckReport, _ findings: [Finding]) {
         guard !options.isJSON else { return output.out(ReportWriter.json(report)) }
         output.out("\(report.config): \(report.status) (containerd \(report.containerdVersion))")
         if !report.configPath.isEmpty { output.out("config path  \(report.configPath)") }
@@ -118,63 +156,35 @@ extension ContainerdCommands {
         for finding in findings { output.out(ReportWriter.text(finding)) }
     }
 
-    private func hostsFindings(_ target: RegistryTarget, _ judgement: Judgement) -> [Finding] {
-        hostsLookup(target, judgement)?.file?.faults ?? []
-    }
-
-    private func hostsLookup(_ target: RegistryTarget, _ judgement: Judgement) -> HostsLookup.Result? {
-        let version = judgement.version
-        let path = judgement.settings.configPath(version)
-        let roots = path.contains(":") && !judgement.settings.usesLocalPull(version)
-            ? [path] : path.split(separator: ":").map(String.init)
-        var last: HostsLookup.Result?
-        for root in roots {
-            let found = HostsLookup.find(target.host, below: root, version: version, tree: disk)
-            if found.directory != nil { return found }
-            last = found
-        }
-        return last
-    }
-
-    /// What containerd asks for one registry today, in order.
-    private func registryReport(_ target: RegistryTarget, _ judgement: Judgement) -> RegistryReport {
-        var asks: [String]
-        var file: String?
-        if judgement.settings.configPath(judgement.version).isEmpty {
-            asks = judgement.settings.endpoints(of: target.host) ?? judgement.settings.endpoints(of: "*") ?? []
-            let authority = Endpoint(target.url)?.authority
-            if !asks.contains(where: { Endpoint($0)?.authority == authority }) { asks.append(target.url) }
-        } else {
-            let found = hostsLookup(target, judgement)?.file
-            file = found?.path
-            let isAlive = found?.faults.isEmpty ?? false
-            asks = isAlive ? found?.hosts.map(\.url) ?? [] : []
-            let last = (isAlive ? found?.server : nil) ?? target.url
-            if asks.last.map({ Endpoint.same($0, last) }) != true { asks.append(last) }
-        }
-        let isRouted = asks.first.map { Endpoint.same($0, options.mirror.url) } ?? false
-        return RegistryReport(host: target.host, asks: asks, file: file, isRouted: isRouted && !judgement.isBroken)
-    }
-
-    /// The files as `apply` would plan from: without what an earlier one wrote. A record that cannot be read is for
-    /// `apply` to complain about.
+    /// The files as `apply` would plan from: without what an earlier one wrote.
+    ///
+    /// A record that cannot be read is for `apply` to complain about.
     private var planningTree: any FileTree {
         let store = StateStore(directory: options.stateDirectory, config: options.config)
-        guard let state = try? store.load(), let undo = try? Undo(state.files, mirror: state.record.mirror, tree: disk)
+        // What cannot be read or undone is told by `apply`.
+        guard let state = try? store.load(),
+            // As above.
+            let undo = try? Undo(state.files, mirror: state.record.mirror, tree: disk)
         else { return disk }
         return PlannedTree(base: disk, planned: undo.files)
     }
 
     private func plan(
-        mode: RuntimeMode?, _ version: ContainerdVersion, migrates: Bool
+        mode: RuntimeMode?,
+        _ version: ContainerdVersion,
+        migrates: Bool
     ) throws(Refusal) -> Plan {
         let docker = [RegistryTarget("docker.io")].compactMap(\.self)
-        var request = request(mode: mode, registries: options.registries.isEmpty ? docker : options.registries)
+        var request = request(
+            mode: mode,
+            registries: options.registries.isEmpty ? docker : options.registries
+        )
         request.migrates = migrates
         return try Plan.make(request, version: version, tree: planningTree)
     }
 
     private func autoMode(_ version: ContainerdVersion) -> String? {
+        // `nil` is the answer when neither mode is possible; the reasons stand beside the modes.
         (try? plan(mode: nil, version, migrates: options.migrates))?.mode.rawValue
     }
 
@@ -184,11 +194,14 @@ extension ContainerdCommands {
                 _ = try plan(mode: mode, version, migrates: options.migrates)
                 return ModeReport(mode: mode.rawValue, isPossible: true, reason: "")
             } catch {
+                // Only whether it would work is asked.
                 let isMigratable = (try? plan(mode: mode, version, migrates: true)) != nil
                 let reason = error.findings[0].message
                 return ModeReport(
-                    mode: mode.rawValue, isPossible: isMigratable,
-                    reason: isMigratable ? "with --migrate only: " + reason : reason)
+                    mode: mode.rawValue,
+                    isPossible: isMigratable,
+                    reason: isMigratable ? "with --migrate only: " + reason : reason
+                )
             }
         }
     }

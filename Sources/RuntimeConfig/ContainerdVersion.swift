@@ -1,4 +1,6 @@
-/// A containerd release. Which settings count depends on it.
+/// A containerd release.
+///
+/// Which settings count depends on it.
 package struct ContainerdVersion: Hashable, Comparable, Sendable {
     package let major: Int
     package let minor: Int
@@ -10,12 +12,15 @@ package struct ContainerdVersion: Hashable, Comparable, Sendable {
         self.patch = patch
     }
 
-    /// Takes a bare version (`1.6.20`, `v2.0.0-rc.1`, `1.6.20~ds1`) or the line that `containerd --version` prints.
+    /// Takes a bare version (`1.6.20`, `v2.0.0-rc.1`, `1.6.20~ds1`) or the line that `containerd --version`
+    /// prints.
     package init?(_ text: some StringProtocol) {
         for word in text.split(whereSeparator: \.isWhitespace) {
             let digits = word.hasPrefix("v") ? word.dropFirst() : word[...]
             let release = digits.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
-            let numbers = release.split(separator: ".", omittingEmptySubsequences: false).prefix(3).map { Int($0) }
+            let numbers = release.split(separator: ".", omittingEmptySubsequences: false).prefix(3).map {
+                Int($0)
+            }
             guard numbers.count >= 2, let major = numbers[0], let minor = numbers[1] else { continue }
             self.init(major, minor, numbers.count > 2 ? numbers[2] ?? 0 : 0)
             return
@@ -54,7 +59,8 @@ package struct ContainerdVersion: Hashable, Comparable, Sendable {
         }
     }
 
-    /// 2.2.0 and 2.2.1 set a `config_path` of their own even beside `mirrors`, unless a version 3 file empties it.
+    /// 2.2.0 and 2.2.1 set a `config_path` of their own even beside `mirrors`, unless a version 3 file
+    /// empties it.
     var hasStubbornDefaultPath: Bool {
         (ContainerdVersion(2, 2, 0)...ContainerdVersion(2, 2, 1)).contains(self)
     }
@@ -69,6 +75,12 @@ package struct ContainerdVersion: Hashable, Comparable, Sendable {
     var resolvesRelativeGlobs: Bool {
         self >= ContainerdVersion(1, 7, 16)
             || (ContainerdVersion(1, 6, 29)..<ContainerdVersion(1, 7, 0)).contains(self)
+    }
+
+    /// From 1.6.32 and 1.7.17 on a version 3 file ends the start; before, its settings were ignored.
+    var rejectsFileVersion3: Bool {
+        self >= ContainerdVersion(1, 7, 17)
+            || (ContainerdVersion(1, 6, 32)..<ContainerdVersion(1, 7, 0)).contains(self)
     }
 
     static let defaultPathList = "/etc/containerd/certs.d:/etc/docker/certs.d"

@@ -10,8 +10,8 @@ enum PluginName {
 
 /// What one containerd release makes of a set of files: the registry settings that really count.
 ///
-/// A pure function of the release and the files. How the releases differ was found by running them and reading
-/// their sources:
+/// A pure function of the release and the files. How the releases differ was found by running them and
+/// reading their sources:
 ///
 ///     1.x      the last non-zero version decides the name; the last file with that section gives all of it
 ///     2.0–2.2  tables united over all files, then below version 3 the old name's registry replaces the new one's
@@ -60,7 +60,11 @@ package struct EffectiveSettings: Equatable, Sendable {
         var fileVersion = 0
         for file in files.files {
             let isUnversioned = file.version < 2
-            merged = merge(merged, isUnversioned ? renamingShort(file.document.root) : file.document.root, isTop: true)
+            merged = merge(
+                merged,
+                isUnversioned ? renamingShort(file.document.root) : file.document.root,
+                isTop: true
+            )
             fileVersion = isUnversioned ? 3 : file.version
         }
         let root = fileVersion < 3 ? migratingOld(merged) : merged
@@ -152,7 +156,8 @@ extension EffectiveSettings {
         let images = root[["plugins", PluginName.images]] ?? .table([:])
         let value = { (key: String) in images[[key]] ?? old[[key]] ?? old[["containerd", key]] }
         if let parallel = value("max_concurrent_downloads"), parallel != .integer(3) { return true }
-        return value("use_local_image_pull") == .boolean(true) || value("discard_unpacked_layers") == .boolean(true)
+        return value("use_local_image_pull") == .boolean(true)
+            || value("discard_unpacked_layers") == .boolean(true)
             || value("disable_snapshot_annotations") == .boolean(false)
             || value("image_pull_with_sync_fs") == .boolean(true)
     }

@@ -21,8 +21,8 @@ package enum FileFault: Error, Equatable, Sendable {
     }
 }
 
-/// What the planner sees of a disk: only reading, so that a plan can be made of, and proved on, files that do not
-/// exist yet.
+/// What the planner sees of a disk: only reading, so that a plan can be made of, and proved on, files that do
+/// not exist yet.
 package protocol FileTree: Sendable {
     /// Follows symbolic links.
     func read(_ path: String) -> Result<[UInt8], FileFault>
@@ -40,7 +40,9 @@ package struct DiskTree: FileTree {
 
     package func read(_ path: String) -> Result<[UInt8], FileFault> {
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard file >= 0 else { return .failure(errno == ENOENT || errno == ENOTDIR ? .missing : .system(errno)) }
+        guard file >= 0 else {
+            return .failure(errno == ENOENT || errno == ENOTDIR ? .missing : .system(errno))
+        }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0 else { return .failure(.system(errno)) }
@@ -104,7 +106,11 @@ struct PlannedTree: FileTree {
         for (path, bytes) in planned where path.hasPrefix(prefix) {
             let rest = path.dropFirst(prefix.count).split(separator: "/")
             guard let first = rest.first else { continue }
-            if bytes != nil { added.insert(String(first)) } else if rest.count == 1 { removed.insert(String(first)) }
+            if bytes != nil {
+                added.insert(String(first))
+            } else if rest.count == 1 {
+                removed.insert(String(first))
+            }
         }
         switch base.names(in: directory) {
         case .success(let names):

@@ -26,14 +26,16 @@ package enum WriteFault: Error, Equatable, Sendable {
     }
 }
 
-/// Replaces files so that every reader, and a machine that stops at any moment, finds either all old bytes or all
-/// new ones.
+/// Replaces files so that every reader, and a machine that stops at any moment, finds either all old bytes or
+/// all new ones.
 ///
-/// The new file is made beside the old one under a name that no `*.toml` pattern matches, gets its owner, mode and
-/// attributes, is synced, and then changes places with it in one step. What came back is compared with what was
-/// read: if somebody wrote in between, the two change back.
+/// The new file is made beside the old one under a name that no `*.toml` pattern matches, gets its owner,
+/// mode and attributes, is synced, and then changes places with it in one step. What came back is compared
+/// with what was read: if somebody wrote in between, the two change back.
 enum FileWriter {
-    /// Throws what `write` would throw for reasons that can be known before. Changes nothing.
+    /// Throws what `write` would throw for reasons that can be known before.
+    ///
+    /// Changes nothing.
     static func check(_ path: String, isRemoved: Bool) throws(WriteFault) {
         var status = stat()
         guard lstat(path, &status) == 0 else {
@@ -63,17 +65,16 @@ enum FileWriter {
         guard access(directory, W_OK | X_OK) == 0 else { throw .system(errno) }
     }
 
-    /// Replaces `before` by `after`; `nil` stands for no file. Returns the folders it had to make, outermost first.
-    @discardableResult
-    static func write(_ path: String, before: [UInt8]?, after: [UInt8]?) throws(WriteFault) -> [String] {
-        guard let after else {
-            guard let before else { return [] }
-            try remove(path, before: before)
-            return []
+    /// Replaces `before` by `after`; `nil` stands for no file.
+    ///
+    /// Missing folders are made.
+    static func write(_ path: String, before: [UInt8]?, after: [UInt8]?) throws(WriteFault) {
+        switch (before, after) {
+        case (nil, nil): break
+        case (nil, let after?): try create(path, after)
+        case (let before?, nil): try remove(path, before: before)
+        case (let before?, let after?): try replace(try resolve(path), before: before, after: after)
         }
-        guard let before else { return try create(path, after) }
-        try replace(try resolve(path), before: before, after: after)
-        return []
     }
 
     /// A link is written through: it stays, and its target changes.
@@ -87,7 +88,7 @@ enum FileWriter {
         Path.join(Path.directory(path), "." + Path.name(path) + ".hawker-new")
     }
 
-    private static func create(_ path: String, _ bytes: [UInt8]) throws(WriteFault) -> [String] {
+    private static func create(_ path: String, _ bytes: [UInt8]) throws(WriteFault) {
         let made = try makeFolders(Path.directory(path))
         let temporary = temporary(path)
         do throws(WriteFault) {
@@ -100,7 +101,6 @@ enum FileWriter {
             throw error
         }
         try syncFolder(Path.directory(path))
-        return made
     }
 
     private static func replace(_ path: String, before: [UInt8], after: [UInt8]) throws(WriteFault) {
@@ -157,8 +157,12 @@ enum FileWriter {
         }
     }
 
-    /// Writes and syncs a new file. `old` gives its owner, mode and attributes; without it the mode is 0644.
-    static func fill(_ path: String, _ bytes: [UInt8], like old: Int32?, mode: mode_t = 0o644) throws(WriteFault) {
+    /// Writes and syncs a new file.
+    ///
+    /// `old` gives its owner, mode and attributes; without it the mode is 0644.
+    static func fill(_ path: String, _ bytes: [UInt8], like old: Int32?, mode: mode_t = 0o644)
+        throws(WriteFault)
+    {
         unlink(path)  // What a run that was killed left behind.
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw .system(errno) }
@@ -181,16 +185,29 @@ enum FileWriter {
         guard fsync(file) == 0 else { throw .system(errno) }
     }
 
-    /// Makes the missing folders of `directory` and returns them, outermost first.
-    static func makeFolders(_ directory: String, mode: mode_t = 0o755) throws(WriteFault) -> [String] {
+    /// The folders that `makeFolders` would make, outermost first.
+    static func missingFolders(_ directory: String) -> [String] {
         var missing: [String] = []
         var folder = directory
         while access(folder, F_OK) != 0, errno == ENOENT, folder != "/", folder != "." {
             missing.append(folder)
             folder = Path.directory(folder)
         }
+        return missing.reversed()
+    }
+
+    /// Removes what a run that was killed may have left beside `path`.
+    static func removeLeftover(_ path: String) {
+        unlink(temporary(path))
+        // A link's target has its new file beside it; where there is no target, nothing was written.
+        if let target = try? resolve(path) { unlink(temporary(target)) }
+    }
+
+    /// Makes the missing folders of `directory` and returns them, outermost first.
+    static func makeFolders(_ directory: String, mode: mode_t = 0o755) throws(WriteFault) -> [String] {
+        let missing = missingFolders(directory)
         var made: [String] = []
-        for folder in missing.reversed() {
+        for folder in missing {
             guard mkdir(folder, mode) == 0 || errno == EEXIST else {
                 let code = errno
                 for folder in made.reversed() { rmdir(folder) }

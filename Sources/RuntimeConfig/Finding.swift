@@ -35,7 +35,12 @@ package struct Finding: Equatable, Sendable {
     package let remedy: String
 
     package init(
-        _ severity: Severity, _ rule: Rule, file: String, line: Int? = nil, _ message: String, remedy: String = ""
+        _ severity: Severity,
+        _ rule: Rule,
+        file: String,
+        line: Int? = nil,
+        _ message: String,
+        remedy: String = ""
     ) {
         self.severity = severity
         self.rule = rule
@@ -49,7 +54,9 @@ package struct Finding: Equatable, Sendable {
     package var place: String { line.map { "\(file):\($0)" } ?? file }
 }
 
-/// Why nothing was written. Every byte is as it was.
+/// Why nothing was written.
+///
+/// Every byte is as it was.
 package struct Refusal: Error, Equatable, Sendable {
     /// At least one; the first is the reason, the others go with it.
     package let findings: [Finding]

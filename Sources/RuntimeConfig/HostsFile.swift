@@ -29,9 +29,13 @@ struct HostsFile: Sendable {
             server = nil
             faults = [
                 Finding(
-                    .advice, .deadHostsFile, file: path, line: error.line,
+                    .advice,
+                    .deadHostsFile,
+                    file: path,
+                    line: error.line,
                     "not valid TOML: \(error); containerd drops the whole file and goes to the public registry",
-                    remedy: "repair the line")
+                    remedy: "repair the line"
+                )
             ]
             return
         }
@@ -42,14 +46,18 @@ struct HostsFile: Sendable {
     }
 
     private static let emptyDocument: TOMLDocument = {
-        do throws(TOMLError) { return try TOMLDocument([]) } catch { preconditionFailure("an empty document is valid") }
+        do throws(TOMLError) { return try TOMLDocument([]) } catch {
+            preconditionFailure("an empty document is valid")
+        }
     }()
 
     /// Keys at the front of the file that belong to `server`, other than `server` itself.
     var serverKeys: [String] { document.keys(at: []).filter { $0 != "server" && $0 != "host" } }
 }
 
-/// Applies the checks of containerd's own reader. Any of them drops the file as a whole.
+/// Applies the checks of containerd's own reader.
+///
+/// Any of them drops the file as a whole.
 private struct HostsReader {
     let path: String
     let document: TOMLDocument
@@ -69,7 +77,11 @@ private struct HostsReader {
 
     mutating func read() -> [HostsFile.Host] {
         if document.hasByteOrderMark, version.generation != .one {
-            fail([], "a byte order mark makes containerd 2 drop the file", remedy: "remove the first three bytes")
+            fail(
+                [],
+                "a byte order mark makes containerd 2 drop the file",
+                remedy: "remove the first three bytes"
+            )
         }
         if let server = document.root[["server"]], server.string == nil {
             fail(["server"], "server must be a string; containerd drops the whole file", remedy: "quote it")
@@ -78,13 +90,19 @@ private struct HostsReader {
         guard let host = document.root[["host"]] else {
             if version.generation == .one {
                 fail(
-                    [], "containerd 1 drops a file without a [host] table",
-                    remedy: "add an empty [host] at the end of the file")
+                    [],
+                    "containerd 1 drops a file without a [host] table",
+                    remedy: "add an empty [host] at the end of the file"
+                )
             }
             return []
         }
         guard let entries = host.table else {
-            fail(["host"], "host must be a table; containerd drops the whole file", remedy: "write [host.\"URL\"]")
+            fail(
+                ["host"],
+                "host must be a table; containerd drops the whole file",
+                remedy: "write [host.\"URL\"]"
+            )
             return []
         }
         return document.keys(at: ["host"]).compactMap { url in
@@ -95,14 +113,20 @@ private struct HostsReader {
     private mutating func readHost(_ url: String, _ node: TOMLNode) -> HostsFile.Host? {
         let key = ["host", url]
         guard node.table != nil else {
-            fail(key, "host.\"\(url)\" must be a table; containerd drops the whole file", remedy: "write [host.\"\(url)\"]")
+            fail(
+                key,
+                "host.\"\(url)\" must be a table; containerd drops the whole file",
+                remedy: "write [host.\"\(url)\"]"
+            )
             return nil
         }
         let spelling = document.spelling(of: key)
         if version.generation != .one, spelling != .header, spelling != .impliedByHeader {
             fail(
-                key, "containerd 2 finds hosts only by [host.\"URL\"] headers, so it does not see this one",
-                remedy: "write it as a table header")
+                key,
+                "containerd 2 finds hosts only by [host.\"URL\"] headers, so it does not see this one",
+                remedy: "write it as a table header"
+            )
         }
         checkKeys(at: key)
         let named = node[["capabilities"]]?.strings?.map { $0.lowercased() } ?? []
@@ -121,24 +145,37 @@ private struct HostsReader {
                 fail(
                     base + ["capabilities"],
                     "containerd \(version) does not know one of these capabilities and drops the whole file",
-                    remedy: "keep to \(known.sorted().joined(separator: ", "))")
+                    remedy: "keep to \(known.sorted().joined(separator: ", "))"
+                )
             }
         }
         for key in ["skip_verify", "override_path"] where table[key].map({ $0.boolean == nil }) == true {
-            fail(base + [key], "\(key) must be true or false; containerd drops the whole file", remedy: "unquote it")
+            fail(
+                base + [key],
+                "\(key) must be true or false; containerd drops the whole file",
+                remedy: "unquote it"
+            )
         }
         for key in ["ca", "client"] where table[key].map({ !Self.isFileList($0) }) == true {
-            fail(base + [key], "\(key) must name files; containerd drops the whole file", remedy: "write a string")
+            fail(
+                base + [key],
+                "\(key) must name files; containerd drops the whole file",
+                remedy: "write a string"
+            )
         }
         if let header = table["header"], !Self.isHeader(header) {
             fail(
-                base + ["header"], "headers must be strings or lists of strings; containerd drops the whole file",
-                remedy: "quote the values")
+                base + ["header"],
+                "headers must be strings or lists of strings; containerd drops the whole file",
+                remedy: "quote the values"
+            )
         }
         if let timeout = table["dial_timeout"], version.readsDialTimeout, !Self.isDuration(timeout) {
             fail(
-                base + ["dial_timeout"], "dial_timeout must be a duration in quotes; containerd drops the whole file",
-                remedy: "write \"200ms\"")
+                base + ["dial_timeout"],
+                "dial_timeout must be a duration in quotes; containerd drops the whole file",
+                remedy: "write \"200ms\""
+            )
         }
     }
 
@@ -152,15 +189,19 @@ private struct HostsReader {
     }
 
     private static func isDuration(_ node: TOMLNode) -> Bool {
-        guard let text = node.string, let first = text.first, first.isNumber || first == "." else { return false }
+        guard let text = node.string, let first = text.first, first.isNumber || first == "." else {
+            return false
+        }
         let units = ["ns", "us", "µs", "ms", "s", "m", "h"]
-        return units.contains { text.hasSuffix($0) } && text.allSatisfy { $0.isNumber || ".nuµmsh".contains($0) }
+        return units.contains { text.hasSuffix($0) }
+            && text.allSatisfy { $0.isNumber || ".nuµmsh".contains($0) }
     }
 }
 
 extension ContainerdVersion {
     var readsDialTimeout: Bool {
-        self >= ContainerdVersion(2, 1, 0) || (ContainerdVersion(2, 0, 7)..<ContainerdVersion(2, 1, 0)).contains(self)
+        self >= ContainerdVersion(2, 1, 0)
+            || (ContainerdVersion(2, 0, 7)..<ContainerdVersion(2, 1, 0)).contains(self)
     }
 }
 
@@ -183,7 +224,9 @@ enum HostsLookup {
     }
 
     /// The first existing folder is used, also when it holds nothing.
-    static func find(_ host: String, below root: String, version: ContainerdVersion, tree: any FileTree) -> Result {
+    static func find(_ host: String, below root: String, version: ContainerdVersion, tree: any FileTree)
+        -> Result
+    {
         for name in names(of: host) + ["_default"] {
             let directory = Path.join(root, name)
             guard let isDirectory = tree.isDirectory(directory) else { continue }

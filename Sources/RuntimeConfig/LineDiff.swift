@@ -1,7 +1,7 @@
 /// The shortest edit between two sequences, as runs that differ.
 ///
-/// Myers, "An O(ND) Difference Algorithm and Its Variations" (1986), on what common ends leave over. A difference of
-/// more than `stepsMax` is reported as one run; that is correct, only coarser.
+/// Myers, "An O(ND) Difference Algorithm and Its Variations" (1986), on what common ends leave over. A
+/// difference of more than `stepsMax` is reported as one run; that is correct, only coarser.
 enum LineDiff {
     struct Hunk: Equatable {
         let old: Range<Int>
@@ -29,7 +29,10 @@ enum LineDiff {
             if pair.0 > position.old || pair.1 > position.new {
                 hunks.append(
                     Hunk(
-                        old: (position.old + front)..<(pair.0 + front), new: (position.new + front)..<(pair.1 + front)))
+                        old: (position.old + front)..<(pair.0 + front),
+                        new: (position.new + front)..<(pair.1 + front)
+                    )
+                )
             }
             position = (pair.0 + 1, pair.1 + 1)
         }
@@ -37,7 +40,8 @@ enum LineDiff {
     }
 
     /// Indices of equal elements, rising in both; empty when the sequences are too different to be worth it.
-    private static func commonPairs<Element: Hashable>(_ left: [Element], _ right: [Element]) -> [(Int, Int)] {
+    private static func commonPairs<Element: Hashable>(_ left: [Element], _ right: [Element]) -> [(Int, Int)]
+    {
         let stepLimit = min(left.count + right.count, stepsMax)
         let offset = stepLimit + 1
         var furthest = [Int](repeating: 0, count: 2 * offset + 1)
@@ -45,7 +49,8 @@ enum LineDiff {
         for step in 0...stepLimit {
             trace.append(furthest)
             for diagonal in stride(from: -step, through: step, by: 2) {
-                let goesDown = diagonal == -step
+                let goesDown =
+                    diagonal == -step
                     || (diagonal != step && furthest[offset + diagonal - 1] < furthest[offset + diagonal + 1])
                 var x = goesDown ? furthest[offset + diagonal + 1] : furthest[offset + diagonal - 1] + 1
                 var y = x - diagonal
@@ -63,14 +68,18 @@ enum LineDiff {
     }
 
     private static func walkBack<Element: Hashable>(
-        _ trace: [[Int]], offset: Int, left: [Element], right: [Element]
+        _ trace: [[Int]],
+        offset: Int,
+        left: [Element],
+        right: [Element]
     ) -> [(Int, Int)] {
         var pairs: [(Int, Int)] = []
         var (x, y) = (left.count, right.count)
         for step in trace.indices.reversed() {
             let furthest = trace[step]
             let diagonal = x - y
-            let goesDown = diagonal == -step
+            let goesDown =
+                diagonal == -step
                 || (diagonal != step && furthest[offset + diagonal - 1] < furthest[offset + diagonal + 1])
             let previous = goesDown ? diagonal + 1 : diagonal - 1
             let startX = step == 0 ? 0 : furthest[offset + previous]
@@ -97,7 +106,8 @@ enum LineDiff {
         return lines
     }
 
-    /// Words, blanks and single signs: fine enough to tell an edit at the one end of a line from one at the other.
+    /// Words, blanks and single signs: fine enough to tell an edit at the one end of a line from one at the
+    /// other.
     static func tokens(_ bytes: [UInt8]) -> [ArraySlice<UInt8>] {
         var tokens: [ArraySlice<UInt8>] = []
         var start = 0
@@ -131,7 +141,9 @@ enum LineDiff {
         var index = 0
         while index < hunks.count {
             var last = index
-            while last + 1 < hunks.count, hunks[last + 1].old.lowerBound - hunks[last].old.upperBound <= 6 { last += 1 }
+            while last + 1 < hunks.count, hunks[last + 1].old.lowerBound - hunks[last].old.upperBound <= 6 {
+                last += 1
+            }
             text += block(Array(hunks[index...last]), before, after)
             index = last + 1
         }
@@ -139,7 +151,9 @@ enum LineDiff {
     }
 
     private static func block(
-        _ hunks: [Hunk], _ before: [ArraySlice<UInt8>], _ after: [ArraySlice<UInt8>]
+        _ hunks: [Hunk],
+        _ before: [ArraySlice<UInt8>],
+        _ after: [ArraySlice<UInt8>]
     ) -> String {
         guard let first = hunks.first, let last = hunks.last else { return "" }
         let context = min(3, first.old.lowerBound)

@@ -1,4 +1,6 @@
-/// How containerd is pointed at the mirror. Containerd allows one of the two, never both.
+/// How containerd is pointed at the mirror.
+///
+/// Containerd allows one of the two, never both.
 package enum RuntimeMode: String, CaseIterable, Sendable {
     /// `registry.mirrors."HOST".endpoint` in config.toml.
     case mirror
@@ -20,8 +22,12 @@ package struct PlanRequest: Sendable {
     package var migrates: Bool
 
     package init(
-        config: String, mode: RuntimeMode?, registries: [RegistryTarget], mirror: Endpoint,
-        hostsDirectory: String? = nil, migrates: Bool = false
+        config: String,
+        mode: RuntimeMode?,
+        registries: [RegistryTarget],
+        mirror: Endpoint,
+        hostsDirectory: String? = nil,
+        migrates: Bool = false
     ) {
         self.config = config
         self.mode = mode
@@ -55,7 +61,9 @@ package struct Plan: Sendable {
 
     /// Plans one mode, or, when none is named, the one that suits the node.
     package static func make(
-        _ request: PlanRequest, version: ContainerdVersion, tree: any FileTree
+        _ request: PlanRequest,
+        version: ContainerdVersion,
+        tree: any FileTree
     ) throws(Refusal) -> Plan {
         guard let mode = request.mode else { return try automatic(request, version: version, tree: tree) }
         var planner = try Planner(request, mode: mode, version: version, tree: tree)
@@ -63,10 +71,16 @@ package struct Plan: Sendable {
     }
 
     private static func automatic(
-        _ request: PlanRequest, version: ContainerdVersion, tree: any FileTree
+        _ request: PlanRequest,
+        version: ContainerdVersion,
+        tree: any FileTree
     ) throws(Refusal) -> Plan {
         let files = try ConfigFiles.load(main: request.config, version: version, tree: tree)
-        let (mode, reason) = preferred(request, settings: EffectiveSettings.compute(version, files), version: version)
+        let (mode, reason) = preferred(
+            request,
+            settings: EffectiveSettings.compute(version, files),
+            version: version
+        )
         do throws(Refusal) {
             var planner = try Planner(request, mode: mode, version: version, tree: tree)
             return try planner.plan(reason: reason)
@@ -75,22 +89,29 @@ package struct Plan: Sendable {
             let first = error
             do throws(Refusal) {
                 var planner = try Planner(request, mode: other, version: version, tree: tree)
-                return try planner.plan(reason: "\(mode.rawValue) mode is not possible: \(first.findings[0].message)")
+                return try planner.plan(
+                    reason: "\(mode.rawValue) mode is not possible: \(first.findings[0].message)"
+                )
             } catch {
                 throw first
             }
         }
     }
 
-    /// What the node uses already; else mirrors for one or two plain registries where they are not yet on their way
-    /// out, and a config path for anything more.
+    /// What the node uses already; else mirrors for one or two plain registries where they are not yet on
+    /// their way out, and a config path for anything more.
     private static func preferred(
-        _ request: PlanRequest, settings: EffectiveSettings, version: ContainerdVersion
+        _ request: PlanRequest,
+        settings: EffectiveSettings,
+        version: ContainerdVersion
     ) -> (RuntimeMode, String) {
-        if settings.writtenConfigPath?.isEmpty == false { return (.configPath, "the node already has a config_path") }
+        if settings.writtenConfigPath?.isEmpty == false {
+            return (.configPath, "the node already has a config_path")
+        }
         if !settings.mirrors.isEmpty { return (.mirror, "the node already uses mirrors") }
         if version.major >= 2 { return (.configPath, "containerd 2 deprecates mirrors") }
-        let isPlain = request.registries.count <= 2 && request.registries.allSatisfy { $0.url.hasPrefix("https://") }
+        let isPlain =
+            request.registries.count <= 2 && request.registries.allSatisfy { $0.url.hasPrefix("https://") }
         return isPlain
             ? (.mirror, "one or two plain registries need no more than mirrors")
             : (.configPath, "several registries, or one without TLS, are told apart better by a config_path")

@@ -30,7 +30,16 @@ extension Planner {
         }
         let place = before.place(of: ["config_path"])
         let refuse = { (rule: Finding.Rule, message: String, remedy: String) in
-            Refusal(Finding(.broken, rule, file: place?.file.path ?? main.path, line: place?.line, message, remedy: remedy))
+            Refusal(
+                Finding(
+                    .broken,
+                    rule,
+                    file: place?.file.path ?? main.path,
+                    line: place?.line,
+                    message,
+                    remedy: remedy
+                )
+            )
         }
         let roots = written.split(separator: ":").map(String.init)
         guard let first = roots.first, roots.allSatisfy({ $0.hasPrefix("/") }) else {
@@ -38,14 +47,19 @@ extension Planner {
         }
         if let asked, Path.clean(asked) != Path.clean(first) {
             throw refuse(
-                .otherMode, "config_path is already \(written), not \(asked)", "leave --hosts-dir out, or change the file")
+                .otherMode,
+                "config_path is already \(written), not \(asked)",
+                "leave --hosts-dir out, or change the file"
+            )
         }
         guard roots.count > 1 || written.contains(":") else { return (Path.clean(written), written) }
         if version.hasTransferService {
             guard request.migrates else {
                 throw refuse(
-                    .pathList, "config_path is the list \(written), for which containerd \(version) finds no hosts.toml",
-                    "add --migrate to keep \(first) alone")
+                    .pathList,
+                    "config_path is the list \(written), for which containerd \(version) finds no hosts.toml",
+                    "add --migrate to keep \(first) alone"
+                )
             }
             return (Path.clean(first), first)
         }
@@ -60,9 +74,14 @@ extension Planner {
             let place = before.place(of: ["mirrors", host])
             throw Refusal(
                 Finding(
-                    .broken, .otherMode, file: place?.file.path ?? main.path, line: place?.line,
+                    .broken,
+                    .otherMode,
+                    file: place?.file.path ?? main.path,
+                    line: place?.line,
                     "mirrors.\"\(host)\" is set, and a config_path beside it would keep the CRI plugin from starting",
-                    remedy: "use --mode mirror, or add --migrate to turn mirrors into hosts.toml files"))
+                    remedy: "use --mode mirror, or add --migrate to turn mirrors into hosts.toml files"
+                )
+            )
         }
         for (host, _) in mirrors {
             let endpoints = before.settings.endpoints(of: host) ?? []
@@ -77,8 +96,13 @@ extension Planner {
         let place = before.place(of: ["configs", host, "tls"])
         throw Refusal(
             Finding(
-                .broken, .tlsConflict, file: place?.file.path ?? main.path, line: place?.line,
+                .broken,
+                .tlsConflict,
+                file: place?.file.path ?? main.path,
+                line: place?.line,
                 "`configs.tls` cannot be set when `config_path` is provided: configs.\"\(host)\".tls is set",
-                remedy: "use --mode mirror, or move its files to \(host)/hosts.toml as ca and client"))
+                remedy: "use --mode mirror, or move its files to \(host)/hosts.toml as ca and client"
+            )
+        )
     }
 }

@@ -7,7 +7,7 @@ extension Planner {
 
     /// `target` is `nil` for a registry whose mirrors only move here from config.toml.
     mutating func planHosts(of host: String, target: RegistryTarget?, below root: String) throws(Refusal) {
-        let name = host == "*" ? "_default" : host
+        let name = host == RegistryTarget.all.host ? "_default" : host
         let found = HostsLookup.find(name, below: root, version: version, tree: tree)
         let own = found.isDefault && name != "_default" ? nil : found.directory
         let directory = own ?? Path.join(root, name)
@@ -15,50 +15,51 @@ extension Planner {
         if let fault = found.fault {
             throw Refusal(
                 Finding(
-                    .broken, .unreadable, file: fault == .notAFile ? directory : path,
-                    "\(path) \(fault.sentence), and containerd fails each pull there", remedy: "move it away"))
+                    .broken,
+                    .unreadable,
+                    file: fault == .notAFile ? directory : path,
+                    "\(path) \(fault.sentence), and containerd fails each pull there",
+                    remedy: "move it away"
+                )
+            )
         }
         var hostsEditor: HostsEditor
         if own != nil, let file = found.file {
             hostsEditor = try HostsEditor(existing: file, host: host, target: target, mirror: request.mirror)
             notes += hostsEditor.notes
         } else {
-            let certificates = try own.map { directory throws(Refusal) in try self.certificates(in: directory) } ?? []
+            let certificates =
+                try own.map { directory throws(Refusal) in try self.certificates(in: directory) } ?? []
+            if let directory = own, target?.isAll == true, !certificates.isEmpty {
+                throw Refusal(
+                    Finding(
+                        .broken,
+                        .unsupported,
+                        file: directory,
+                        "the certificates in this folder count only as long as it has no hosts.toml",
+                        remedy: "name them in \(path) as ca and client, and apply again"
+                    )
+                )
+            }
             hostsEditor = try HostsEditor(
-                new: path, host: host, target: target, mirror: request.mirror, certificates: certificates)
-            if found.isDefault, own == nil, let file = found.file, host != "*" {
+                new: path,
+                host: host,
+                target: target,
+                mirror: request.mirror,
+                certificates: certificates
+            )
+            if found.isDefault, own == nil, let file = found.file, name != "_default" {
                 try hostsEditor.inherit(file)
             }
         }
         try hostsEditor.run(extra: migrated[host] ?? (target == nil ? [] : migrated["*"] ?? []))
         hosts[path] = hostsEditor.bytes
     }
-
-    /// Certificates laid out as Docker has them. Containerd stops looking at them once a hosts.toml exists.
-    private func certificates(in directory: String) throws(Refusal) -> [TOMLEntry] {
-        let names: [String]
-        do throws(FileFault) {
-            names = try tree.names(in: directory).get()
-        } catch {
-            throw Refusal(Finding(.broken, .unreadable, file: directory, "\(directory) \(error.sentence)"))
-        }
-        let authorities = names.filter { $0.hasSuffix(".crt") }
-        let pairs = names.filter { $0.hasSuffix(".cert") }.compactMap { certificate -> [String]? in
-            let key = certificate.dropLast(4) + "key"
-            return names.contains(String(key)) ? [certificate, String(key)] : nil
-        }
-        var entries: [TOMLEntry] = []
-        if !authorities.isEmpty { entries.append(TOMLEntry("ca", .strings(authorities))) }
-        if !pairs.isEmpty {
-            let node = TOMLNode.array(pairs.map { .array($0.map { .string($0) }) })
-            let text = pairs.map { "[" + $0.map { "\"\($0)\"" }.joined(separator: ", ") + "]" }.joined(separator: ", ")
-            entries.append(TOMLEntry("client", .raw(Array("[\(text)]".utf8), meaning: node)))
-        }
-        return entries
-    }
 }
 
-/// Edits one `hosts.toml`. Call `run` once.
+/// Edits one `hosts.toml`.
+///
+/// Call `run` once.
 struct HostsEditor {
     private let path: String
     private let host: String
@@ -74,7 +75,11 @@ struct HostsEditor {
     var bytes: [UInt8] { editor.document.bytes }
 
     init(
-        new path: String, host: String, target: RegistryTarget?, mirror: Endpoint, certificates: [TOMLEntry]
+        new path: String,
+        host: String,
+        target: RegistryTarget?,
+        mirror: Endpoint,
+        certificates: [TOMLEntry]
     ) throws(Refusal) {
         self.path = path
         self.host = host
@@ -98,35 +103,53 @@ struct HostsEditor {
         self.file = file
         editor = TOMLEditor(file.document)
         let isServerOnly = file.hosts.isEmpty && file.document.root[["host"]] == nil
-        let faults = file.faults.filter { !(isServerOnly && $0.line == nil && !file.document.hasByteOrderMark) }
+        let faults = file.faults.filter {
+            !(isServerOnly && $0.line == nil && !file.document.hasByteOrderMark)
+        }
         if !faults.isEmpty { throw Refusal(faults) }
         for entry in file.hosts {
             let spelling = file.document.spelling(of: ["host", entry.url])
             guard spelling == .header || spelling == .impliedByHeader else {
                 throw Refusal(
                     Finding(
-                        .broken, .deadHostsFile, file: path, line: entry.line,
+                        .broken,
+                        .deadHostsFile,
+                        file: path,
+                        line: entry.line,
                         "host.\"\(entry.url)\" is not written as a table header, which containerd 2 would not see",
-                        remedy: "write it as [host.\"\(entry.url)\"]"))
+                        remedy: "write it as [host.\"\(entry.url)\"]"
+                    )
+                )
             }
         }
         if isServerOnly, !file.faults.isEmpty {
             notes.append(
                 Finding(
-                    .note, .deadHostsFile, file: path,
-                    "containerd 1 dropped this file for want of a host; with ours its server comes into force"))
+                    .note,
+                    .deadHostsFile,
+                    file: path,
+                    "containerd 1 dropped this file for want of a host; with ours its server comes into force"
+                )
+            )
         }
     }
 
-    /// Takes over the hosts of `_default`, which containerd does not look at beside a folder of the registry's own.
+    /// Takes over the hosts of `_default`, which containerd does not look at beside a folder of the
+    /// registry's own.
     mutating func inherit(_ file: HostsFile) throws(Refusal) {
         let document = file.document
         let (path, host) = (path, host)
         let refuse = { (line: Int?, message: String) in
             Refusal(
                 Finding(
-                    .broken, .hiddenDefault, file: file.path, line: line, message,
-                    remedy: "make \(path) with the settings that \(host) needs, and apply again"))
+                    .broken,
+                    .hiddenDefault,
+                    file: file.path,
+                    line: line,
+                    message,
+                    remedy: "make \(path) with the settings that \(host) needs, and apply again"
+                )
+            )
         }
         if let fault = file.faults.first { throw refuse(fault.line, fault.message) }
         if file.server != nil || !file.serverKeys.isEmpty {
@@ -159,6 +182,7 @@ struct HostsEditor {
     /// Where the registry itself is: what the user says, then what their file says.
     private var registryURL: String? {
         guard let target else { return nil }
+        if target.isAll { return file?.server }
         return target.isExplicit ? target.url : file?.server ?? target.url
     }
 
@@ -169,8 +193,13 @@ struct HostsEditor {
             if let target, let server = file?.server, !Endpoint.same(server, target.url) {
                 notes.append(
                     Finding(
-                        .note, .userServer, file: path, line: file?.document.line(of: ["server"]),
-                        "\(host) is served by \(server), which stays the last host"))
+                        .note,
+                        .userServer,
+                        file: path,
+                        line: file?.document.line(of: ["server"]),
+                        "\(host) is served by \(server), which stays the last host"
+                    )
+                )
             }
             return
         }
@@ -178,25 +207,27 @@ struct HostsEditor {
     }
 
     private mutating func putOurs() throws(TOMLEditError) {
-        guard let url = registryURL else { return }
-        let header = TOMLEntry(Planner.registryHeader, .string(url))
+        guard let target else { return }
+        // For a general host the mirror learns the registry from the request.
+        let header =
+            target.isAll ? nil : registryURL.map { TOMLEntry(Planner.registryHeader, .string($0)) }
         if let existing = currentHosts.first(where: { Endpoint.same($0, mirror.url) }) {
             if existing == currentHosts.first { return try updateOurs(existing, header) }
             try editor.remove(["host", existing])
         }
         let sections = [
-            TOMLSectionText(path: ["host", mirror.url], entries: [Planner.capabilities]),
-            TOMLSectionText(path: ["host", mirror.url, "header"], entries: [header]),
-        ]
+            TOMLSectionText(path: ["host", mirror.url], entries: [Planner.capabilities])
+        ] + (header.map { [TOMLSectionText(path: ["host", mirror.url, "header"], entries: [$0])] } ?? [])
         try editor.add(sections, before: ["host"])
     }
 
-    private mutating func updateOurs(_ existing: String, _ header: TOMLEntry) throws(TOMLEditError) {
+    private mutating func updateOurs(_ existing: String, _ header: TOMLEntry?) throws(TOMLEditError) {
         let key = ["host", existing]
         let named = editor.document.root[key + ["capabilities"]]?.strings?.map { $0.lowercased() } ?? []
         if !named.isEmpty, !Set(named).isSuperset(of: ["pull", "resolve"]) {
             try editor.set(key + ["capabilities"], to: .strings(["pull", "resolve"]))
         }
+        guard let header else { return }
         let value = key + ["header", header.key]
         let current = editor.document.root[value]
         if current != header.value.node, current?.strings != header.value.node.string.map({ [$0] }) {
@@ -214,7 +245,9 @@ struct HostsEditor {
         }
     }
 
-    /// Mirrors that stood in config.toml. There an endpoint's path is used as it is; here that takes a word.
+    /// Mirrors that stood in config.toml.
+    ///
+    /// There an endpoint's path is used as it is; here that takes a word.
     private mutating func putExtra(_ endpoints: [String]) throws(TOMLEditError) {
         let own = registryURL ?? RegistryTarget.defaultURL(of: host)
         let last = currentHosts.last { Endpoint.same($0, own) }
@@ -234,7 +267,8 @@ struct HostsEditor {
     /// The registry as a host of its own, unless the user's file says in its own way where the registry is.
     private mutating func putFallback() throws(TOMLEditError) {
         guard let target, let url = registryURL, Endpoint.same(url, target.url) else { return }
-        guard !currentHosts.contains(where: { Endpoint.same($0, url) }), file?.serverKeys.isEmpty ?? true else { return }
+        guard !currentHosts.contains(where: { Endpoint.same($0, url) }), file?.serverKeys.isEmpty ?? true
+        else { return }
         let section = TOMLSectionText(path: ["host", url], entries: [Planner.capabilities] + certificates)
         try editor.add([section], before: nil)
     }

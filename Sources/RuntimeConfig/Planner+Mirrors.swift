@@ -12,28 +12,36 @@ extension Planner {
         }
     }
 
-    /// Ours first, the user's own in their order, the registry itself last. A `*` entry, which containerd would not
-    /// look at any more, gives its endpoints to the new one.
+    /// Ours first, the user's own in their order, the registry itself last.
+    ///
+    /// A `*` entry, which containerd would not look at any more, gives its endpoints to the new one.
     func endpoints(for target: RegistryTarget) -> [String] {
         let settings = before.settings
         let existing = settings.endpoints(of: target.host) ?? settings.endpoints(of: "*") ?? []
         let ours = existing.first { Endpoint.same($0, request.mirror.url) } ?? request.mirror.url
         let registry = existing.first { Endpoint.same($0, target.url) } ?? target.url
         let others = existing.filter { !Endpoint.same($0, ours) && !Endpoint.same($0, registry) }
-        return [ours] + others + [registry]
+        // Containerd itself adds the registry, which a general entry cannot name.
+        return target.isAll ? [ours] + others : [ours] + others + [registry]
     }
 
     /// Makes sure that no `config_path` stands beside the mirrors.
     private mutating func leaveConfigPath() throws(Refusal) {
         let settings = before.settings
         if version.hasStubbornDefaultPath {
-            guard settings.fileVersion >= 3, pluginName == PluginName.images || editor.document.root[["version"]] == .integer(3)
+            guard settings.fileVersion >= 3,
+                pluginName == PluginName.images || editor.document.root[["version"]] == .integer(3)
             else {
                 throw Refusal(
                     Finding(
-                        .broken, .conflict, file: main.path, line: main.document.line(of: ["version"]),
+                        .broken,
+                        .conflict,
+                        file: main.path,
+                        line: main.document.line(of: ["version"]),
                         "containerd \(version) sets a config_path of its own, which only a version 3 file can empty",
-                        remedy: "use --mode config-path, or update containerd to 2.2.2"))
+                        remedy: "use --mode config-path, or update containerd to 2.2.2"
+                    )
+                )
             }
         }
         let written = settings.writtenConfigPath ?? ""
@@ -53,18 +61,29 @@ extension Planner {
         guard request.migrates else {
             throw Refusal(
                 Finding(
-                    .broken, .otherMode, file: file, line: place?.line,
+                    .broken,
+                    .otherMode,
+                    file: file,
+                    line: place?.line,
                     "config_path is set to \(written), and mirrors beside it would keep the CRI plugin from starting",
-                    remedy: "use --mode config-path, or add --migrate to empty config_path"))
+                    remedy: "use --mode config-path, or add --migrate to empty config_path"
+                )
+            )
         }
         for root in written.split(separator: ":").map(String.init) {
-            for name in (try? tree.names(in: root).get()) ?? [] {  // A folder that cannot be read holds nothing.
+            // A folder that cannot be read holds nothing for containerd either.
+            for name in (try? tree.names(in: root).get()) ?? [] {
                 let hostsFile = Path.join(Path.join(root, name), "hosts.toml")
                 guard case .failure(.missing) = tree.read(hostsFile) else {
                     throw Refusal(
                         Finding(
-                            .broken, .otherMode, file: hostsFile, "this file is in use by config_path = \(written)",
-                            remedy: "use --mode config-path"))
+                            .broken,
+                            .otherMode,
+                            file: hostsFile,
+                            "this file is in use by config_path = \(written)",
+                            remedy: "use --mode config-path"
+                        )
+                    )
                 }
             }
         }

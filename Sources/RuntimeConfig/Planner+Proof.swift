@@ -3,9 +3,15 @@ import TOMLEdit
 /// Judges the planned bytes exactly as the bytes on disk were judged.
 extension Planner {
     func prove(_ changes: [FileChange]) throws(Refusal) -> Judgement {
-        let planned = [String: [UInt8]?](changes.map { ($0.path, $0.after) }, uniquingKeysWith: { _, last in last })
+        let planned = [String: [UInt8]?](
+            changes.map { ($0.path, $0.after) },
+            uniquingKeysWith: { _, last in last }
+        )
         let plannedTree = PlannedTree(base: tree, planned: planned)
-        let after = Judgement(version, try ConfigFiles.load(main: main.path, version: version, tree: plannedTree))
+        let after = Judgement(
+            version,
+            try ConfigFiles.load(main: main.path, version: version, tree: plannedTree)
+        )
         let broken = after.findings.filter { $0.severity == .broken }
         if !broken.isEmpty { throw Refusal(broken) }
         try proveRest(after)
@@ -19,28 +25,40 @@ extension Planner {
     private func fail(_ message: String, file: String? = nil) -> Refusal {
         Refusal(
             Finding(
-                .broken, .proofFailed, file: file ?? main.path, "the planned settings were not accepted: \(message)",
-                remedy: "nothing was written; please report this file"))
+                .broken,
+                .proofFailed,
+                file: file ?? main.path,
+                "the planned settings were not accepted: \(message)",
+                remedy: "nothing was written; please report this file"
+            )
+        )
     }
 
     private func proveMirrors(_ after: Judgement) throws(Refusal) {
         guard after.settings.configPath(version).isEmpty else { throw fail("config_path is still set") }
         let targets = Set(request.registries.map(\.host))
-        for target in request.registries where after.settings.endpoints(of: target.host) != endpoints(for: target) {
+        for target in request.registries
+        where after.settings.endpoints(of: target.host) != endpoints(for: target) {
             throw fail("containerd \(version) would not ask the mirror for \(target.host)")
         }
         for (host, mirror) in before.settings.mirrors where !targets.contains(host) {
-            guard after.settings.mirrors[host] == mirror else { throw fail("mirrors.\"\(host)\" would change") }
+            guard after.settings.mirrors[host] == mirror else {
+                throw fail("mirrors.\"\(host)\" would change")
+            }
         }
     }
 
     private func proveConfigPath(_ after: Judgement, _ plannedTree: PlannedTree) throws(Refusal) {
         guard after.settings.mirrors.isEmpty else { throw fail("mirrors are still set") }
         let path = after.settings.configPath(version)
-        guard let root = path.split(separator: ":").map(String.init).first else { throw fail("config_path is not set") }
+        guard let root = path.split(separator: ":").map(String.init).first else {
+            throw fail("config_path is not set")
+        }
         for target in request.registries {
             let found = HostsLookup.find(target.host, below: root, version: version, tree: plannedTree)
-            guard let file = found.file, found.fault == nil, file.faults.isEmpty, !found.isDefault else {
+            guard let file = found.file, found.fault == nil, file.faults.isEmpty,
+                found.isDefault == target.isAll
+            else {
                 throw fail("containerd \(version) would drop the file", file: found.directory ?? root)
             }
             guard let first = file.hosts.first, Endpoint.same(first.url, request.mirror.url),

@@ -2,8 +2,8 @@ import TOMLEdit
 
 /// Makes one plan: judge, edit, and judge the edited bytes.
 ///
-/// Nothing is written here. States: the edits collected so far are in `documents` (configuration) and `hosts`;
-/// `plan` turns them into changes only after the proof.
+/// Nothing is written here. States: the edits collected so far are in `documents` (configuration) and
+/// `hosts`; `plan` turns them into changes only after the proof.
 struct Planner {
     let request: PlanRequest
     let mode: RuntimeMode
@@ -23,13 +23,16 @@ struct Planner {
     var registryPath: [String] { ["plugins", pluginName, "registry"] }
 
     init(
-        _ request: PlanRequest, mode: RuntimeMode, version: ContainerdVersion, tree: any FileTree
+        _ request: PlanRequest,
+        mode: RuntimeMode,
+        version: ContainerdVersion,
+        tree: any FileTree
     ) throws(Refusal) {
-        self.request = request
         self.mode = mode
         self.tree = tree
         let files = try ConfigFiles.load(main: request.config, version: version, tree: tree)
         before = Judgement(version, files)
+        self.request = request.namingHidden(mode: mode, settings: before.settings, tree: tree)
         editor = TOMLEditor(files.main.document)
     }
 
@@ -59,7 +62,8 @@ struct Planner {
     private func collectChanges() -> [FileChange] {
         var changes: [FileChange] = []
         for (path, bytes) in hosts.sorted(by: { $0.key < $1.key }) {
-            let before = try? tree.read(path).get()  // A missing file is `nil`; an unreadable one was refused.
+            // A missing file is `nil`; an unreadable one was refused.
+            let before = try? tree.read(path).get()
             if before != bytes { changes.append(FileChange(path: path, before: before, after: bytes)) }
         }
         let bytes = editor.document.bytes
@@ -84,27 +88,46 @@ struct Planner {
         switch error {
         case .notATable(let path, let line):
             return Finding(
-                .broken, .wrongType, file: file, line: line, "\(path.joined(separator: ".")) holds no keys",
-                remedy: "make it a table")
+                .broken,
+                .wrongType,
+                file: file,
+                line: line,
+                "\(path.joined(separator: ".")) holds no keys",
+                remedy: "make it a table"
+            )
         case .isATable(let path, let line):
             return Finding(
-                .broken, .wrongType, file: file, line: line, "\(path.joined(separator: ".")) must not be a table",
-                remedy: "make it a value")
+                .broken,
+                .wrongType,
+                file: file,
+                line: line,
+                "\(path.joined(separator: ".")) must not be a table",
+                remedy: "make it a value"
+            )
         case .spelling(let path, let line):
             return Finding(
-                .broken, .editFailed, file: file, line: line,
+                .broken,
+                .editFailed,
+                file: file,
+                line: line,
                 "\(path.joined(separator: ".")) is spelled in a way that cannot be extended without loss",
-                remedy: remedy)
+                remedy: remedy
+            )
         case .notAsIntended(let path):
             return Finding(
-                .broken, .editFailed, file: file, "an edit of \(path.joined(separator: ".")) would not read as meant",
-                remedy: remedy)
+                .broken,
+                .editFailed,
+                file: file,
+                "an edit of \(path.joined(separator: ".")) would not read as meant",
+                remedy: remedy
+            )
         }
     }
 }
 
 extension Planner {
-    /// Chooses the section whose `registry` counts for this release, and makes a version where there is nothing yet.
+    /// Chooses the section whose `registry` counts for this release, and makes a version where there is
+    /// nothing yet.
     private mutating func chooseSection() throws(Refusal) -> String {
         let isBlank = before.files.files.allSatisfy { $0.document.root == .table([:]) }
         if isBlank {
@@ -127,21 +150,35 @@ extension Planner {
     private func chooseSectionOne() throws(Refusal) -> String {
         let name = before.settings.pluginName
         let files = before.files.files
-        if name == PluginName.short, let inert = files.first(where: { $0.document.root[["plugins", PluginName.old]] != nil }) {
+        if name == PluginName.short,
+            let inert = files.first(where: { $0.document.root[["plugins", PluginName.old]] != nil })
+        {
             throw Refusal(
                 Finding(
-                    .broken, .inertSettings, file: inert.path, line: inert.document.line(of: ["plugins", PluginName.old]),
+                    .broken,
+                    .inertSettings,
+                    file: inert.path,
+                    line: inert.document.line(of: ["plugins", PluginName.old]),
                     "the file has no version, so containerd \(version) ignores plugins.\"\(PluginName.old)\"; adding"
                         + " the version would bring all of it into force",
-                    remedy: "read the section, then write version = 2 as the first line"))
+                    remedy: "read the section, then write version = 2 as the first line"
+                )
+            )
         }
-        if let last = files.last(where: { $0.document.root[["plugins", name]] != nil }), last.path != main.path {
+        if let last = files.last(where: { $0.document.root[["plugins", name]] != nil }),
+            last.path != main.path
+        {
             throw Refusal(
                 Finding(
-                    .broken, .overridden, file: last.path, line: last.document.line(of: ["plugins", name]),
+                    .broken,
+                    .overridden,
+                    file: last.path,
+                    line: last.document.line(of: ["plugins", name]),
                     "this imported file replaces the whole section plugins.\"\(name)\", so an edit of \(main.path)"
                         + " would have no effect",
-                    remedy: "hawker containerd apply --config \(last.path), or remove the section there"))
+                    remedy: "hawker containerd apply --config \(last.path), or remove the section there"
+                )
+            )
         }
         return name
     }
@@ -168,9 +205,14 @@ extension Planner {
     private func unversioned() -> Refusal {
         Refusal(
             Finding(
-                .broken, .inertSettings, file: main.path, line: 1,
+                .broken,
+                .inertSettings,
+                file: main.path,
+                line: 1,
                 "the file has no version, and containerd \(version) ignores registry settings in such a file",
-                remedy: "bring it to version 3 (containerd config migrate) and apply again"))
+                remedy: "bring it to version 3 (containerd config migrate) and apply again"
+            )
+        )
     }
 
     /// Refuses when an imported file writes `registry` + `key` and so has the last word.
@@ -181,9 +223,14 @@ extension Planner {
                 guard let line = file.document.line(of: path) else { continue }
                 throw Refusal(
                     Finding(
-                        .broken, .overridden, file: file.path, line: line,
+                        .broken,
+                        .overridden,
+                        file: file.path,
+                        line: line,
                         "this imported file sets registry.\(key.joined(separator: ".")) and is read after \(main.path)",
-                        remedy: "remove the setting there, and apply again"))
+                        remedy: "remove the setting there, and apply again"
+                    )
+                )
             }
         }
     }

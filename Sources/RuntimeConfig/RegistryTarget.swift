@@ -1,4 +1,5 @@
-/// One registry that containerd is to ask through the mirror: `HOST`, or `HOST=URL` when it is not at `https://HOST`.
+/// One registry that containerd is to ask through the mirror: `HOST`, or `HOST=URL` when it is not at
+/// `https://HOST`.
 package struct RegistryTarget: Hashable, Sendable {
     /// As image names have it: `docker.io`, `registry:5000`.
     package let host: String
@@ -7,8 +8,21 @@ package struct RegistryTarget: Hashable, Sendable {
     /// Whether the user gave the URL.
     package let isExplicit: Bool
 
+    /// Every registry that has no settings of its own.
+    package static let all = RegistryTarget(host: "*", url: "", isExplicit: false)
+
+    package var isAll: Bool { host == "*" }
+
+    private init(host: String, url: String, isExplicit: Bool) {
+        self.host = host
+        self.url = url
+        self.isExplicit = isExplicit
+    }
+
     package init?(_ text: String) {
-        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
+        let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
+            String.init
+        )
         guard let host = parts.first, Self.isHost(host) else { return nil }
         self.host = host
         guard parts.count == 2 else {
@@ -31,12 +45,15 @@ package struct RegistryTarget: Hashable, Sendable {
         guard !text.isEmpty, text.utf8.count <= 255, text != ".", text != ".." else { return false }
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         if parts.count > 1 {
-            guard parts.count == 2 || text.hasPrefix("["), let port = parts.last, UInt16(port) != nil else { return false }
+            guard parts.count == 2 || text.hasPrefix("["), let port = parts.last, UInt16(port) != nil else {
+                return false
+            }
         }
         return text.utf8.allSatisfy { byte in
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: ":"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "-"),
+                UInt8(ascii: ":"),
                 UInt8(ascii: "["), UInt8(ascii: "]"):
                 true
             default: false
@@ -63,12 +80,14 @@ package struct Endpoint: Hashable, Sendable {
         guard !rest.contains("://") else { return nil }
         let slash = rest.firstIndex(of: "/") ?? rest.endIndex
         authority = rest[..<slash].lowercased()
-        guard !authority.isEmpty, authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x27 }),
+        guard !authority.isEmpty,
+            authority.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x22 && $0 != 0x27 }),
             !authority.contains(where: { "?#@\\".contains($0) })
         else { return nil }
         var path = String(rest[slash...])
         while path.hasSuffix("/") { path.removeLast() }
-        guard path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !path.contains(where: { "?#\\".contains($0) }) else {
+        guard path.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !path.contains(where: { "?#\\".contains($0) })
+        else {
             return nil
         }
         self.path = path

@@ -6,13 +6,17 @@ struct StateRecord: Codable, Equatable {
     enum Stage: String, Codable {
         /// Files may be old or new; each of them is one of the two as a whole.
         case prepared
+        /// All files are new, and a restart with them was begun; whether containerd came up is not known.
+        case restarting
         case applied
     }
 
     struct Entry: Codable, Equatable {
         let path: String
         /// Names of copies in the state folder; `nil` for no file.
-        /// `original` is what `revert` gives back, `applied` what was written, `previous` what stood there before.
+        ///
+        /// `original` is what `revert` gives back, `applied` what was written, `previous` what stood there
+        /// before.
         let original: String?
         let applied: String?
         let previous: String?
@@ -28,6 +32,8 @@ struct StateRecord: Codable, Equatable {
     var entries: [Entry]
     /// Folders that were made, outermost first.
     var folders: [String]
+    /// While `restarting`, the record to go back to: none or one.
+    var earlier: [StateRecord]?
 }
 
 /// One entry with its bytes.
@@ -43,8 +49,8 @@ struct StateFile: Equatable {
 ///     STATE/etc%2Fcontainerd%2Fconfig.toml/record.json
 ///                                          3-0.original  3-0.applied  3-0.previous
 ///
-/// The record is replaced in one step and only names copies that are synced already; copies are never overwritten.
-/// A lock on the folder keeps two runs apart.
+/// The record is replaced in one step and only names copies that are synced already; copies are never
+/// overwritten. A lock on the folder keeps two runs apart.
 final class StateStore {
     enum Fault: Error, Equatable {
         case busy
@@ -57,7 +63,8 @@ final class StateStore {
 
     init(directory: String, config: String) {
         let allowed = CharacterSet(charactersIn: "/").inverted.intersection(.urlPathAllowed)
-        let name = Path.clean(config).dropFirst().addingPercentEncoding(withAllowedCharacters: allowed) ?? "config"
+        let name =
+            Path.clean(config).dropFirst().addingPercentEncoding(withAllowedCharacters: allowed) ?? "config"
         folder = Path.join(directory, String(name.suffix(200)))
     }
 
@@ -65,8 +72,9 @@ final class StateStore {
         if lock >= 0 { close(lock) }
     }
 
-    /// Held until this object goes. Makes the state folder, which only its owner may read: configuration can hold
-    /// passwords.
+    /// Held until this object goes.
+    ///
+    /// Makes the state folder, which only its owner may read: configuration can hold passwords.
     func acquire() throws(Fault) {
         do throws(WriteFault) {
             _ = try FileWriter.makeFolders(folder, mode: 0o700)
@@ -98,8 +106,12 @@ final class StateStore {
         for entry in record.entries {
             files.append(
                 StateFile(
-                    path: entry.path, original: try copy(entry.original), applied: try copy(entry.applied),
-                    previous: try copy(entry.previous)))
+                    path: entry.path,
+                    original: try copy(entry.original),
+                    applied: try copy(entry.applied),
+                    previous: try copy(entry.previous)
+                )
+            )
         }
         return (record, files)
     }
@@ -122,9 +134,12 @@ final class StateStore {
             let stem = "\(record.generation)-\(number)"
             record.entries.append(
                 StateRecord.Entry(
-                    path: file.path, original: try save(file.original, stem + ".original"),
+                    path: file.path,
+                    original: try save(file.original, stem + ".original"),
                     applied: try save(file.applied, stem + ".applied"),
-                    previous: try save(file.previous, stem + ".previous")))
+                    previous: try save(file.previous, stem + ".previous")
+                )
+            )
         }
         try store(record)
         return record
@@ -146,7 +161,10 @@ final class StateStore {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
         let path = Path.join(folder, "record.json")
-        guard let data = try? encoder.encode(record) else { preconditionFailure("a record is plain text and numbers") }
+        // Encoding plain values cannot fail.
+        guard let data = try? encoder.encode(record) else {
+            preconditionFailure("a record is plain text and numbers")
+        }
         do throws(WriteFault) {
             try FileWriter.fill(path + ".new", Array(data), like: nil, mode: 0o600)
             guard rename(path + ".new", path) == 0 else { throw .system(errno) }
@@ -155,7 +173,18 @@ final class StateStore {
             throw .write(path: path, error)
         }
         guard record.stage == .applied else { return }
-        removeCopies(except: Set(record.entries.flatMap { [$0.original, $0.applied, $0.previous].compactMap(\.self) }))
+        removeCopies(
+            except: Set(record.entries.flatMap { [$0.original, $0.applied, $0.previous].compactMap(\.self) })
+        )
+    }
+
+    private static let rejectedPrefix = "rejected-"
+
+    /// Keeps what somebody else wrote and a rollback had to replace; returns the copy's path.
+    func keepRejected(_ bytes: [UInt8], of path: String, generation: Int) throws(Fault) -> String {
+        let name = "\(Self.rejectedPrefix)\(generation)-\(Path.name(path))"
+        _ = try save(bytes, name)
+        return Path.join(folder, name)
     }
 
     /// Forgets everything; the record goes first.
@@ -166,8 +195,11 @@ final class StateStore {
     }
 
     private func removeCopies(except kept: Set<String>) {
-        for name in (try? DiskTree().names(in: folder).get()) ?? []  // A copy that stays does no harm.
-        where !kept.contains(name) && name != "record.json" && name != "lock" {
+        // A copy that stays does no harm.
+        for name in (try? DiskTree().names(in: folder).get()) ?? []
+        where !kept.contains(name) && name != "record.json" && name != "lock"
+            && !name.hasPrefix(Self.rejectedPrefix)
+        {
             unlink(Path.join(folder, name))
         }
     }

@@ -1,7 +1,7 @@
 /// A TOML document: its bytes, what they mean, and where each key stands.
 ///
-/// Two readers agree on every document of this type: the library, which says what it means, and a scanner of our
-/// own, which knows the place of every byte. A document they read differently is refused.
+/// Two readers agree on every document of this type: the library, which says what it means, and a scanner of
+/// our own, which knows the place of every byte. A document they read differently is refused.
 package struct TOMLDocument: Sendable {
     /// Larger files are refused; ten times the largest seen in use.
     package static let bytesMax = 16 << 20
@@ -31,7 +31,8 @@ package struct TOMLDocument: Sendable {
     }
 
     private static func lineOfInvalidUTF8(_ bytes: [UInt8]) -> Int {
-        for (number, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated()
+        for (number, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            .enumerated()
         where String(validating: line, as: UTF8.self) == nil {
             return number + 1
         }
@@ -40,7 +41,9 @@ package struct TOMLDocument: Sendable {
 
     package var hasByteOrderMark: Bool { bytes.starts(with: [0xEF, 0xBB, 0xBF]) }
 
-    /// Line, from 1, where `path` is spelled: its header or its key. `nil` when it is absent.
+    /// Line, from 1, where `path` is spelled: its header or its key.
+    ///
+    /// `nil` when it is absent.
     package func line(of path: [String]) -> Int? {
         guard let node = index.find(path), let key = index.nodes[node].key else { return nil }
         return lines.number(of: key.span.lowerBound)
@@ -89,7 +92,9 @@ package struct TOMLDocument: Sendable {
     }
 
     /// The bytes of `path`'s header line and everything under it up to the next header that is not below it;
-    /// only for tables written as headers that stand together. `nil` otherwise.
+    /// only for tables written as headers that stand together.
+    ///
+    /// `nil` otherwise.
     package func headerBlock(of path: [String]) -> Range<Int>? {
         guard let node = index.find(path), case .header(let first) = index.nodes[node].kind,
             let last = index.nodes[node].lastSection, let headerSpan = sections[first].headerSpan
@@ -101,7 +106,9 @@ package struct TOMLDocument: Sendable {
         return lines.start(of: headerSpan.lowerBound)..<lines.end(of: lastOffset(ofSection: last))
     }
 
-    /// Keys written with an escape, with their lines. Older readers take the backslash literally.
+    /// Keys written with an escape, with their lines.
+    ///
+    /// Older readers take the backslash literally.
     package var escapedKeys: [(key: String, line: Int)] {
         let parts = sections.flatMap(\.header) + index.nodes.compactMap(\.key)
         return parts.filter(\.hasEscape).map { ($0.text, lines.number(of: $0.span.lowerBound)) }
@@ -119,7 +126,8 @@ package struct TOMLDocument: Sendable {
         return blanks.allSatisfy { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") } ? Array(blanks) : []
     }
 
-    /// The line break that a line added beside `offset` gets: that of the line itself, else the document's first.
+    /// The line break that a line added beside `offset` gets: that of the line itself, else the document's
+    /// first.
     func lineBreak(near offset: Int) -> [UInt8] {
         let own = bytes[..<lines.end(of: offset)].suffix(2)
         if own.last == UInt8(ascii: "\n") {

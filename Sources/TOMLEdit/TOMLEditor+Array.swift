@@ -1,7 +1,7 @@
 /// Changing the strings of an array where they stand.
 extension TOMLEditor {
-    /// Insertions and deletions that turn the array into `texts`, or `nil` when the array holds something else than
-    /// strings or the kept ones change their order: then it is written anew.
+    /// Insertions and deletions that turn the array into `texts`, or `nil` when the array holds something
+    /// else than strings or the kept ones change their order: then it is written anew.
     func arrayEdits(_ value: ValueSyntax, to texts: [String]) -> [Splice]? {
         guard case .array(let elements) = value.kind else { return nil }
         var old: [String] = []
@@ -26,7 +26,8 @@ extension TOMLEditor {
                 waiting.append(text)
             }
         }
-        return splices + appending(waiting, after: elements[lastKept], isLast: lastKept == elements.count - 1, in: value)
+        return splices
+            + appending(waiting, after: elements[lastKept], isLast: lastKept == elements.count - 1, in: value)
     }
 
     private func fillEmptyArray(_ value: ValueSyntax, _ texts: [String]) -> [Splice] {
@@ -70,7 +71,8 @@ extension TOMLEditor {
         return Splice(start..<start, bytes)
     }
 
-    private func appending(_ texts: [String], after element: ValueSyntax, isLast: Bool, in value: ValueSyntax) -> [Splice]
+    private func appending(_ texts: [String], after element: ValueSyntax, isLast: Bool, in value: ValueSyntax)
+        -> [Splice]
     {
         guard !texts.isEmpty else { return [] }
         let end = element.span.upperBound
@@ -88,7 +90,9 @@ extension TOMLEditor {
             return [Splice(end..<end, quoted.flatMap { Array(",".utf8) + lineBreak + indentation + $0 })]
         }
         if code.contains(UInt8(ascii: ",")) {
-            return [Splice(lineEnd..<lineEnd, quoted.flatMap { indentation + $0 + Array(",".utf8) + lineBreak })]
+            return [
+                Splice(lineEnd..<lineEnd, quoted.flatMap { indentation + $0 + Array(",".utf8) + lineBreak })
+            ]
         }
         let lines = quoted.map { indentation + $0 }.joined(separator: [UInt8(ascii: ",")] + lineBreak)
         return [Splice(end..<end, Array(",".utf8)), Splice(lineEnd..<lineEnd, Array(lines) + lineBreak)]

@@ -1,4 +1,6 @@
-/// Where a new key goes. TOML lets a table be opened once, in one spelling; what is added must use that spelling:
+/// Where a new key goes.
+///
+/// TOML lets a table be opened once, in one spelling; what is added must use that spelling:
 ///
 ///     [a]            a.x = 1         a = { x = 1 }       [a.x]
 ///     x = 1          a.new = 2       inside the braces   new = 2 in an added [a] above
@@ -12,7 +14,9 @@ extension TOMLEditor {
         case .value, .elements:
             throw .notATable(path: Array(path[..<depth]), line: document.nearestLine(of: path))
         case .inline:
-            guard let value = node.value else { throw .spelling(path: path, line: document.nearestLine(of: path)) }
+            guard let value = node.value else {
+                throw .spelling(path: path, line: document.nearestLine(of: path))
+            }
             return insideBraces(value, Self.nest(entries, under: rest), prefix: [])
         case .dotted:
             return try besideDotted(node, entries, rest: rest, path: path)
@@ -41,7 +45,10 @@ extension TOMLEditor {
     }
 
     private func besideDotted(
-        _ node: TOMLIndex.Node, _ entries: [TOMLEntry], rest: [String], path: [String]
+        _ node: TOMLIndex.Node,
+        _ entries: [TOMLEntry],
+        rest: [String],
+        path: [String]
     ) throws(TOMLEditError) -> Splice {
         guard let prefixSpan = node.prefix, let statement = node.statement else {
             throw .spelling(path: path, line: document.nearestLine(of: path))
@@ -54,7 +61,10 @@ extension TOMLEditor {
         }
         let assignment = document.sections[statement.section].assignments[statement.assignment]
         let indentation = document.indentation(before: assignment.span.lowerBound)
-        return lines(entries.map { indentation + prefix + style.entry($0) }, after: assignment.value.span.upperBound - 1)
+        return lines(
+            entries.map { indentation + prefix + style.entry($0) },
+            after: assignment.value.span.upperBound - 1
+        )
     }
 
     private func belowHeader(_ number: Int, _ entries: [TOMLEntry]) -> Splice {
@@ -65,7 +75,10 @@ extension TOMLEditor {
         if let last = section.assignments.last {
             indentation = document.indentation(before: last.span.lowerBound)
         }
-        return lines(entries.map { indentation + style.entry($0) }, after: document.lastOffset(ofSection: number))
+        return lines(
+            entries.map { indentation + style.entry($0) },
+            after: document.lastOffset(ofSection: number)
+        )
     }
 
     private func atRoot(_ entries: [TOMLEntry]) -> Splice {
@@ -86,9 +99,14 @@ extension TOMLEditor {
         let node = index.nodes[ancestor]
         let last = node.lastSection ?? 0
         var indentation: [UInt8] = []
-        var offset = ancestor == 0 ? document.bytes.count : document.lines.end(of: document.lastOffset(ofSection: last))
-        // A table that longer headers imply is opened above the first of them; a missing one goes below its kin.
-        let kin = document.sections.first { $0.header.map(\.text).starts(with: section.path.dropLast(rest.count)) }
+        var offset =
+            ancestor == 0
+            ? document.bytes.count : document.lines.end(of: document.lastOffset(ofSection: last))
+        // A table that longer headers imply is opened above the first of them; a missing one goes below its
+        // kin.
+        let kin = document.sections.first {
+            $0.header.map(\.text).starts(with: section.path.dropLast(rest.count))
+        }
         if ancestor != 0, let span = kin?.headerSpan {
             if rest.isEmpty { offset = startWithComments(span.lowerBound) }
             let levels = max(0, section.path.count - (kin?.header.count ?? 0))
@@ -107,7 +125,10 @@ extension TOMLEditor {
     }
 
     func block(
-        _ section: TOMLSectionText, _ style: TOMLStyle, indentation: [UInt8], lineBreak: [UInt8]
+        _ section: TOMLSectionText,
+        _ style: TOMLStyle,
+        indentation: [UInt8],
+        lineBreak: [UInt8]
     ) -> [UInt8] {
         var text = indentation + [UInt8(ascii: "[")]
         for depth in section.path.indices {
@@ -115,7 +136,9 @@ extension TOMLEditor {
             text += spelling(of: Array(section.path[...depth]), style)
         }
         text += [UInt8(ascii: "]")] + lineBreak
-        for entry in section.entries { text += indentation + style.keyIndent + style.entry(entry) + lineBreak }
+        for entry in section.entries {
+            text += indentation + style.keyIndent + style.entry(entry) + lineBreak
+        }
         return text
     }
 

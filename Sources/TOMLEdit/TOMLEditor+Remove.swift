@@ -22,7 +22,8 @@ extension TOMLEditor {
         let node = document.index.nodes[number]
         switch node.kind {
         case .value, .inline:
-            guard let statement = node.statement, let start = node.prefix?.lowerBound, let value = node.value else {
+            guard let statement = node.statement, let start = node.prefix?.lowerBound, let value = node.value
+            else {
                 return
             }
             if let owner = node.inlineOwner {
@@ -42,11 +43,15 @@ extension TOMLEditor {
         for child in node.children.values { collect(child, into: &spelling) }
     }
 
-    /// Runs of removed lines. A run that held a header takes the blank line above it along when another follows.
+    /// Runs of removed lines.
+    ///
+    /// A run that held a header takes the blank line above it along when another follows.
     private func lineRemovals(_ spelling: Spelling) -> [Splice] {
         let lines = document.lines
         let headerLines = spelling.headers.map { lines.start(of: $0)..<lines.end(of: $0) }
-        let assignmentLines = spelling.assignments.map { lines.start(of: $0.lowerBound)..<lines.end(of: $0.upperBound - 1) }
+        let assignmentLines = spelling.assignments.map {
+            lines.start(of: $0.lowerBound)..<lines.end(of: $0.upperBound - 1)
+        }
         let starts = Set(headerLines.map(\.lowerBound))
         var runs: [(range: Range<Int>, hasHeader: Bool)] = []
         for range in (headerLines + assignmentLines).sorted(by: { $0.lowerBound < $1.lowerBound }) {
@@ -61,8 +66,11 @@ extension TOMLEditor {
         var previousEnd = 0
         return runs.map { run in
             var range = run.range
-            let isFollowedByBlank = range.upperBound == document.bytes.count || isBlankLine(at: range.upperBound)
-            if run.hasHeader, isFollowedByBlank, range.lowerBound > previousEnd, isBlankLine(at: range.lowerBound - 1) {
+            let isFollowedByBlank =
+                range.upperBound == document.bytes.count || isBlankLine(at: range.upperBound)
+            if run.hasHeader, isFollowedByBlank, range.lowerBound > previousEnd,
+                isBlankLine(at: range.lowerBound - 1)
+            {
                 range = max(previousEnd, lines.start(of: range.lowerBound - 1))..<range.upperBound
             }
             previousEnd = range.upperBound
@@ -71,7 +79,8 @@ extension TOMLEditor {
     }
 
     private func entryRemovals(_ spans: [Range<Int>], owner: Int) -> [Splice] {
-        guard let value = document.index.nodes[owner].value, case .inlineTable(let entries) = value.kind else { return [] }
+        guard let value = document.index.nodes[owner].value, case .inlineTable(let entries) = value.kind
+        else { return [] }
         let removed = Set(spans.map(\.lowerBound))
         let isRemoved = { (entry: Assignment) in removed.contains(entry.span.lowerBound) }
         guard let lastKept = entries.lastIndex(where: { !isRemoved($0) }) else {

@@ -1,8 +1,8 @@
 /// Changes a document and nothing beside the change.
 ///
-/// Each operation turns a few spans into new bytes, reads the result with both readers and compares it with the
-/// same operation on the meaning. Every byte outside those spans stays as it was; if the two differ, the operation
-/// throws and the document is the one before it. States: always one valid document.
+/// Each operation turns a few spans into new bytes, reads the result with both readers and compares it with
+/// the same operation on the meaning. Every byte outside those spans stays as it was; if the two differ, the
+/// operation throws and the document is the one before it. States: always one valid document.
 package struct TOMLEditor: Sendable {
     package private(set) var document: TOMLDocument
 
@@ -10,8 +10,10 @@ package struct TOMLEditor: Sendable {
         self.document = document
     }
 
-    /// Sets the value at `path`. What is there already keeps its place, its quotes and, in arrays, its comments;
-    /// what is missing is added where the document's spelling allows it.
+    /// Sets the value at `path`.
+    ///
+    /// What is there already keeps its place, its quotes and, in arrays, its comments; what is missing is
+    /// added where the document's spelling allows it.
     package mutating func set(_ path: [String], to literal: TOMLLiteral) throws(TOMLEditError) {
         guard let key = path.last else { throw .isATable(path: path, line: 1) }
         guard let found = document.index.find(path) else {
@@ -36,8 +38,9 @@ package struct TOMLEditor: Sendable {
         }
     }
 
-    /// Removes a value, or a table with everything under it, however it is spelled. Comments that have a line of
-    /// their own stay.
+    /// Removes a value, or a table with everything under it, however it is spelled.
+    ///
+    /// Comments that have a line of their own stay.
     package mutating func remove(_ path: [String]) throws(TOMLEditError) {
         try remove([path])
     }
@@ -57,12 +60,15 @@ package struct TOMLEditor: Sendable {
         }
     }
 
-    /// Adds whole sections before the first header whose path begins with `before`, or at the end of the document
-    /// when there is none or `before` is `nil`. The sections' tables must not exist.
+    /// Adds whole sections before the first header whose path begins with `before`, or at the end of the
+    /// document when there is none or `before` is `nil`.
+    ///
+    /// The sections' tables must not exist.
     package mutating func add(_ sections: [TOMLSectionText], before: [String]?) throws(TOMLEditError) {
         guard let first = sections.first else { return }
         let target = before.flatMap { path in
-            document.sections.first { $0.headerSpan != nil && $0.header.map(\.text).starts(with: path) }?.headerSpan
+            document.sections.first { $0.headerSpan != nil && $0.header.map(\.text).starts(with: path) }?
+                .headerSpan
         }
         let offset = target.map { startWithComments($0.lowerBound) } ?? document.bytes.count
         let style = TOMLStyle(document)
@@ -72,7 +78,9 @@ package struct TOMLEditor: Sendable {
         }
         let splice = blockSplice(Array(blocks.joined(separator: lineBreak)), at: offset, lineBreak: lineBreak)
         try apply([splice], path: first.path) { root in
-            for section in sections { root.set(section.path, to: Self.merge(section.entries, into: root[section.path])) }
+            for section in sections {
+                root.set(section.path, to: Self.merge(section.entries, into: root[section.path]))
+            }
         }
     }
 
@@ -83,7 +91,9 @@ package struct TOMLEditor: Sendable {
     }
 
     private mutating func apply(
-        _ splices: [Splice], path: [String], intent: (inout TOMLNode) -> Void
+        _ splices: [Splice],
+        path: [String],
+        intent: (inout TOMLNode) -> Void
     ) throws(TOMLEditError) {
         guard let bytes = Splice.apply(splices, to: document.bytes) else { throw .notAsIntended(path: path) }
         var intended = document.root
@@ -115,7 +125,9 @@ struct Splice: Equatable, Sendable {
         self.bytes = bytes
     }
 
-    /// `nil` when spans overlap or leave the document. Insertions at one place keep their order.
+    /// `nil` when spans overlap or leave the document.
+    ///
+    /// Insertions at one place keep their order.
     static func apply(_ splices: [Splice], to document: [UInt8]) -> [UInt8]? {
         let ordered = splices.enumerated().sorted {
             ($0.element.range.lowerBound, $0.offset) < ($1.element.range.lowerBound, $1.offset)
@@ -124,7 +136,9 @@ struct Splice: Equatable, Sendable {
         result.reserveCapacity(document.count)
         var position = 0
         for (_, splice) in ordered {
-            guard splice.range.lowerBound >= position, splice.range.upperBound <= document.count else { return nil }
+            guard splice.range.lowerBound >= position, splice.range.upperBound <= document.count else {
+                return nil
+            }
             result += document[position..<splice.range.lowerBound]
             result += splice.bytes
             position = splice.range.upperBound

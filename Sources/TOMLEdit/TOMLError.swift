@@ -9,7 +9,9 @@ package struct TOMLError: Error, Equatable, Sendable {
         case tooDeep
         /// The grammar is broken; the text completes "line N: …".
         case syntax(String)
-        /// Legal for one of the two readers only. Such a document is never edited.
+        /// Legal for one of the two readers only.
+        ///
+        /// Such a document is never edited.
         case readersDisagree(String)
     }
 

@@ -19,7 +19,8 @@ struct TOMLIndex: Sendable {
         var kind: Kind
         var key: KeyPart?
         var children: [String: Int] = [:]
-        /// Section of the assignment that spells this node (its last one, for dotted keys), and its place there.
+        /// Section of the assignment that spells this node (its last one, for dotted keys), and its place
+        /// there.
         var statement: (section: Int, assignment: Int)?
         /// From the start of the dotted key up to and with this node's own part.
         var prefix: Range<Int>?
@@ -43,8 +44,9 @@ struct TOMLIndex: Sendable {
         }
     }
 
-    /// The node at the longest existing prefix of `path`, and that prefix's length. Paths do not lead into the
-    /// elements of arrays.
+    /// The node at the longest existing prefix of `path`, and that prefix's length.
+    ///
+    /// Paths do not lead into the elements of arrays.
     func deepest(_ path: [String]) -> (node: Int, depth: Int) {
         var node = 0
         for (depth, key) in path.enumerated() {
@@ -95,7 +97,10 @@ struct TOMLIndex: Sendable {
     }
 
     mutating func add(
-        _ assignment: Assignment, to table: Int, statement: (section: Int, assignment: Int), inlineOwner: Int?
+        _ assignment: Assignment,
+        to table: Int,
+        statement: (section: Int, assignment: Int),
+        inlineOwner: Int?
     ) {
         var node = table
         let start = assignment.span.lowerBound
@@ -114,7 +119,8 @@ struct TOMLIndex: Sendable {
 }
 
 extension TOMLIndex {
-    /// Compares this reading of the document with the library's; `nil` when they agree, else where they do not.
+    /// Compares this reading of the document with the library's; `nil` when they agree, else where they do
+    /// not.
     func disagreement(with table: TOMLNode, at node: Int = 0, path: String = "") -> String? {
         switch nodes[node].kind {
         case .value:

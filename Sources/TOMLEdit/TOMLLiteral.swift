@@ -48,7 +48,8 @@ package struct TOMLSectionText: Equatable, Sendable {
     }
 }
 
-/// How a document likes to be spelled, taken from its first examples, so that what is added looks like the rest.
+/// How a document likes to be spelled, taken from its first examples, so that what is added looks like the
+/// rest.
 struct TOMLStyle: Sendable {
     var keyQuote = UInt8(ascii: "\"")
     var stringQuote = UInt8(ascii: "\"")
@@ -63,7 +64,9 @@ struct TOMLStyle: Sendable {
         let bytes = document.bytes
         let quotes = [UInt8(ascii: "\""), UInt8(ascii: "'")]
         let keys = document.sections.lazy.flatMap { $0.header + $0.assignments.flatMap(\.key) }
-        if let quote = keys.map({ bytes[$0.span.lowerBound] }).first(where: quotes.contains) { keyQuote = quote }
+        if let quote = keys.map({ bytes[$0.span.lowerBound] }).first(where: quotes.contains) {
+            keyQuote = quote
+        }
         let values = document.sections.lazy.flatMap(\.assignments).map(\.value)
         let strings = values.flatMap { Self.stringStarts($0) }
         if let start = strings.first { stringQuote = bytes[start] }

@@ -5,7 +5,9 @@ package indirect enum TOMLNode: Equatable, Sendable {
     /// The bit pattern, so that two readings of `nan` are equal.
     case float(bitPattern: UInt64)
     case boolean(Bool)
-    /// A date, a time or both. No setting here needs its value, so none is kept.
+    /// A date, a time or both.
+    ///
+    /// No setting here needs its value, so none is kept.
     case moment
     case array([TOMLNode])
     case table([String: TOMLNode])
@@ -71,8 +73,10 @@ extension TOMLNode {
         self = .table(entries)
     }
 
-    /// Removes `path` if it is there. A table that becomes empty by it goes as well when `isImplied` says that
-    /// nothing but its content declared it.
+    /// Removes `path` if it is there.
+    ///
+    /// A table that becomes empty by it goes as well when `isImplied` says that nothing but its content
+    /// declared it.
     package mutating func remove(_ path: [String], isImplied: ([String]) -> Bool) {
         remove(path, at: 0, isImplied: isImplied)
     }

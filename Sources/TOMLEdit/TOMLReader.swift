@@ -2,8 +2,8 @@ import TOMLKit
 
 /// The door to the TOML library, the only file that imports it.
 ///
-/// The library hands out C strings it never frees, so a document costs its size in memory once per reading: read
-/// files that changed, not files in a loop.
+/// The library hands out C strings it never frees, so a document costs its size in memory once per reading:
+/// read files that changed, not files in a loop.
 enum TOMLReader {
     /// Reads what the scanner has already accepted: depth is bounded and no string holds a NUL.
     static func read(_ text: String) throws(TOMLError) -> TOMLNode {

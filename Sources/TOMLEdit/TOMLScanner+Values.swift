@@ -52,7 +52,9 @@ extension TOMLScanner {
         return entries
     }
 
-    /// A number, boolean, date or time. A date may have one blank before its time.
+    /// A number, boolean, date or time.
+    ///
+    /// A date may have one blank before its time.
     private mutating func scanScalar() throws(TOMLError) {
         let start = position
         while let byte = peek(), Self.isScalar(byte) { position += 1 }
@@ -172,7 +174,13 @@ extension TOMLScanner {
         default: throw syntax("unknown escape in a string")
         }
         position += 2
-        if letter == UInt8(ascii: "u") { digits = 4 } else if letter == UInt8(ascii: "U") { digits = 8 } else { return }
+        if letter == UInt8(ascii: "u") {
+            digits = 4
+        } else if letter == UInt8(ascii: "U") {
+            digits = 8
+        } else {
+            return
+        }
         var number: UInt32 = 0
         for _ in 0..<digits {
             guard let byte = peek(), let digit = Character(Unicode.Scalar(byte)).hexDigitValue else {

@@ -1,10 +1,11 @@
 /// Finds where each key and value of a TOML 1.0 document stands.
 ///
-/// It reads the grammar and nothing above it: what is defined twice, or extended against the rules, is for the
-/// library to say. Offsets are bytes; every access is checked, so any bytes whatever may be given.
+/// It reads the grammar and nothing above it: what is defined twice, or extended against the rules, is for
+/// the library to say. Offsets are bytes; every access is checked, so any bytes whatever may be given.
 struct TOMLScanner {
-    /// Values inside values, and components in one key. Configurations stay below ten; a bound keeps both readers
-    /// from recursing as deep as an attacker likes.
+    /// Values inside values, and components in one key.
+    ///
+    /// Configurations stay below ten; a bound keeps both readers from recursing as deep as an attacker likes.
     static let depthMax = 64
 
     let bytes: [UInt8]
@@ -118,7 +119,9 @@ extension TOMLScanner {
         guard skipLineBreak() else { throw syntax("expected the end of the line") }
     }
 
-    /// Takes `\n` or `\r\n`; `false` when neither is next. A lone `\r` ends no line in TOML 1.0.
+    /// Takes `\n` or `\r\n`; `false` when neither is next.
+    ///
+    /// A lone `\r` ends no line in TOML 1.0.
     mutating func skipLineBreak() -> Bool {
         if peek() == UInt8(ascii: "\n") {
             position += 1

@@ -6,7 +6,9 @@ struct KeyPart: Equatable, Sendable {
     let hasEscape: Bool
 }
 
-/// A value as it is spelled. Spans are byte offsets into the document.
+/// A value as it is spelled.
+///
+/// Spans are byte offsets into the document.
 struct ValueSyntax: Sendable {
     indirect enum Kind: Sendable {
         case string(String)
@@ -29,7 +31,9 @@ struct Assignment: Sendable {
     var span: Range<Int> { (key.first?.span.lowerBound ?? value.span.lowerBound)..<value.span.upperBound }
 }
 
-/// A header and the assignments below it. The first section of a document has no header.
+/// A header and the assignments below it.
+///
+/// The first section of a document has no header.
 struct Section: Sendable {
     let header: [KeyPart]
     let isArrayElement: Bool

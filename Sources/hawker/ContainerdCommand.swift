@@ -2,7 +2,7 @@ import ArgumentParser
 import Glibc
 import RuntimeConfig
 
-/// `hawker containerd …`
+/// The group of commands below `hawker containerd`.
 struct ContainerdCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "containerd",
@@ -16,8 +16,12 @@ struct ContainerdCommand: AsyncParsableCommand {
 
 /// What all three commands take.
 struct ContainerdFileOptions: ParsableArguments {
-    @Option(help: "Containerd's configuration file.")
-    var config = "/etc/containerd/config.toml"
+    @Option(
+        help: "Containerd's configuration file (default: the running containerd's, else /etc/containerd/config.toml).")
+    var config: String?
+
+    @Option(help: "Containerd's socket (default: /run/containerd/containerd.sock, or that of the only containerd).")
+    var socket: String?
 
     @Option(help: "Where the record for revert is kept; never below a folder that containerd imports.")
     var stateDir = "/var/lib/hawker/containerd"
@@ -41,8 +45,14 @@ struct ContainerdPlanOptions: ParsableArguments {
         help: ArgumentHelp(
             "A registry to route through the mirror; may be repeated.",
             discussion: "With =URL when the registry is not at https://HOST, such as"
-                + " localhost:5000=http://localhost:5000.", valueName: "host[=url]"))
+                + " localhost:5000=http://localhost:5000.",
+            valueName: "host[=url]"
+        )
+    )
     var registry: [String] = []
+
+    @Flag(help: "Route every registry; those with settings of their own are taken in one by one.")
+    var allRegistries = false
 
     @Option(help: "Where the mirror listens.")
     var mirror = "http://127.0.0.1:4001"
@@ -61,7 +71,7 @@ extension ContainerdFileOptions {
             throw ValidationError("--mirror \(plan.mirror) is not a URL of the form http://HOST:PORT")
         }
         var options = ContainerdOptions(mirror: mirror)
-        options.config = config
+        if let config { options.config = config }
         options.stateDirectory = stateDir
         options.isJSON = json
         options.binary = plan.containerd
@@ -81,14 +91,17 @@ extension ContainerdFileOptions {
         }
         for text in plan.registry {
             guard let target = RegistryTarget(text) else {
-                throw ValidationError("--registry \(text) is not HOST or HOST=URL, as in docker.io or r:5000=http://r:5000")
+                throw ValidationError(
+                    "--registry \(text) is not HOST or HOST=URL, as in docker.io or r:5000=http://r:5000"
+                )
             }
             guard !options.registries.contains(where: { $0.host == target.host }) else {
                 throw ValidationError("--registry \(target.host) is given twice")
             }
             options.registries.append(target)
         }
-        for path in [config, stateDir] + (plan.hostsDir.map { [$0] } ?? []) where !path.hasPrefix("/") {
+        if plan.allRegistries { options.registries.append(.all) }
+        for path in [config, socket, stateDir, plan.hostsDir].compactMap(\.self) where !path.hasPrefix("/") {
             throw ValidationError("\(path) is not an absolute path")
         }
         return options

@@ -68,6 +68,24 @@ struct ExecutorTests {
         #expect(await seen.take() == Array(0..<10_000))
     }
 
+    @Test("what work leaves behind may add work while it is destroyed")
+    @LoopActor
+    func workFromDeinit() async {
+        let isDone = Box<Bool>()
+        for _ in 0..<100 {
+            let last = LastWord(isDone)
+            Loop.enqueue { _ = last }
+        }
+        for _ in 0..<100 { #expect(await isDone.take()) }
+    }
+
+    @LoopActor
+    private final class LastWord {
+        let isDone: Box<Bool>
+        init(_ isDone: Box<Bool>) { self.isDone = isDone }
+        isolated deinit { Loop.enqueue { [isDone] in isDone.put(true) } }
+    }
+
     @Test("work that keeps adding work does not starve timers")
     @LoopActor
     func fairness() async {

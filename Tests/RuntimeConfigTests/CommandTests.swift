@@ -7,9 +7,13 @@ private let section = "[plugins.\"io.containerd.grpc.v1.cri\".registry"
 
 @Suite("check, apply and revert on a real disk")
 struct CommandTests {
-    @Test("apply, again, and revert: the first writes, the second does nothing, the third restores", arguments: [
-        nil, "", "version = 2\n", "# hand-made\r\nversion = 2\r\n\(section)]\r\n  config_path = ''",
-    ] as [String?], RuntimeMode.allCases)
+    @Test(
+        "apply, again, and revert: the first writes, the second does nothing, the third restores",
+        arguments: [
+            nil, "", "version = 2\n", "# hand-made\r\nversion = 2\r\n\(section)]\r\n  config_path = ''",
+        ] as [String?],
+        RuntimeMode.allCases
+    )
     func roundTrip(before: String?, mode: RuntimeMode) throws {
         let scratch = try Scratch()
         if let before { try scratch.write("config.toml", before) }
@@ -41,7 +45,8 @@ struct CommandTests {
         try direct.write("config.toml", "version = 2\n")
         #expect(try direct.options(mode: .configPath, registries: ["b"]).run(.apply).status == 0)
         for (mode, registries) in [
-            (RuntimeMode.mirror, ["a", "b"]), (.mirror, ["b"]), (.configPath, ["a", "b"]), (.configPath, ["b"]),
+            (RuntimeMode.mirror, ["a", "b"]), (.mirror, ["b"]), (.configPath, ["a", "b"]),
+            (.configPath, ["b"]),
         ] {
             #expect(try scratch.options(mode: mode, registries: registries).run(.apply).status == 0)
         }
@@ -54,17 +59,24 @@ struct CommandTests {
     @Test("revert takes out our part alone when the files were edited since")
     func threeWay() throws {
         let scratch = try Scratch()
-        try scratch.write("config.toml", "version = 2\n[debug]\n  level = \"info\"\n\n\(section).mirrors.\"r.example\"]\n  endpoint = [\"https://m\"]\n")
+        try scratch.write(
+            "config.toml",
+            "version = 2\n[debug]\n  level = \"info\"\n\n\(section).mirrors.\"r.example\"]\n  endpoint = [\"https://m\"]\n"
+        )
         let options = try scratch.options()
         #expect(options.run(.apply).status == 0)
         let edited = (scratch.text("config.toml") ?? "")
-            .replacing("\"info\"", with: "\"warn\"").replacing("\"https://m\"", with: "\"https://m\", \"https://n\"")
+            .replacing("\"info\"", with: "\"warn\"").replacing(
+                "\"https://m\"",
+                with: "\"https://m\", \"https://n\""
+            )
         try scratch.write("config.toml", edited + "\n[metrics]\n  address = \"x\"\n")
         #expect(options.run(.revert).status == 0)
         #expect(
             scratch.text("config.toml")
                 == "version = 2\n[debug]\n  level = \"warn\"\n\n\(section).mirrors.\"r.example\"]\n"
-                + "  endpoint = [\"https://m\", \"https://n\"]\n\n[metrics]\n  address = \"x\"\n")
+                + "  endpoint = [\"https://m\", \"https://n\"]\n\n[metrics]\n  address = \"x\"\n"
+        )
     }
 
     @Test("an edit in the very place of ours is left alone, with its line")
@@ -73,7 +85,10 @@ struct CommandTests {
         try scratch.write("config.toml", "version = 2\n\(section)]\n  config_path = ''\n")
         let options = try scratch.options(mode: .configPath)
         #expect(options.run(.apply).status == 0)
-        try scratch.write("certs.d/r.example/hosts.toml", "[host.\"http://127.0.0.1:4001\"]\n  capabilities = [\"pull\"]\n# mine\n")
+        try scratch.write(
+            "certs.d/r.example/hosts.toml",
+            "[host.\"http://127.0.0.1:4001\"]\n  capabilities = [\"pull\"]\n# mine\n"
+        )
         let before = scratch.snapshot()
         let result = options.run(.revert)
         #expect(result.status == 0 || scratch.snapshot() == before)
@@ -101,7 +116,11 @@ struct CommandTests {
         options.isDryRun = true
         let result = options.run(.apply)
         #expect(result.status == 0)
-        #expect(result.text.contains("--- \(scratch.path("config.toml"))\n+++ \(scratch.path("config.toml"))\n@@ -1,1 +1,4 @@\n version = 2\n+\n"))
+        #expect(
+            result.text.contains(
+                "--- \(scratch.path("config.toml"))\n+++ \(scratch.path("config.toml"))\n@@ -1,1 +1,4 @@\n version = 2\n+\n"
+            )
+        )
         #expect(scratch.snapshot() == ["config.toml": "version = 2\n"])
         #expect(!FileManager.default.fileExists(atPath: scratch.path("state")))
     }
@@ -109,7 +128,10 @@ struct CommandTests {
     @Test("a refusal says file, line, rule and remedy, and changes no byte")
     func refusal() throws {
         let scratch = try Scratch()
-        try scratch.write("config.toml", "version = 2\n\(section).mirrors.\"docker.io\"]\n  endpoint = [\"https://m\"]\n")
+        try scratch.write(
+            "config.toml",
+            "version = 2\n\(section).mirrors.\"docker.io\"]\n  endpoint = [\"https://m\"]\n"
+        )
         let before = scratch.snapshot()
         var options = try scratch.options(mode: .configPath)
         let result = options.run(.apply)
@@ -118,7 +140,9 @@ struct CommandTests {
         #expect(result.text.contains("--migrate"))
         #expect(scratch.snapshot() == before)
         options.isJSON = true
-        let report = try JSONSerialization.jsonObject(with: Data(options.run(.apply).text.components(separatedBy: "\nbroken:")[0].utf8))
+        let report = try JSONSerialization.jsonObject(
+            with: Data(options.run(.apply).text.components(separatedBy: "\nbroken:")[0].utf8)
+        )
         #expect((report as? [String: Any])?["refused"] as? Bool == true)
     }
 
@@ -200,13 +224,17 @@ struct CommandTests {
         try scratch.write("config.toml", "version = 2\n")
         #expect(options.run(.check).status == 0)
         #expect(try scratch.options().run(.check).status == 1)
-        try scratch.write("config.toml", "version = 2\n\(section)]\nconfig_path = \"/c\"\n\(section).mirrors.\"docker.io\"]\n")
+        try scratch.write(
+            "config.toml",
+            "version = 2\n\(section)]\nconfig_path = \"/c\"\n\(section).mirrors.\"docker.io\"]\n"
+        )
         let broken = options.run(.check)
         #expect(broken.status == 2)
         #expect(broken.text.contains("config.toml:4: `mirrors` cannot be set when `config_path` is provided"))
         var json = options
         json.isJSON = true
-        let report = try JSONSerialization.jsonObject(with: Data(json.run(.check).text.utf8)) as? [String: Any]
+        let report =
+            try JSONSerialization.jsonObject(with: Data(json.run(.check).text.utf8)) as? [String: Any]
         #expect(report?["status"] as? String == "broken")
         try scratch.write("config.toml", "version = ")
         #expect(options.run(.check).status == 2)

@@ -18,7 +18,10 @@ private final class Containerd {
             "--state", scratch.path("state/run"), "--address", socket, "--log-level", "warn",
         ]
         let log = scratch.path("state/containerd.log")
-        try FileManager.default.createDirectory(atPath: scratch.path("state"), withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(
+            atPath: scratch.path("state"),
+            withIntermediateDirectories: true
+        )
         _ = FileManager.default.createFile(atPath: log, contents: nil)
         let handle = FileHandle(forWritingAtPath: log)
         process.standardOutput = handle
@@ -59,7 +62,11 @@ private func run(_ program: String, _ arguments: [String]) throws -> (Int32, Str
 
 private let isInstalled = access("/usr/bin/containerd", X_OK) == 0 && getuid() == 0
 
-@Suite("A real containerd", .serialized, .enabled(if: isInstalled, "containerd is not installed, or this is not root"))
+@Suite(
+    "A real containerd",
+    .serialized,
+    .enabled(if: isInstalled, "containerd is not installed, or this is not root")
+)
 struct ContainerdTests {
     private static let section = "[plugins.\"io.containerd.grpc.v1.cri\".registry"
 
@@ -70,12 +77,19 @@ struct ContainerdTests {
 
     @Test("its CRI plugin is ok with what apply wrote, and lost with the conflict that check reports")
     func starts() throws {
-        let mirrors = "\(Self.section).mirrors.\"docker.io\"]\n  endpoint = [\"https://mirror.baidubce.com\"]\n"
+        let mirrors =
+            "\(Self.section).mirrors.\"docker.io\"]\n  endpoint = [\"https://mirror.baidubce.com\"]\n"
         let conflict = "\(Self.section)]\n  config_path = \"CERTS\"\n" + mirrors
         for (text, mode) in [(mirrors, RuntimeMode.mirror), (conflict, .mirror), (conflict, .configPath)] {
             let scratch = try Scratch()
-            try scratch.write("config.toml", Self.config(text.replacing("CERTS", with: scratch.path("certs.d"))))
-            var options = try scratch.options(mode: mode, registries: ["docker.io", "artifactory-registry.com"])
+            try scratch.write(
+                "config.toml",
+                Self.config(text.replacing("CERTS", with: scratch.path("certs.d")))
+            )
+            var options = try scratch.options(
+                mode: mode,
+                registries: ["docker.io", "artifactory-registry.com"]
+            )
             options.version = nil
             options.stateDirectory = scratch.path("record")
             options.migrates = text == conflict
@@ -90,9 +104,16 @@ struct ContainerdTests {
             let containerd = try Containerd(scratch)
             #expect(try containerd.criStatus() == "ok", "\(scratch.text("state/containerd.log") ?? "")")
             containerd.stop()
-            let (status, dump) = try run("/usr/bin/containerd", ["--config", scratch.path("config.toml"), "config", "dump"])
+            let (status, dump) = try run(
+                "/usr/bin/containerd",
+                ["--config", scratch.path("config.toml"), "config", "dump"]
+            )
             #expect(status == 0)
-            #expect(dump.contains(mode == .mirror ? "http://127.0.0.1:4001" : "config_path = \"\(scratch.path("certs.d"))\""))
+            #expect(
+                dump.contains(
+                    mode == .mirror ? "http://127.0.0.1:4001" : "config_path = \"\(scratch.path("certs.d"))\""
+                )
+            )
         }
     }
 

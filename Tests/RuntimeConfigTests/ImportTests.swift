@@ -4,7 +4,9 @@ import Testing
 private let old = "io.containerd.grpc.v1.cri"
 private let new = "io.containerd.cri.v1.images"
 
-private func judge(_ version: String, _ files: [String: String], folders: Set<String> = []) throws -> Judgement {
+private func judge(_ version: String, _ files: [String: String], folders: Set<String> = []) throws
+    -> Judgement
+{
     let release = try #require(ContainerdVersion(version))
     let tree = MemoryTree(files, folders: folders)
     return Judgement(release, try ConfigFiles.load(main: "/c/main.toml", version: release, tree: tree))
@@ -15,14 +17,17 @@ struct ImportTests {
     @Test("files are loaded breadth first, patterns in byte order, each once, cycles and all")
     func order() throws {
         let files = [
-            "/c/main.toml": "imports = [\"/c/d/*.toml\", \"b.toml\"]\n", "/c/d/2.toml": "imports = [\"/c/e.toml\"]\n",
-            "/c/d/1.toml": "imports = [\"/c/main.toml\"]\n", "/c/d/.0.toml": "", "/c/d/x.conf": "", "/c/b.toml": "",
+            "/c/main.toml": "imports = [\"/c/d/*.toml\", \"b.toml\"]\n",
+            "/c/d/2.toml": "imports = [\"/c/e.toml\"]\n",
+            "/c/d/1.toml": "imports = [\"/c/main.toml\"]\n", "/c/d/.0.toml": "", "/c/d/x.conf": "",
+            "/c/b.toml": "",
             "/c/e.toml": "",
         ]
         let judgement = try judge("1.6.20", files)
         #expect(
             judgement.files.files.map(\.path)
-                == ["/c/main.toml", "/c/d/.0.toml", "/c/d/1.toml", "/c/d/2.toml", "/c/b.toml", "/c/e.toml"])
+                == ["/c/main.toml", "/c/d/.0.toml", "/c/d/1.toml", "/c/d/2.toml", "/c/b.toml", "/c/e.toml"]
+        )
     }
 
     @Test("an import that is missing or a folder keeps containerd from starting")
@@ -49,8 +54,10 @@ struct ImportTests {
     @Test("containerd 1 takes the whole section from the last file, containerd 2 unites them")
     func merging() throws {
         let files = [
-            "/c/main.toml": "version = 2\nimports = [\"/c/d.toml\"]\n[plugins.\"\(old)\".registry]\nconfig_path = \"/p\"\n",
-            "/c/d.toml": "version = 2\n[plugins.\"\(old)\".registry.mirrors.\"docker.io\"]\nendpoint = [\"http://m\"]\n",
+            "/c/main.toml":
+                "version = 2\nimports = [\"/c/d.toml\"]\n[plugins.\"\(old)\".registry]\nconfig_path = \"/p\"\n",
+            "/c/d.toml":
+                "version = 2\n[plugins.\"\(old)\".registry.mirrors.\"docker.io\"]\nendpoint = [\"http://m\"]\n",
         ]
         let one = try judge("1.6.20", files)
         #expect(one.settings.writtenConfigPath == nil)
@@ -67,20 +74,28 @@ struct ImportTests {
         let section = "version = 2\n[plugins.\"\(old)\".registry]\nconfig_path = \"\"\n"
         for (version, rule) in [("1.6.20", "overridden"), ("2.1.0", "overridden")] {
             let result = outcome(
-                "version = 2\nimports = [\"/etc/containerd/conf.d/*.toml\"]\n", version: version, mode: .configPath,
-                others: ["/etc/containerd/conf.d/99-nvidia.toml": section])
+                "version = 2\nimports = [\"/etc/containerd/conf.d/*.toml\"]\n",
+                version: version,
+                mode: .configPath,
+                others: ["/etc/containerd/conf.d/99-nvidia.toml": section]
+            )
             #expect(result["refused"]?.hasPrefix("\(rule) /etc/containerd/conf.d/99-nvidia.toml") == true)
         }
     }
 
     static let effective: [(version: String, text: String, path: String?, mirrors: [String])] = [
-        ("1.6.20", "[plugins.cri.registry]\nconfig_path = \"/s\"\n[plugins.\"\(old)\".registry]\nconfig_path = \"/l\"", "/s", []),
+        (
+            "1.6.20",
+            "[plugins.cri.registry]\nconfig_path = \"/s\"\n[plugins.\"\(old)\".registry]\nconfig_path = \"/l\"",
+            "/s", []
+        ),
         ("1.6.20", "version = 2\n[plugins.\"\(new)\".registry]\nconfig_path = \"/n\"", nil, []),
         ("2.1.0", "[plugins.cri.registry]\nconfig_path = \"/s\"", nil, []),
         ("2.1.0", "[plugins.\"\(new)\".registry]\nconfig_path = \"/n\"", "/n", []),
         (
             "2.1.0",
-            "version = 2\n[plugins.\"\(new)\".registry]\nconfig_path = \"/n\"\n[plugins.\"\(old)\".registry.mirrors.m]", nil,
+            "version = 2\n[plugins.\"\(new)\".registry]\nconfig_path = \"/n\"\n[plugins.\"\(old)\".registry.mirrors.m]",
+            nil,
             ["m"]
         ),
         ("2.1.0", "version = 3\n[plugins.\"\(old)\".registry]\nconfig_path = \"/l\"", nil, []),
@@ -89,7 +104,10 @@ struct ImportTests {
         ("2.3.4", "[plugins.cri.registry]\nconfig_path = \"/s\"", "/s", []),
     ]
 
-    @Test("which name counts depends on the release and the version of the file", arguments: effective.indices)
+    @Test(
+        "which name counts depends on the release and the version of the file",
+        arguments: effective.indices
+    )
     func names(index: Int) throws {
         let item = Self.effective[index]
         let settings = try judge(item.version, ["/c/main.toml": item.text]).settings

@@ -54,7 +54,8 @@ struct PlannerConfigPathTests {
             "version = 3\n[plugins.'\(new)'.registry]\n  config_path = '/etc/containerd/certs.d'\n"
         ),
         (
-            "an inline registry", "1.6.20", "version = 2\n[plugins.\"\(old)\"]\n  registry = { config_path = \"\" }\n",
+            "an inline registry", "1.6.20",
+            "version = 2\n[plugins.\"\(old)\"]\n  registry = { config_path = \"\" }\n",
             "version = 2\n[plugins.\"\(old)\"]\n  registry = { config_path = \"/etc/containerd/certs.d\" }\n"
         ),
         (
@@ -74,8 +75,11 @@ struct PlannerConfigPathTests {
         ]
         #expect(result == files, "\(item.name)")
         let again = outcome(
-            item.after, version: item.version, mode: .configPath,
-            others: [hostsFile("artifactory-registry.com"): reference])
+            item.after,
+            version: item.version,
+            mode: .configPath,
+            others: [hostsFile("artifactory-registry.com"): reference]
+        )
         #expect(again == ["mode": "config-path"], "\(item.name), second run")
     }
 
@@ -85,7 +89,10 @@ struct PlannerConfigPathTests {
             "version = 2\n[plugins.'\(old)'.registry]\n[plugins.'\(old)'.registry.mirrors]\n"
             + "[plugins.'\(old)'.registry.mirrors.'docker.io']\n  endpoint = ['https://mirror.baidubce.com']\n"
         let injected = clean.replacing(
-            "registry]\n", with: "registry]\nconfig_path = \"/etc/containerd/certs.d\"\n", maxReplacements: 1)
+            "registry]\n",
+            with: "registry]\nconfig_path = \"/etc/containerd/certs.d\"\n",
+            maxReplacements: 1
+        )
         for mode in RuntimeMode.allCases {
             let refusal = outcome(injected, mode: mode)["refused"]
             #expect(refusal == "mirrors-and-config-path \(configFile):5")
@@ -95,7 +102,8 @@ struct PlannerConfigPathTests {
         #expect(
             hosts[configFile]
                 == "version = 2\n[plugins.'\(old)'.registry]\nconfig_path = \"/etc/containerd/certs.d\"\n"
-                + "[plugins.'\(old)'.registry.mirrors]\n")
+                + "[plugins.'\(old)'.registry.mirrors]\n"
+        )
         #expect(
             hosts[hostsFile("docker.io")] == """
                 server = "https://registry-1.docker.io"
@@ -112,13 +120,15 @@ struct PlannerConfigPathTests {
                 [host."https://registry-1.docker.io"]
                   capabilities = ["pull", "resolve"]
 
-                """)
+                """
+        )
         let mirrors = outcome(injected, mode: .mirror, registries: target, migrates: true)
         #expect(
             mirrors[configFile]
                 == "version = 2\n[plugins.'\(old)'.registry]\nconfig_path = \"\"\n"
                 + "[plugins.'\(old)'.registry.mirrors]\n[plugins.'\(old)'.registry.mirrors.'docker.io']\n"
-                + "  endpoint = ['http://127.0.0.1:4001', 'https://mirror.baidubce.com', 'https://registry-1.docker.io']\n")
+                + "  endpoint = ['http://127.0.0.1:4001', 'https://mirror.baidubce.com', 'https://registry-1.docker.io']\n"
+        )
     }
 
     static let hostsCases: [(name: String, before: String, after: String)] = [
@@ -129,11 +139,15 @@ struct PlannerConfigPathTests {
             "# ours\nserver = \"https://artifactory-registry.com\"\n\n"
                 + ours.replacing("\"http://127.0.0.1:4001\"", with: "'http://127.0.0.1:4001'")
                 + "\n# near\n[host.'https://near']\n  ca = \"near.crt\"\n\n"
-                + fallback.replacing("\"https://artifactory-registry.com\"", with: "'https://artifactory-registry.com'")
+                + fallback.replacing(
+                    "\"https://artifactory-registry.com\"",
+                    with: "'https://artifactory-registry.com'"
+                )
         ),
         (
             "a missing server is added above the first table", "[host.\"https://near\"]\n",
-            "server = \"https://artifactory-registry.com\"\n\n" + ours + "\n[host.\"https://near\"]\n\n" + fallback
+            "server = \"https://artifactory-registry.com\"\n\n" + ours + "\n[host.\"https://near\"]\n\n"
+                + fallback
         ),
         (
             "a server with its own certificate gets no second way to it",
@@ -143,13 +157,18 @@ struct PlannerConfigPathTests {
         (
             "ours with other options is updated in place",
             reference.replacing("\"pull\", \"resolve\"", with: "\"pull\"", maxReplacements: 1)
-                .replacing("https://artifactory-registry.com\"\n\n[host.\"https", with: "x\"\n\n[host.\"https"),
+                .replacing(
+                    "https://artifactory-registry.com\"\n\n[host.\"https",
+                    with: "x\"\n\n[host.\"https"
+                ),
             reference
         ),
         (
             "ours behind another comes to the front",
-            "server = \"https://artifactory-registry.com\"\n\n[host.\"https://near\"]\n\n" + ours + "\n" + fallback,
-            "server = \"https://artifactory-registry.com\"\n\n" + ours + "\n[host.\"https://near\"]\n\n" + fallback
+            "server = \"https://artifactory-registry.com\"\n\n[host.\"https://near\"]\n\n" + ours + "\n"
+                + fallback,
+            "server = \"https://artifactory-registry.com\"\n\n" + ours + "\n[host.\"https://near\"]\n\n"
+                + fallback
         ),
     ]
 
@@ -180,8 +199,11 @@ struct PlannerConfigPathTests {
     func folders() {
         let mangled = "/etc/containerd/certs.d/localhost_5000_/hosts.toml"
         let result = outcome(
-            usesPath, mode: .configPath, registries: ["localhost:5000=http://localhost:5000"],
-            others: [mangled: "[host]\n", hostsFile("localhost:5000"): "server = \"http://hidden\"\n"])
+            usesPath,
+            mode: .configPath,
+            registries: ["localhost:5000=http://localhost:5000"],
+            others: [mangled: "[host]\n", hostsFile("localhost:5000"): "server = \"http://hidden\"\n"]
+        )
         #expect(Set(result.keys) == [mangled, "mode"])
         let plain = outcome(usesPath, mode: .configPath, registries: ["localhost:5000=http://localhost:5000"])
         #expect(plain[hostsFile("localhost:5000")]?.hasPrefix("server = \"http://localhost:5000\"\n") == true)
@@ -193,9 +215,13 @@ struct PlannerConfigPathTests {
         let result = outcome(usesPath, mode: .configPath, others: [hostsFile("_default"): near])
         #expect(
             result[hostsFile("artifactory-registry.com")]
-                == "server = \"https://artifactory-registry.com\"\n\n" + ours + "\n" + near + "\n" + fallback)
+                == "server = \"https://artifactory-registry.com\"\n\n" + ours + "\n" + near + "\n" + fallback
+        )
         let relative = outcome(
-            usesPath, mode: .configPath, others: [hostsFile("_default"): near + "  ca = \"near.crt\"\n"])
+            usesPath,
+            mode: .configPath,
+            others: [hostsFile("_default"): near + "  ca = \"near.crt\"\n"]
+        )
         #expect(relative["refused"] == "hidden-default \(hostsFile("_default")):1")
     }
 
@@ -203,62 +229,17 @@ struct PlannerConfigPathTests {
     func certificates() {
         let folder = "/etc/containerd/certs.d/artifactory-registry.com/"
         let result = outcome(
-            usesPath, mode: .configPath,
-            others: [folder + "r.crt": "", folder + "c.cert": "", folder + "c.key": "", folder + "d.cert": ""])
+            usesPath,
+            mode: .configPath,
+            others: [
+                folder + "r.crt": "", folder + "c.cert": "", folder + "c.key": "", folder + "d.cert": "",
+            ]
+        )
         let keys = "ca = [\"r.crt\"]\nclient = [[\"c.cert\", \"c.key\"]]\n"
         #expect(
             result[folder + "hosts.toml"]
                 == "server = \"https://artifactory-registry.com\"\n" + keys + "\n" + ours + "\n" + fallback
-                + "  ca = [\"r.crt\"]\n  client = [[\"c.cert\", \"c.key\"]]\n")
-    }
-
-    static let refusals: [(name: String, version: String, text: String, reason: String)] = [
-        (
-            "mirrors with endpoints", "1.6.20",
-            "version = 2\n[plugins.\"\(old)\".registry.mirrors.\"docker.io\"]\n  endpoint = [\"https://m\"]\n",
-            "other-mode \(configFile):2"
-        ),
-        (
-            "a mirror without endpoints", "1.6.20", "version = 2\n[plugins.\"\(old)\".registry.mirrors.docker.io]\n",
-            "other-mode \(configFile):2"
-        ),
-        (
-            "TLS settings on containerd 1", "1.6.20",
-            "version = 2\n[plugins.\"\(old)\".registry.configs.\"r\".tls]\n", "tls-and-config-path \(configFile):2"
-        ),
-        (
-            "a list of folders since 2.1", "2.1.9",
-            "version = 3\n[plugins.\"\(new)\".registry]\nconfig_path = \"/a:/b\"\n", "config-path-list \(configFile):3"
-        ),
-        (
-            "a relative folder", "1.6.20", "version = 2\n[plugins.\"\(old)\".registry]\nconfig_path = \"certs.d\"\n",
-            "relative-config-path \(configFile):3"
-        ),
-    ]
-
-    @Test("what cannot be made right is refused with its place", arguments: refusals.indices)
-    func refused(index: Int) {
-        let item = Self.refusals[index]
-        let result = outcome(item.text, version: item.version, mode: .configPath)
-        #expect(result == ["refused": item.reason], "\(item.name)")
-    }
-
-    @Test("a folder already in use is respected, also with a slash at its end")
-    func otherFolder() {
-        let text = "version = 2\n[plugins.\"\(old)\".registry]\nconfig_path = \"/opt/certs/\"\n"
-        let result = outcome(text, mode: .configPath)
-        #expect(result == ["/opt/certs/artifactory-registry.com/hosts.toml": reference, "mode": "config-path"])
-        #expect(outcome(text, mode: .configPath, hostsDirectory: "/x")["refused"] == "other-mode \(configFile):3")
-    }
-
-    @Test("auto takes what the node uses, else what suits it")
-    func automatic() {
-        #expect(outcome("version = 2\n", mode: nil)["mode"] == "mirror")
-        #expect(outcome("version = 2\n", mode: nil, registries: ["a", "b", "c"])["mode"] == "config-path")
-        #expect(outcome("version = 2\n", mode: nil, registries: ["r:5000=http://r:5000"])["mode"] == "config-path")
-        #expect(outcome(usesPath, mode: nil)["mode"] == "config-path")
-        #expect(outcome("version = 3\n", version: "2.1.0", mode: nil)["mode"] == "config-path")
-        let tls = "version = 2\n[plugins.\"\(old)\".registry.configs.\"r\".tls]\n"
-        #expect(outcome(tls, mode: nil, registries: ["a", "b", "c"])["mode"] == "mirror")
+                + "  ca = [\"r.crt\"]\n  client = [[\"c.cert\", \"c.key\"]]\n"
+        )
     }
 }

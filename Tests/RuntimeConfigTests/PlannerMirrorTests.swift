@@ -22,7 +22,8 @@ struct PlannerMirrorTests {
                 + "  \(endpoints)\n"
         ),
         (
-            "version 2 without registry", "1.6.20", "version = 2\n\n[plugins.\"\(old)\"]\n  sandbox_image = \"p\"\n",
+            "version 2 without registry", "1.6.20",
+            "version = 2\n\n[plugins.\"\(old)\"]\n  sandbox_image = \"p\"\n",
             "version = 2\n\n[plugins.\"\(old)\"]\n  sandbox_image = \"p\"\n\n"
                 + "[plugins.\"\(old)\".registry.mirrors.\"artifactory-registry.com\"]\n  \(endpoints)\n"
         ),
@@ -157,10 +158,14 @@ struct PlannerMirrorTests {
         ("long names without version", "1.6.20", "[plugins.\"\(old)\"]\n", "inert-settings \(configFile):1"),
         ("no version on 2.0", "2.0.5", "[plugins.cri]\n", "inert-settings \(configFile):1"),
         (
-            "both names without version on 2.3", "2.3.4", "[plugins.cri.registry]\n[plugins.\"\(old)\".registry]\n",
+            "both names without version on 2.3", "2.3.4",
+            "[plugins.cri.registry]\n[plugins.\"\(old)\".registry]\n",
             "both-names \(configFile):1"
         ),
-        ("the short name under version 2", "1.6.20", "version = 2\n[plugins.cri]\n", "both-names \(configFile):2"),
+        (
+            "the short name under version 2", "1.6.20", "version = 2\n[plugins.cri]\n",
+            "both-names \(configFile):2"
+        ),
         ("2.2.1 with a version 2 file", "2.2.1", "version = 2\n", "mirrors-and-config-path \(configFile):1"),
         ("CRI turned off", "1.6.20", "disabled_plugins = [\"cri\"]\n", "cri-disabled \(configFile):1"),
         ("a template", "1.6.20", "version = 2\n{{ template \"base\" . }}\n", "template \(configFile):2"),
@@ -176,7 +181,8 @@ struct PlannerMirrorTests {
         ),
         (
             "an endpoint that is no list", "1.6.20",
-            "version = 2\n[plugins.\"\(old)\".registry.mirrors.x]\nendpoint = \"http://x\"\n", "wrong-type \(configFile):3"
+            "version = 2\n[plugins.\"\(old)\".registry.mirrors.x]\nendpoint = \"http://x\"\n",
+            "wrong-type \(configFile):3"
         ),
     ]
 
@@ -197,7 +203,8 @@ struct PlannerMirrorTests {
         let used = [hostsFile("docker.io"): "server = \"https://registry-1.docker.io\"\n"]
         #expect(
             outcome(text, mode: .mirror, migrates: true, others: used)
-                == ["refused": "other-mode \(hostsFile("docker.io"))"])
+                == ["refused": "other-mode \(hostsFile("docker.io"))"]
+        )
     }
 
     @Test("docker.io and plain HTTP registries get their own last endpoint")

@@ -8,7 +8,9 @@ final class Scratch {
     let root: String
 
     init() throws {
-        var template = Array((FileManager.default.temporaryDirectory.path + "/hawker-test.XXXXXX").utf8CString)
+        var template = Array(
+            (FileManager.default.temporaryDirectory.path + "/hawker-test.XXXXXX").utf8CString
+        )
         guard mkdtemp(&template) != nil else { throw CocoaError(.fileWriteUnknown) }
         root = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
@@ -46,7 +48,9 @@ final class Scratch {
     }
 
     func options(
-        mode: RuntimeMode? = .mirror, registries: [String] = ["r.example"], version: String = "1.6.20"
+        mode: RuntimeMode? = .mirror,
+        registries: [String] = ["r.example"],
+        version: String = "1.6.20"
     ) throws -> ContainerdOptions {
         guard let mirror = Endpoint("http://127.0.0.1:4001") else { throw CocoaError(.coderInvalidValue) }
         var options = ContainerdOptions(mirror: mirror)

@@ -1,5 +1,6 @@
-@testable import RuntimeConfig
 import Testing
+
+@testable import RuntimeConfig
 
 @Suite("Differences and three-way undo")
 struct UndoTests {
@@ -57,8 +58,10 @@ struct UndoTests {
             original[at - applied.count + original.count] = "theirs\n"
             original.append("more\n")
             let result = ThreeWay.undo(
-                applied: Array(applied.joined().utf8), original: Array(lines.joined().utf8),
-                current: Array(current.joined().utf8))
+                applied: Array(applied.joined().utf8),
+                original: Array(lines.joined().utf8),
+                current: Array(current.joined().utf8)
+            )
             #expect(result == Array(original.joined().utf8), "seed \(seed)")
         }
     }
@@ -66,7 +69,10 @@ struct UndoTests {
     @Test("changes of the same words are nobody's to merge")
     func collision() {
         let result = ThreeWay.undo(
-            applied: Array("k = \"b\"\n".utf8), original: Array("k = \"a\"\n".utf8), current: Array("k = \"c\"\n".utf8))
+            applied: Array("k = \"b\"\n".utf8),
+            original: Array("k = \"a\"\n".utf8),
+            current: Array("k = \"c\"\n".utf8)
+        )
         #expect(result == nil)
     }
 }

@@ -1,5 +1,5 @@
-import Testing
 import TOMLEdit
+import Testing
 
 @Suite("Reading a document")
 struct TOMLDocumentTests {
@@ -11,8 +11,12 @@ struct TOMLDocumentTests {
             ("# first\n\na.\"b.c\".d.key = '''v'''", 3),
             ("a = { \"b.c\" = { d = { key = \"v\" } } }", 1),
             ("[a]\n\"b.c\".d = { key = \"\"\"\nv\"\"\" } # why\n", 2),
-            ("[a.\"b.c\"]\nx = [ # [a.\"b.c\".d]\n  \"k\", # key = 'w'\n]\n[a.\"b.c\".d]\n\"\\u006bey\" = \"v\"\n", 6),
-        ])
+            (
+                "[a.\"b.c\"]\nx = [ # [a.\"b.c\".d]\n  \"k\", # key = 'w'\n]\n[a.\"b.c\".d]\n\"\\u006bey\" = \"v\"\n",
+                6
+            ),
+        ]
+    )
     func spellings(text: String, line: Int) throws {
         let document = try TOMLDocument(Array(text.utf8))
         let path = ["a", "b.c", "d", "key"]
@@ -23,10 +27,13 @@ struct TOMLDocumentTests {
     @Test(
         "what is not TOML is an error with its line, not a trap",
         arguments: [
-            ("a = ", 1), ("a = \"x\n\"", 1), ("[a\n", 1), ("\n[a]\n[a]\n", 3), ("a = 1\na = 2\n", 2), ("= 1", 1),
-            ("a = [1, 2\n", 2), ("a = { b = 1\n}", 1), ("a = \"\\q\"", 1), ("a = \"\\u0000\"", 1), ("a = 1 b = 2", 1),
+            ("a = ", 1), ("a = \"x\n\"", 1), ("[a\n", 1), ("\n[a]\n[a]\n", 3), ("a = 1\na = 2\n", 2),
+            ("= 1", 1),
+            ("a = [1, 2\n", 2), ("a = { b = 1\n}", 1), ("a = \"\\q\"", 1), ("a = \"\\u0000\"", 1),
+            ("a = 1 b = 2", 1),
             ("a = '''x", 1), ("\u{0} = 1", 1), ("a.b = 1\n[a.b]\n", 2), ("# x\ra = 1", 1), ("a = 0x", 1),
-        ])
+        ]
+    )
     func broken(text: String, line: Int) {
         #expect { try TOMLDocument(Array(text.utf8)) } throws: { ($0 as? TOMLError)?.line == line }
     }
@@ -51,12 +58,15 @@ struct TOMLDocumentTests {
 
     @Test("a file larger than the bound is refused by its size")
     func size() {
-        #expect(throws: TOMLError.self) { try TOMLDocument([UInt8](repeating: 0x0A, count: TOMLDocument.bytesMax + 1)) }
+        #expect(throws: TOMLError.self) {
+            try TOMLDocument([UInt8](repeating: 0x0A, count: TOMLDocument.bytesMax + 1))
+        }
     }
 
     @Test("keys keep the order of the document")
     func order() throws {
-        let text = "[host.\"http://b\"]\n[host.\"http://a\"]\n[host.\"http://b\".header]\n[host.\"http://0\"]\n"
+        let text =
+            "[host.\"http://b\"]\n[host.\"http://a\"]\n[host.\"http://b\".header]\n[host.\"http://0\"]\n"
         let document = try TOMLDocument(Array(text.utf8))
         #expect(document.keys(at: ["host"]) == ["http://b", "http://a", "http://0"])
     }

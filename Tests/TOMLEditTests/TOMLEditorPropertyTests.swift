@@ -1,7 +1,8 @@
-import Testing
 import TOMLEdit
+import Testing
 
-/// Documents in every spelling that the grammar has, many of them with tables defined twice: those are refused.
+/// Documents in every spelling that the grammar has, many of them with tables defined twice: those are
+/// refused.
 private struct RandomDocument {
     var random: SplitMix64
     let lineBreak: String
@@ -11,7 +12,9 @@ private struct RandomDocument {
         lineBreak = Bool.random(using: &random) ? "\n" : "\r\n"
     }
 
-    mutating func pick<Element>(_ choices: [Element]) -> Element { choices[Int.random(in: 0..<choices.count, using: &random)] }
+    mutating func pick<Element>(_ choices: [Element]) -> Element {
+        choices[Int.random(in: 0..<choices.count, using: &random)]
+    }
 
     mutating func chance(_ oneIn: Int) -> Bool { Int.random(in: 0..<oneIn, using: &random) == 0 }
 
@@ -34,15 +37,22 @@ private struct RandomDocument {
         case 1: return pick(["1", "-0x1F".replacing("-", with: ""), "1_000", "0o17"])
         case 2: return pick(["1.5", "nan", "-inf", "6e3"])
         case 3: return pick(["true", "false"])
-        case 4: return pick(["1979-05-27", "1979-05-27 07:32:00Z", "07:32:00.5", "1979-05-27T07:32:00-07:00"])
-        case 5: return pick(["\"\"\"\(lineBreak)[a]\(lineBreak)b = \"1\" \\\(lineBreak)   x\"\"\"", "'''a''b'''", "\"\"\"\"q\"\"\""])
+        case 4:
+            return pick(["1979-05-27", "1979-05-27 07:32:00Z", "07:32:00.5", "1979-05-27T07:32:00-07:00"])
+        case 5:
+            return pick([
+                "\"\"\"\(lineBreak)[a]\(lineBreak)b = \"1\" \\\(lineBreak)   x\"\"\"", "'''a''b'''",
+                "\"\"\"\"q\"\"\"",
+            ])
         case 6: return inlineTable(depth)
         default: return array(depth)
         }
     }
 
     private mutating func inlineTable(_ depth: Int) -> String {
-        let entries = (0..<Int.random(in: 0...3, using: &random)).map { _ in "\(path(2)) = \(value(depth + 1))" }
+        let entries = (0..<Int.random(in: 0...3, using: &random)).map { _ in
+            "\(path(2)) = \(value(depth + 1))"
+        }
         return pick(["{ ", "{"]) + entries.joined(separator: pick([", ", ","])) + pick([" }", "}"])
     }
 
@@ -109,7 +119,8 @@ struct TOMLEditorPropertyTests {
         #expect(editor.document.root[path] == nil, "seed \(seed): remove \(path)")
     }
 
-    /// Whether `after` is `before` with one insertion; the braces of an empty inline table may have been widened.
+    /// Whether `after` is `before` with one insertion; the braces of an empty inline table may have been
+    /// widened.
     private func keeps(_ before: [UInt8], in after: [UInt8]) -> Bool {
         let front = zip(before, after).prefix { $0 == $1 }.count
         let back = zip(before.reversed(), after.reversed()).prefix { $0 == $1 }.count

@@ -1,5 +1,5 @@
-import Testing
 import TOMLEdit
+import Testing
 
 private func edited(_ text: String, _ edit: (inout TOMLEditor) throws -> Void) throws -> String {
     var editor = TOMLEditor(try TOMLDocument(Array(text.utf8)))
@@ -29,8 +29,12 @@ struct TOMLEditorTests {
             ("a = { b = {} }", "a = { b = { k = \"v\" } }"),
             ("a = {}\n", "a = { b = { k = \"v\" } }\n"),
             ("a = { b.x = 1 }\n", "a = { b.x = 1, b.k = \"v\" }\n"),
-            ("[a.b]\nx = \"\"\"\n[a.b]\nk = 1\n\"\"\"\n", "[a.b]\nx = \"\"\"\n[a.b]\nk = 1\n\"\"\"\nk = \"v\"\n"),
-        ])
+            (
+                "[a.b]\nx = \"\"\"\n[a.b]\nk = 1\n\"\"\"\n",
+                "[a.b]\nx = \"\"\"\n[a.b]\nk = 1\n\"\"\"\nk = \"v\"\n"
+            ),
+        ]
+    )
     func insert(before: String, after: String) throws {
         #expect(try edited(before) { try $0.set(["a", "b", "k"], to: .string("v")) } == after)
         #expect(try edited(after) { try $0.set(["a", "b", "k"], to: .string("v")) } == after)
@@ -53,7 +57,8 @@ struct TOMLEditorTests {
             ("[a]\nb = { k = '', z = 1 }\n", "[a]\nb = { k = 'v', z = 1 }\n"),
             ("[a.b]\nk = '''\nx\n'''\n", "[a.b]\nk = 'v'\n"),
             ("[a.b]\nk = true\n", "[a.b]\nk = \"v\"\n"),
-        ])
+        ]
+    )
     func replace(before: String, after: String) throws {
         #expect(try edited(before) { try $0.set(["a", "b", "k"], to: .string("v")) } == after)
     }
@@ -78,7 +83,8 @@ struct TOMLEditorTests {
             ("k = [\"a\", \"b\"]", ["b", "a"], "k = [\"b\", \"a\"]"),
             ("k = [\"a\", \"b\", \"c\"]", ["n", "b"], "k = [\"n\", \"b\"]"),
             ("k = [1]", ["n"], "k = [\"n\"]"),
-        ])
+        ]
+    )
     func arrays(before: String, texts: [String], after: String) throws {
         #expect(try edited(before) { try $0.set(["k"], to: .strings(texts)) } == after)
     }
@@ -95,7 +101,8 @@ struct TOMLEditorTests {
             ("a = { b.k = 1 }\n", "a = {}\n"),
             ("[[a.b]]\nk = 1\n[[a.b]]\n[a.b.c]\n[z]\n", "[z]\n"),
             ("[z]\ny = 1\n\n[a.b]\nk = 1", "[z]\ny = 1\n"),
-        ])
+        ]
+    )
     func remove(before: String, after: String) throws {
         #expect(try edited(before) { try $0.remove(["a", "b"]) } == after)
     }
@@ -106,8 +113,11 @@ struct TOMLEditorTests {
         let ours = TOMLSectionText(path: ["host", "http://b"], entries: [TOMLEntry("k", .integer(2))])
         #expect(
             try edited(text) { try $0.add([ours], before: ["host"]) }
-                == "server = \"s\"\n\n[host.\"http://b\"]\n  k = 2\n\n# theirs\n[host.\"http://a\"]\n  k = 1\n")
-        #expect(try edited(text) { try $0.add([ours], before: nil) } == text + "\n[host.\"http://b\"]\n  k = 2\n")
+                == "server = \"s\"\n\n[host.\"http://b\"]\n  k = 2\n\n# theirs\n[host.\"http://a\"]\n  k = 1\n"
+        )
+        #expect(
+            try edited(text) { try $0.add([ours], before: nil) } == text + "\n[host.\"http://b\"]\n  k = 2\n"
+        )
     }
 
     @Test("a key below a value is refused")

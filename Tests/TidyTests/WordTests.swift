@@ -36,7 +36,7 @@ private let needsReason: [(word: String, isIn: @Sendable (String) -> Bool)] = [
     ("@unchecked Sendable", { $0.contains("@unchecked Sendable") }),
     ("nonisolated(unsafe)", { $0.contains("nonisolated(unsafe)") }),
     ("unsafeBitCast", { $0.contains("unsafeBitCast(") }),
-    ("try?", { $0.contains("try?") }),
+    ("try?", { $0.contains(/\btry\?/) }),
 ]
 
 @Suite("words that do not belong here")

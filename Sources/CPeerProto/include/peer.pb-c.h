@@ -161,9 +161,9 @@ struct  Hawker__Peer__Uninterest
 
 
 /*
- * What the sender holds of a blob: answer to Interest, and sent again when a node starts or ceases to hold it, has all of
- * it, or lost pieces. It replaces what was said before. The digests of the pieces go before it; when they are too many
- * for one go, Holdings without bits goes first, then PieceDigests and Have in turns.
+ * What the sender holds of a blob: answer to Interest, and sent again when a node starts or ceases to hold it, has all
+ * of it, or lost pieces. It replaces what was said before. The digests of the pieces go before it; when they are too
+ * many for one go, Holdings without bits goes first, then PieceDigests and Have in turns.
  */
 struct  Hawker__Peer__Holdings
 {
