@@ -58,7 +58,7 @@ enum SettingsKeys {
         },
         .text(
             "mirror.default_registry",
-            "Registry of requests that name none, neither by header nor by ?ns=. Default: decline them.",
+            "Registry of requests that name none, neither by header nor by ?ns= nor in front of the path. Default: decline them.",
             expected: hostForm
         ) { text, settings in
             settings.defaultRegistry = RegistryHost(text)
