@@ -25,7 +25,9 @@ struct SourceFile {
     var isSource: Bool { path.hasPrefix("Sources/") }
     /// Made by protoc-c; checked in, not written by hand.
     var isGenerated: Bool { path.hasSuffix(".pb-c.c") || path.hasSuffix(".pb-c.h") }
-    var isLibrarySource: Bool { isSource && isSwift && target != "hawker" }
+    var isLibrarySource: Bool { isSource && isSwift && !Self.executables.contains(target) }
+
+    private static let executables: Set = ["hawker", "swarm-simulator"]
 }
 
 /// The working copy that these tests were compiled from.

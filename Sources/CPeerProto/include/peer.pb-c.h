@@ -273,11 +273,11 @@ struct  Hawker__Peer__Cancel
 
 
 /*
- * Which of these pieces may the sender read from the registry? Said to the node that keeps the grants of the blob, which
- * answers with Grant or GrantRefused. Of the nodes that the asker knows, itself included, that is the one of the highest
- * weight; of those that do not answer, the next. The weight is the first number that SplitMix64 draws from the seed
- * F(name) xor A xor D, where F is FNV-1a (64 bits) of the name, and A and D are the first and last 8 bytes of the blob's
- * digest, as big-endian numbers.
+ * Which of these pieces may the sender read from the registry? Said to the node that keeps the grants of the blob,
+ * which answers with Grant or GrantRefused. Of the nodes that the asker knows, itself included, that is the one of the
+ * highest weight; of those that do not answer, the next. The weight is the first number that SplitMix64 draws from the
+ * seed F(name) xor A xor D, where F is FNV-1a (64 bits) of the name, and A and D are the first and last 8 bytes of the
+ * blob's digest, as big-endian numbers.
  */
 struct  Hawker__Peer__GrantRequest
 {
