@@ -93,6 +93,9 @@ let package = Package(
                 "OCIModel", arguments,
             ],
             swiftSettings: settings),
+        .executableTarget(
+            name: "swarm-simulator", dependencies: ["PieceExchange", "PieceModel", "OCIModel"],
+            swiftSettings: settings),
 
         // Tests.
         .target(

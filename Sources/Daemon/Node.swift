@@ -57,7 +57,8 @@ package final class Node {
         let origin = OriginClient(userAgent: "hawker/\(version)")
         let swarm = Swarm(
             store: store, options: Self.swarmOptions(settings),
-            origin: NodeOrigin(client: origin, registries: registries), observer: NodeLog.swarm(Logger(label: "peers")))
+            origin: NodeOrigin(client: origin, registries: registries, logger: Logger(label: "mirror")),
+            observer: NodeLog.swarm(Logger(label: "peers")))
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries, logger: Logger(label: "mirror"))
         probes = images.probes

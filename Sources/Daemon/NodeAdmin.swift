@@ -53,7 +53,7 @@ struct NodeAdmin: AdminService {
         counters.requests = counted.requests
         counters.manifestsServed = counted.manifestsServed
         counters.blobsServed = counted.blobsServed
-        counters.declined = counted.declined
+        counters.declined = counted.declined + counted.deadlinesMissed
         counters.cutShort = counted.cutShort
         counters.bytesSent = counted.bodyBytes
         counters.connectionsOpen = UInt64(clamping: counted.connections)

@@ -62,6 +62,7 @@ final class NodeImages: ImageSource {
         do throws(OriginError) {
             return try await origin.blobSize(endpoint: endpoint, repository: query.repository, digest: digest)
         } catch {
+            NodeLog.registryFailed(error, query.registry, logger)
             return error.mayPass ? await swarm.locate(digest) : nil
         }
     }

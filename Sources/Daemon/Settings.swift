@@ -53,7 +53,7 @@ package struct RegistrySettings: Equatable, Sendable {
     package var host: RegistryHost
     /// Where it answers, as `https://host[:port]` or `http://host[:port]`; `nil` means `https://` and the host.
     package var url: String?
-    /// PEM file of authorities to trust for this registry instead of the system's.
+    /// PEM file of authorities to trust for this registry beside the system's.
     package var caFile: String?
 
     package init(host: RegistryHost) {

@@ -51,7 +51,13 @@ struct NodeReport: Decodable {
         let contentBytes: Int
     }
 
+    struct Mirror: Decodable {
+        let blobsServed: Int
+        let bytesSent: Int
+    }
+
     let received: [Source]
+    let mirror: Mirror
 
     var bytesFromRegistry: Int { received.filter { !$0.isPeer }.map(\.contentBytes).reduce(0, +) }
 

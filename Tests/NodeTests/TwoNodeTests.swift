@@ -1,3 +1,4 @@
+import Glibc
 import OCIModel
 import TestSupport
 import Testing
@@ -36,6 +37,23 @@ extension NodeTests {
 
             try await b.pull(image, "image", from: cluster.registry)
             for process in processes { try await process.stop() }
+        }
+
+        @Test("a registry that takes connections and says nothing does not keep a node from serving a tag as last seen")
+        func registryHangs() async throws {
+            let image = try await TestImage.noise(layerSizes: [10], seed: 4)
+            let cluster = try await Self.cluster(with: image)
+            let node = cluster.nodes[0]
+            let processes = try await cluster.start([node])
+            let before = try await node.get("image/manifests/latest", from: cluster.registry)
+            #expect(before.status == 200 && before.bytes == image.manifest.bytes)
+
+            cluster.registry.process.send(SIGSTOP)
+            let after = try await node.get("image/manifests/latest", from: cluster.registry)
+            #expect(after.status == 200 && after.bytes == image.manifest.bytes)
+            cluster.registry.process.send(SIGCONT)
+            for process in processes { try await process.stop() }
+            try await cluster.registry.process.stop()
         }
 
         @Test(

@@ -33,6 +33,7 @@ private let importTable = """
 
     layer 4
     hawker         | OCIModel EventLoop ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc Foundation
+    swarm-simulator | OCIModel PieceModel PieceExchange Glibc
     """
 
 /// Kernel and C library calls that Swift does not see: not a library's door, so several targets share it.
