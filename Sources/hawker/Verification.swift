@@ -96,6 +96,9 @@ final class Verification {
                 "files", .broken, "the running containerd reads \(process.config), not \(options.config)",
                 remedy: "leave --config out")
         }
+        guard !wiring.files.isEmpty else {
+            return add("files", .ok, "\(process.config) does not exist: containerd runs with its defaults")
+        }
         let changed = wiring.files.filter(process.isOlder(thanFile:))
         guard changed.isEmpty else {
             return add(

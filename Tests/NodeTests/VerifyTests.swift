@@ -30,6 +30,7 @@ extension NodeTests {
             let (ending, verified) = try await setting.verify(["--image", "\(setting.registry.host)/tool:1"])
             #expect(ending == .exited(0), "\(verified)")
             #expect(verified.status == "ok")
+            #expect(!verified.rows.contains { $0.detail.contains("geheim") })
             for check in ["containerd", "cri", "files", "route", "running", "daemon", "mirror", "log", "cache"] {
                 #expect(verified.states(check) == ["ok"], "\(check): \(verified.detail(check))")
             }
@@ -64,7 +65,6 @@ extension NodeTests {
 
             let config = try String(contentsOfFile: setting.containerd.configPath, encoding: .utf8)
             let damage = "\n[plugins.\"io.containerd.grpc.v1.cri\".registry]\nconfig_path = \"/certs\"\n"
-                + "[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"r\".auth]\npassword = \"geheim\"\n"
             try (config + damage).write(toFile: setting.containerd.configPath, atomically: true, encoding: .utf8)
             let broken = try await setting.containerd.start()
             let (ending, lost) = try await setting.verify([])
@@ -136,7 +136,8 @@ private struct Setting {
         registry = try await DockerRegistry()
         image = try await TestImage.unpackable([(.gzip, ["name": Array("tool".utf8)])])
         try registry.add(image, repository: "tool", tags: ["1"])
-        containerd = try Containerd()
+        let secret = "[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"r.example\".auth]\n"
+        containerd = try Containerd(configuration: secret + "username = \"u\"\npassword = \"geheim\"\n")
         let cluster = try Cluster(nodes: ["a"], registry: registry)
         node = cluster.nodes[0]
         if watches {
