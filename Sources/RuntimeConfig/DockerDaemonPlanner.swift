@@ -7,8 +7,8 @@ import Foundation
 struct DockerDaemonPlanner: RuntimePlanner {
     let config: String
     let mirror: Endpoint
-    /// Command lines of Docker daemons that run here.
-    var daemons: [[String]] = DockerDaemonPlanner.runningDaemons()
+    /// Command lines of the Docker daemons that run here.
+    var daemons: () -> [[String]] = DockerDaemonPlanner.runningDaemons
 
     init(config: String, mirror: Endpoint) {
         self.config = config
@@ -121,7 +121,7 @@ struct DockerDaemonPlanner: RuntimePlanner {
 
     /// Docker does not start when a setting is both a flag and in the file.
     private func flagConflicts(hasMirrors: Bool) -> [Finding] {
-        let hasFlag = daemons.contains { line in
+        let hasFlag = daemons().contains { line in
             line.contains { $0 == "--registry-mirror" || $0.hasPrefix("--registry-mirror=") }
         }
         guard hasFlag, hasMirrors else { return [] }

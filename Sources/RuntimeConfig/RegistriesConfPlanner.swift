@@ -35,7 +35,7 @@ struct RegistriesConfPlanner: RuntimePlanner {
                     file: entry.path,
                     isRouted: !entry.blocked && entry.mirrors.first.map { isOurs($0, wanted) } ?? false
                         && wildcard(target, conf) == nil))
-            state.findings += longerPrefixes(target, conf, severity: .advice)
+            state.findings += longerPrefixes(target, conf)
         }
         return state
     }
@@ -59,7 +59,7 @@ struct RegistriesConfPlanner: RuntimePlanner {
                     "\(entry.prefix) decides for \(target.host), whatever other entries say",
                     remedy: "write an entry for each registry in its place")
             }
-            plan.findings += longerPrefixes(target, conf, severity: .advice)
+            plan.findings += longerPrefixes(target, conf)
             if let entry = conf.entries[target.host] {
                 try merge(entry, target, conf, &editors, &plan.findings)
             } else {
@@ -121,13 +121,11 @@ struct RegistriesConfPlanner: RuntimePlanner {
             .first { name.hasSuffix($0.prefix.dropFirst()) || target.host.hasSuffix($0.prefix.dropFirst()) }
     }
 
-    private func longerPrefixes(
-        _ target: RegistryTarget, _ conf: RegistriesConf, severity: Finding.Severity
-    ) -> [Finding] {
+    private func longerPrefixes(_ target: RegistryTarget, _ conf: RegistriesConf) -> [Finding] {
         conf.entries.values.filter { $0.prefix.hasPrefix(target.host + "/") }.sorted { $0.prefix < $1.prefix }
             .map {
                 Finding(
-                    severity, .longerPrefix, file: $0.path, line: $0.line,
+                    .advice, .longerPrefix, file: $0.path, line: $0.line,
                     "images below \($0.prefix) go by this entry and not through the mirror")
             }
     }

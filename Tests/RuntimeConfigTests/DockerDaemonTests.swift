@@ -75,7 +75,7 @@ struct DockerDaemonTests {
         let target = try #require(RegistryTarget("docker.io"))
         for flag in [["--registry-mirror", "https://m"], ["--registry-mirror=https://m"]] {
             var planner = DockerDaemonPlanner(config: file, mirror: endpoint)
-            planner.daemons = [["/usr/bin/dockerd", "-H", "fd://"] + flag]
+            planner.daemons = { [["/usr/bin/dockerd", "-H", "fd://"] + flag] }
             #expect(throws: Refusal.self) { try planner.plan([target], tree: MemoryTree([:])) }
             #expect(try planner.inspect([target], tree: MemoryTree([:])).findings.isEmpty)
         }

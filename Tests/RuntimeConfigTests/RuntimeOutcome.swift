@@ -10,7 +10,11 @@ func planned(
     mirror: String = "http://127.0.0.1:4001"
 ) throws -> [String: String] {
     let endpoint = try #require(Endpoint(mirror))
-    let planner = OtherRuntimeOptions(runtime: runtime, mirror: endpoint).planner
+    var planner = OtherRuntimeOptions(runtime: runtime, mirror: endpoint).planner
+    if var docker = planner as? DockerDaemonPlanner {
+        docker.daemons = { [] }  // Not the machine's own.
+        planner = docker
+    }
     let targets = try registries.map { try #require(RegistryTarget($0)) }
     do throws(Refusal) {
         let plan = try planner.plan(targets, tree: MemoryTree(files))
