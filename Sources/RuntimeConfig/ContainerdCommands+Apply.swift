@@ -48,7 +48,7 @@ extension ContainerdCommands {
         }
         let files = stateFiles(base: base, plan: plan)
         let changes = ordered(files, state: state?.record)
-        let needsRestart = changes.contains { $0.path == options.config }
+        let needsRestart = changes.contains(where: isConfiguration)
         if !options.isDryRun {
             try write(changes, files: files, plan: plan, store: store, earlier: state?.record)
         }
@@ -131,9 +131,9 @@ extension ContainerdCommands {
     private func ordered(_ files: [StateFile], state: StateRecord?) -> [FileChange] {
         let changes = files.filter { $0.applied != $0.previous }
             .map { FileChange(path: $0.path, before: $0.previous, after: $0.applied) }
-        return changes.filter { $0.path != options.config && $0.after != nil }
-            + changes.filter { $0.path == options.config }
-            + changes.filter { $0.path != options.config && $0.after == nil }
+        return changes.filter { !isConfiguration($0) && $0.after != nil }
+            + changes.filter(isConfiguration)
+            + changes.filter { !isConfiguration($0) && $0.after == nil }
     }
 
     private func write(
@@ -272,7 +272,7 @@ extension ContainerdCommands {
             mode: nil,
             reason: nil,
             isDryRun: options.isDryRun,
-            needsRestart: changes.contains { $0.path == options.config },
+            needsRestart: changes.contains(where: isConfiguration),
             changes: changes.map(ChangeReport.init),
             findings: []
         )

@@ -3,4 +3,9 @@ import Glibc
 extension ContainerdCommands {
     /// Removes a folder that we made and that is empty again: containerd would find it and look no further.
     func removeFolder(_ path: String) -> Bool { rmdir(path) == 0 }
+
+    /// Whether containerd reads the file only when it starts: the main file or an imported one.
+    func isConfiguration(_ change: FileChange) -> Bool {
+        change.path == options.config || Path.name(change.path) != "hosts.toml"
+    }
 }

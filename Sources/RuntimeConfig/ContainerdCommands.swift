@@ -156,22 +156,17 @@ extension ContainerdCommands {
     }
 
     private func hostsFindings(_ target: RegistryTarget, _ judgement: Judgement) -> [Finding] {
-        hostsLookup(target, judgement)?.file?.faults ?? []
+        hostsLookup(target, judgement).file?.faults ?? []
     }
 
-    private func hostsLookup(_ target: RegistryTarget, _ judgement: Judgement) -> HostsLookup.Result? {
+    private func hostsLookup(_ target: RegistryTarget, _ judgement: Judgement) -> HostsLookup.Result {
         let version = judgement.version
         let path = judgement.settings.configPath(version)
         let roots =
             path.contains(":") && !judgement.settings.usesLocalPull(version)
             ? [path] : path.split(separator: ":").map(String.init)
-        var last: HostsLookup.Result?
-        for root in roots {
-            let found = HostsLookup.find(target.host, below: root, version: version, tree: disk)
-            if found.directory != nil { return found }
-            last = found
-        }
-        return last
+        let name = target.host == "*" ? "_default" : target.host
+        return HostsLookup.find(name, below: roots, version: version, tree: disk)
     }
 
     /// What containerd asks for one registry today, in order.
@@ -182,14 +177,16 @@ extension ContainerdCommands {
             asks =
                 judgement.settings.endpoints(of: target.host) ?? judgement.settings.endpoints(of: "*") ?? []
             let authority = Endpoint(target.url)?.authority
-            if !asks.contains(where: { Endpoint($0)?.authority == authority }) { asks.append(target.url) }
+            if target.host != "*", !asks.contains(where: { Endpoint($0)?.authority == authority }) {
+                asks.append(target.url)
+            }
         } else {
-            let found = hostsLookup(target, judgement)?.file
+            let found = hostsLookup(target, judgement).file
             file = found?.path
             let isAlive = found?.faults.isEmpty ?? false
             asks = isAlive ? found?.hosts.map(\.url) ?? [] : []
             let last = (isAlive ? found?.server : nil) ?? target.url
-            if asks.last.map({ Endpoint.same($0, last) }) != true { asks.append(last) }
+            if !last.isEmpty, asks.last.map({ Endpoint.same($0, last) }) != true { asks.append(last) }
         }
         let isRouted = asks.first.map { Endpoint.same($0, options.mirror.url) } ?? false
         return RegistryReport(
