@@ -37,7 +37,8 @@ extension ContainerdCommands {
         let base = try undo(state?.files ?? [])
         let plan: Plan
         do throws(Refusal) {
-            let tree = PlannedTree(base: disk, planned: base.files)
+            let made = Set(state?.record.folders ?? [])
+            let tree = PlannedTree(base: disk, planned: base.files, passing: made)
             plan = try Plan.make(
                 request(mode: options.mode, registries: options.registries),
                 version: version,
