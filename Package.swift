@@ -84,13 +84,17 @@ let package = Package(
             "Daemon",
             [
                 "MirrorServer", "PeerTransport", "OriginClient", "AdminAPI", "ContentStore", "EventLoop", "Wire",
-                "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
+                "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit", "RuntimeConfig",
             ]),
         .executableTarget(
             name: "hawker",
             dependencies: [
-                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "EventLoop", "Telemetry", "OCIModel", arguments,
+                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "ContentStore", "EventLoop", "Telemetry",
+                "OCIModel", arguments,
             ],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "swarm-simulator", dependencies: ["PieceExchange", "PieceModel", "OCIModel"],
             swiftSettings: settings),
 
         // Tests.

@@ -131,5 +131,5 @@ cri_state() {
 
 # pull NAME IMAGE: through CRI, the only interface of containerd that knows both kinds of mirrors.
 pull() {
-    "$hawker" containerd verify --socket "$work/$1/containerd/containerd.sock" --image "$2"
+    "$hawker" containerd verify --containerd-only --socket "$work/$1/containerd/containerd.sock" --image "$2"
 }

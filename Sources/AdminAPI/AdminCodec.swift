@@ -27,6 +27,7 @@ enum AdminSchemas {
     static let cache = ProtobufSchema(hawker__admin__v1__cache_usage__init)
     static let mirror = ProtobufSchema(hawker__admin__v1__mirror_counters__init)
     static let peer = ProtobufSchema(hawker__admin__v1__peer_status__init)
+    static let wiring = ProtobufSchema(hawker__admin__v1__containerd_wiring__init)
     static let blob = ProtobufSchema(hawker__admin__v1__cached_blob__init)
     static let removeRequest = ProtobufSchema(hawker__admin__v1__cache_remove_request__init)
     static let removed = ProtobufSchema(hawker__admin__v1__cache_removed__init)
@@ -56,6 +57,11 @@ extension NodeStatus: AdminMessage {
             message.uploaded_wire_bytes = uploadedWireBytes
             message.n_recent_problems = recentProblems.count
             message.recent_problems = arena.array(recentProblems.map { arena.text($0) })
+            message.n_recent_probes = recentProbes.count
+            message.recent_probes = arena.array(recentProbes.map { arena.text($0) })
+            if let wiring = containerdWiring {
+                message.containerd_wiring = arena.message(AdminSchemas.wiring) { wiring.fill(&$0, arena) }
+            }
         }
     }
 
@@ -79,8 +85,24 @@ extension NodeStatus: AdminMessage {
             status.uploadedWireBytes = message.uploaded_wire_bytes
             status.recentProblems =
                 ProtobufField.texts(message.recent_problems, count: message.n_recent_problems) ?? []
+            status.recentProbes = ProtobufField.texts(message.recent_probes, count: message.n_recent_probes) ?? []
+            status.containerdWiring = (message.containerd_wiring?.pointee).map(ContainerdWiring.init)
             return status
         }
+    }
+}
+
+extension ContainerdWiring {
+    fileprivate func fill(_ message: inout Hawker__Admin__V1__ContainerdWiring, _ arena: ProtobufArena) {
+        message.state = arena.text(state)
+        message.reason = arena.text(reason)
+        message.config = arena.text(config)
+    }
+
+    fileprivate init(_ message: Hawker__Admin__V1__ContainerdWiring) {
+        state = text(message.state)
+        reason = text(message.reason)
+        config = text(message.config)
     }
 }
 

@@ -24,6 +24,21 @@ package struct NodeStatus: Codable, Equatable, Sendable {
     package var uploadedWireBytes: UInt64 = 0
     /// Newest warnings and errors of the log, oldest first.
     package var recentProblems: [String] = []
+    /// `nil` when no containerd is watched.
+    package var containerdWiring: ContainerdWiring?
+    /// Probes that came to the mirror, oldest first, as `registry/hawker-probe/name:tag`.
+    package var recentProbes: [String] = []
+
+    package init() {}
+}
+
+/// Whether containerd's configuration on disk leads to the mirror.
+package struct ContainerdWiring: Codable, Equatable, Sendable {
+    /// `routed`, `bypassed`, `broken` or `unknown`.
+    package var state = ""
+    package var reason = ""
+    /// The file that is watched.
+    package var config = ""
 
     package init() {}
 }

@@ -187,6 +187,51 @@ void   hawker__admin__v1__node_status__free_unpacked
   assert(message->base.descriptor == &hawker__admin__v1__node_status__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   hawker__admin__v1__containerd_wiring__init
+                     (Hawker__Admin__V1__ContainerdWiring         *message)
+{
+  static const Hawker__Admin__V1__ContainerdWiring init_value = HAWKER__ADMIN__V1__CONTAINERD_WIRING__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__containerd_wiring__get_packed_size
+                     (const Hawker__Admin__V1__ContainerdWiring *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__containerd_wiring__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__containerd_wiring__pack
+                     (const Hawker__Admin__V1__ContainerdWiring *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__containerd_wiring__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__containerd_wiring__pack_to_buffer
+                     (const Hawker__Admin__V1__ContainerdWiring *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__containerd_wiring__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__ContainerdWiring *
+       hawker__admin__v1__containerd_wiring__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__ContainerdWiring *)
+     protobuf_c_message_unpack (&hawker__admin__v1__containerd_wiring__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__containerd_wiring__free_unpacked
+                     (Hawker__Admin__V1__ContainerdWiring *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__containerd_wiring__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   hawker__admin__v1__source_bytes__init
                      (Hawker__Admin__V1__SourceBytes         *message)
 {
@@ -655,7 +700,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__end__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[16] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[18] =
 {
   {
     "name",
@@ -849,10 +894,35 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "containerd_wiring",
+    17,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__NodeStatus, containerd_wiring),
+    &hawker__admin__v1__containerd_wiring__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "recent_probes",
+    18,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Hawker__Admin__V1__NodeStatus, n_recent_probes),
+    offsetof(Hawker__Admin__V1__NodeStatus, recent_probes),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = {
   5,   /* field[5] = cache */
   14,   /* field[14] = cache_path */
+  16,   /* field[16] = containerd_wiring */
   8,   /* field[8] = downloads_running */
   15,   /* field[15] = draining */
   7,   /* field[7] = mirror */
@@ -862,6 +932,7 @@ static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = 
   9,   /* field[9] = peers_connected */
   10,   /* field[10] = peers_known */
   6,   /* field[6] = received */
+  17,   /* field[17] = recent_probes */
   13,   /* field[13] = recent_problems */
   11,   /* field[11] = uploaded_bytes */
   12,   /* field[12] = uploaded_wire_bytes */
@@ -871,7 +942,7 @@ static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = 
 static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 16 }
+  { 0, 18 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
 {
@@ -881,11 +952,75 @@ const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
   "Hawker__Admin__V1__NodeStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__NodeStatus),
-  16,
+  18,
   hawker__admin__v1__node_status__field_descriptors,
   hawker__admin__v1__node_status__field_indices_by_name,
   1,  hawker__admin__v1__node_status__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__node_status__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__containerd_wiring__field_descriptors[3] =
+{
+  {
+    "state",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__ContainerdWiring, state),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__ContainerdWiring, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "config",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__ContainerdWiring, config),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__containerd_wiring__field_indices_by_name[] = {
+  2,   /* field[2] = config */
+  1,   /* field[1] = reason */
+  0,   /* field[0] = state */
+};
+static const ProtobufCIntRange hawker__admin__v1__containerd_wiring__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__containerd_wiring__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.ContainerdWiring",
+  "ContainerdWiring",
+  "Hawker__Admin__V1__ContainerdWiring",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__ContainerdWiring),
+  3,
+  hawker__admin__v1__containerd_wiring__field_descriptors,
+  hawker__admin__v1__containerd_wiring__field_indices_by_name,
+  1,  hawker__admin__v1__containerd_wiring__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__containerd_wiring__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor hawker__admin__v1__source_bytes__field_descriptors[4] =

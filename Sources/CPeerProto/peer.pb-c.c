@@ -502,6 +502,186 @@ void   hawker__peer__cancel__free_unpacked
   assert(message->base.descriptor == &hawker__peer__cancel__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   hawker__peer__grant_request__init
+                     (Hawker__Peer__GrantRequest         *message)
+{
+  static const Hawker__Peer__GrantRequest init_value = HAWKER__PEER__GRANT_REQUEST__INIT;
+  *message = init_value;
+}
+size_t hawker__peer__grant_request__get_packed_size
+                     (const Hawker__Peer__GrantRequest *message)
+{
+  assert(message->base.descriptor == &hawker__peer__grant_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__peer__grant_request__pack
+                     (const Hawker__Peer__GrantRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__peer__grant_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__peer__grant_request__pack_to_buffer
+                     (const Hawker__Peer__GrantRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__peer__grant_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Peer__GrantRequest *
+       hawker__peer__grant_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Peer__GrantRequest *)
+     protobuf_c_message_unpack (&hawker__peer__grant_request__descriptor,
+                                allocator, len, data);
+}
+void   hawker__peer__grant_request__free_unpacked
+                     (Hawker__Peer__GrantRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__peer__grant_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__peer__grant__init
+                     (Hawker__Peer__Grant         *message)
+{
+  static const Hawker__Peer__Grant init_value = HAWKER__PEER__GRANT__INIT;
+  *message = init_value;
+}
+size_t hawker__peer__grant__get_packed_size
+                     (const Hawker__Peer__Grant *message)
+{
+  assert(message->base.descriptor == &hawker__peer__grant__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__peer__grant__pack
+                     (const Hawker__Peer__Grant *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__peer__grant__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__peer__grant__pack_to_buffer
+                     (const Hawker__Peer__Grant *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__peer__grant__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Peer__Grant *
+       hawker__peer__grant__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Peer__Grant *)
+     protobuf_c_message_unpack (&hawker__peer__grant__descriptor,
+                                allocator, len, data);
+}
+void   hawker__peer__grant__free_unpacked
+                     (Hawker__Peer__Grant *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__peer__grant__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__peer__grant_refused__init
+                     (Hawker__Peer__GrantRefused         *message)
+{
+  static const Hawker__Peer__GrantRefused init_value = HAWKER__PEER__GRANT_REFUSED__INIT;
+  *message = init_value;
+}
+size_t hawker__peer__grant_refused__get_packed_size
+                     (const Hawker__Peer__GrantRefused *message)
+{
+  assert(message->base.descriptor == &hawker__peer__grant_refused__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__peer__grant_refused__pack
+                     (const Hawker__Peer__GrantRefused *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__peer__grant_refused__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__peer__grant_refused__pack_to_buffer
+                     (const Hawker__Peer__GrantRefused *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__peer__grant_refused__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Peer__GrantRefused *
+       hawker__peer__grant_refused__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Peer__GrantRefused *)
+     protobuf_c_message_unpack (&hawker__peer__grant_refused__descriptor,
+                                allocator, len, data);
+}
+void   hawker__peer__grant_refused__free_unpacked
+                     (Hawker__Peer__GrantRefused *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__peer__grant_refused__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__peer__grant_progress__init
+                     (Hawker__Peer__GrantProgress         *message)
+{
+  static const Hawker__Peer__GrantProgress init_value = HAWKER__PEER__GRANT_PROGRESS__INIT;
+  *message = init_value;
+}
+size_t hawker__peer__grant_progress__get_packed_size
+                     (const Hawker__Peer__GrantProgress *message)
+{
+  assert(message->base.descriptor == &hawker__peer__grant_progress__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__peer__grant_progress__pack
+                     (const Hawker__Peer__GrantProgress *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__peer__grant_progress__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__peer__grant_progress__pack_to_buffer
+                     (const Hawker__Peer__GrantProgress *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__peer__grant_progress__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Peer__GrantProgress *
+       hawker__peer__grant_progress__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Peer__GrantProgress *)
+     protobuf_c_message_unpack (&hawker__peer__grant_progress__descriptor,
+                                allocator, len, data);
+}
+void   hawker__peer__grant_progress__free_unpacked
+                     (Hawker__Peer__GrantProgress *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__peer__grant_progress__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   hawker__peer__ping__init
                      (Hawker__Peer__Ping         *message)
 {
@@ -1255,6 +1435,301 @@ const ProtobufCMessageDescriptor hawker__peer__cancel__descriptor =
   hawker__peer__cancel__field_indices_by_name,
   0,  hawker__peer__cancel__number_ranges,
   (ProtobufCMessageInit) hawker__peer__cancel__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__peer__grant_request__field_descriptors[4] =
+{
+  {
+    "blob",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantRequest, blob),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "blob_bytes",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantRequest, blob_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "wanted",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Hawker__Peer__GrantRequest, n_wanted),
+    offsetof(Hawker__Peer__GrantRequest, wanted),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "retry",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantRequest, retry),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__peer__grant_request__field_indices_by_name[] = {
+  0,   /* field[0] = blob */
+  1,   /* field[1] = blob_bytes */
+  3,   /* field[3] = retry */
+  2,   /* field[2] = wanted */
+};
+static const ProtobufCIntRange hawker__peer__grant_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor hawker__peer__grant_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.peer.GrantRequest",
+  "GrantRequest",
+  "Hawker__Peer__GrantRequest",
+  "hawker.peer",
+  sizeof(Hawker__Peer__GrantRequest),
+  4,
+  hawker__peer__grant_request__field_descriptors,
+  hawker__peer__grant_request__field_indices_by_name,
+  1,  hawker__peer__grant_request__number_ranges,
+  (ProtobufCMessageInit) hawker__peer__grant_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__peer__grant__field_descriptors[3] =
+{
+  {
+    "blob",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__Grant, blob),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "first",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__Grant, first),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "count",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__Grant, count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__peer__grant__field_indices_by_name[] = {
+  0,   /* field[0] = blob */
+  2,   /* field[2] = count */
+  1,   /* field[1] = first */
+};
+static const ProtobufCIntRange hawker__peer__grant__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor hawker__peer__grant__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.peer.Grant",
+  "Grant",
+  "Hawker__Peer__Grant",
+  "hawker.peer",
+  sizeof(Hawker__Peer__Grant),
+  3,
+  hawker__peer__grant__field_descriptors,
+  hawker__peer__grant__field_indices_by_name,
+  1,  hawker__peer__grant__number_ranges,
+  (ProtobufCMessageInit) hawker__peer__grant__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__peer__grant_refused__field_descriptors[2] =
+{
+  {
+    "blob",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantRefused, blob),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "retry_after_millis",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantRefused, retry_after_millis),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__peer__grant_refused__field_indices_by_name[] = {
+  0,   /* field[0] = blob */
+  1,   /* field[1] = retry_after_millis */
+};
+static const ProtobufCIntRange hawker__peer__grant_refused__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor hawker__peer__grant_refused__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.peer.GrantRefused",
+  "GrantRefused",
+  "Hawker__Peer__GrantRefused",
+  "hawker.peer",
+  sizeof(Hawker__Peer__GrantRefused),
+  2,
+  hawker__peer__grant_refused__field_descriptors,
+  hawker__peer__grant_refused__field_indices_by_name,
+  1,  hawker__peer__grant_refused__number_ranges,
+  (ProtobufCMessageInit) hawker__peer__grant_refused__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__peer__grant_progress__field_descriptors[6] =
+{
+  {
+    "blob",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantProgress, blob),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "blob_bytes",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantProgress, blob_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "first",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantProgress, first),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "count",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantProgress, count),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "read",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantProgress, read),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "over",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__GrantProgress, over),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__peer__grant_progress__field_indices_by_name[] = {
+  0,   /* field[0] = blob */
+  1,   /* field[1] = blob_bytes */
+  3,   /* field[3] = count */
+  2,   /* field[2] = first */
+  5,   /* field[5] = over */
+  4,   /* field[4] = read */
+};
+static const ProtobufCIntRange hawker__peer__grant_progress__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor hawker__peer__grant_progress__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.peer.GrantProgress",
+  "GrantProgress",
+  "Hawker__Peer__GrantProgress",
+  "hawker.peer",
+  sizeof(Hawker__Peer__GrantProgress),
+  6,
+  hawker__peer__grant_progress__field_descriptors,
+  hawker__peer__grant_progress__field_indices_by_name,
+  1,  hawker__peer__grant_progress__number_ranges,
+  (ProtobufCMessageInit) hawker__peer__grant_progress__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 #define hawker__peer__ping__field_descriptors NULL

@@ -53,6 +53,22 @@ package final class CRIClient {
         }
     }
 
+    /// The registry settings that the running containerd 1.x works with; `nil` from 2.0 on, which does not tell.
+    ///
+    /// Passwords that come with the answer are dropped here.
+    package func registrySettings() async throws(CRIError) -> CRIRegistrySettings? {
+        let config = try await call(
+            "/runtime.v1.RuntimeService/Status",
+            ProtobufSchema(runtime__v1__status_request__init),
+            { message, _ in message.verbose = 1 },
+            ProtobufSchema(runtime__v1__status_response__init)
+        ) { answer in
+            ProtobufField.messages(answer.info, count: answer.n_info)
+                .first { Self.text($0.key) == "config" }.map { Self.text($0.value) }
+        }
+        return config.flatMap(CRIRegistrySettings.init(json:))
+    }
+
     /// Pulls an image as the kubelet would have it pulled, and returns its id.
     @discardableResult
     package func pull(

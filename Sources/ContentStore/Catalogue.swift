@@ -247,7 +247,7 @@ extension Catalogue {
                     repository.map { .text($0) } ?? .null,
                 ]
             )
-        }.first?.first?.integer
+        }.first?.first?.integer.flatMap { $0 >= 0 ? $0 : nil }
     }
 
     func recordTag(

@@ -39,6 +39,8 @@ package final class Node {
     let mirror: MirrorServer
     private(set) var draining = false
     private let origin: OriginClient
+    let probes: ProbeLog
+    private(set) var wiring: WiringWatch?
     private var admin: AdminServer?
     private let logger: Logger
 
@@ -55,9 +57,11 @@ package final class Node {
         let origin = OriginClient(userAgent: "hawker/\(version)")
         let swarm = Swarm(
             store: store, options: Self.swarmOptions(settings),
-            origin: NodeOrigin(client: origin, registries: registries), observer: NodeLog.swarm(Logger(label: "peers")))
+            origin: NodeOrigin(client: origin, registries: registries, logger: Logger(label: "mirror")),
+            observer: NodeLog.swarm(Logger(label: "peers")))
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries, logger: Logger(label: "mirror"))
+        probes = images.probes
         self.settings = settings
         self.version = version
         self.logger = logger
@@ -70,6 +74,8 @@ package final class Node {
         options.defaultRegistry = settings.defaultRegistry
         mirror = MirrorServer(options: options, source: images, onRequest: NodeLog.request(Logger(label: "mirror")))
         try await listen()
+        wiring = WiringWatch(settings, mirrorPort: mirror.port, logger: Logger(label: "containerd"))
+        wiring?.start()
         logger.info(
             "serving",
             metadata: [
@@ -85,12 +91,15 @@ package final class Node {
         }
     }
 
-    /// Finishes what runs, for at most `drainMillis`, and stops.
+    /// Finishes what runs, for at most `drainMillis` in all, and stops.
     package func stop(drainMillis: UInt64 = Node.drainMillis) async {
         draining = true
         logger.info("draining")
+        wiring?.stop()
+        let began = Loop.nowNanoseconds
         await mirror.stop(drainMillis: drainMillis)
-        await swarm.stop(drainMillis: drainMillis)
+        let spent = (Loop.nowNanoseconds - began) / 1_000_000
+        await swarm.stop(drainMillis: spent < drainMillis ? drainMillis - spent : 0)
         origin.close()
         admin?.close()
         let store = store

@@ -5,6 +5,7 @@ import MirrorServer
 import OCIModel
 import PeerTransport
 import PieceModel
+import RuntimeConfig
 import Telemetry
 
 /// Answers the admin socket from the node's parts.
@@ -34,6 +35,14 @@ struct NodeAdmin: AdminService {
         status.uploadedBytes = UInt64(clamping: swarm.sent.rawBytes)
         status.uploadedWireBytes = UInt64(clamping: swarm.sent.wireBytes)
         status.recentProblems = Log.recentProblems
+        status.recentProbes = node.probes.names
+        status.containerdWiring = node.wiring?.wiring.map { wiring in
+            var shown = ContainerdWiring()
+            shown.state = wiring.state.rawValue
+            shown.reason = wiring.reason
+            shown.config = settings.containerdConfig ?? ""
+            return shown
+        }
         return status
     }
 
@@ -44,7 +53,7 @@ struct NodeAdmin: AdminService {
         counters.requests = counted.requests
         counters.manifestsServed = counted.manifestsServed
         counters.blobsServed = counted.blobsServed
-        counters.declined = counted.declined
+        counters.declined = counted.declined + counted.deadlinesMissed
         counters.cutShort = counted.cutShort
         counters.bytesSent = counted.bodyBytes
         counters.connectionsOpen = UInt64(clamping: counted.connections)

@@ -8,7 +8,15 @@ import OriginClient
 import PeerTransport
 
 extension NodeImages {
+    /// How long peers are waited for before the registry is asked, and how long the registry before a tag is served
+    /// as last seen: together with what follows less than the mirror gives the answer.
+    private static let peersMillis: UInt64 = 2_000
+    private static let registryMillis: UInt64 = 3_000
+
     func manifest(_ query: ManifestQuery) async -> ManifestAnswer {
+        if probes.take(query.registry, query.repository, query.reference) {
+            return .declined(reason: "a probe: it has arrived")
+        }
         guard let endpoint = registries.endpoint(for: query.registry) else {
             return .declined(reason: notNamed(query.registry))
         }
@@ -22,13 +30,16 @@ extension NodeImages {
         of digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async -> ManifestAnswer {
         if let cached = await cachedManifest(digest) { return .found(cached) }
-        if await takeFromPeers(digest), let taken = await cachedManifest(digest) {
+        let taking = Task { @LoopActor in await takeFromPeers(digest) }
+        let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
+        if isTaken == true, let taken = await cachedManifest(digest) {
             await remember(taken.bytes, digest, taken.mediaType, query)
             return .found(taken)
         }
         do throws(OriginError) {
             return .found(try await fetched(query, endpoint, isHead: false))
         } catch {
+            NodeLog.registryFailed(error, query.registry, logger)
             return .declined(reason: sentence(error))
         }
     }
@@ -37,18 +48,36 @@ extension NodeImages {
     private func manifest(
         tagged tag: Tag, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async -> ManifestAnswer {
+        let resolving = Task { @LoopActor in await resolved(tag, query, endpoint) }
+        return await withTaskCancellationHandler {
+            let prompt = await Patience.value(of: resolving, millis: Self.registryMillis)
+            if case .success(let manifest)? = prompt { return .found(manifest) }
+            if prompt?.error?.mayPass != false, let stale = await lastKnown(tag, query) {
+                resolving.cancel()
+                logger.warning(
+                    "registry unreachable: tag served as last seen",
+                    metadata: ["registry": "\(query.registry)", "repository": "\(query.repository)", "tag": "\(tag)"])
+                return .found(stale)
+            }
+            switch await resolving.value {
+            case .success(let manifest): return .found(manifest)
+            case .failure(let error): return .declined(reason: sentence(error))
+            }
+        } onCancel: {
+            resolving.cancel()
+        }
+    }
+
+    private func resolved(
+        _ tag: Tag, _ query: ManifestQuery, _ endpoint: OriginEndpoint
+    ) async -> Result<OriginManifest, OriginError> {
         do throws(OriginError) {
             let manifest = try await fetched(query, endpoint, isHead: query.isHead)
             await remember(tag, manifest, query)
-            return .found(manifest)
+            return .success(manifest)
         } catch {
-            guard error.mayPass, let stale = await lastKnown(tag, query) else {
-                return .declined(reason: sentence(error))
-            }
-            logger.warning(
-                "registry unreachable: tag served as last seen",
-                metadata: ["registry": "\(query.registry)", "repository": "\(query.repository)", "tag": "\(tag)"])
-            return .found(stale)
+            NodeLog.registryFailed(error, query.registry, logger)
+            return .failure(error)
         }
     }
 
@@ -151,6 +180,12 @@ extension NodeImages {
         case .refused: "the registry points to an address this node does not go to"
         case .cancelled: "this node is stopping"
         }
+    }
+}
+
+extension Result {
+    fileprivate var error: Failure? {
+        if case .failure(let error) = self { error } else { nil }
     }
 }
 

@@ -20,6 +20,7 @@ final class NodeImages: ImageSource {
     let origin: OriginClient
     let swarm: Swarm
     let registries: RegistryTable
+    let probes = ProbeLog()
     let logger: Logger
 
     init(store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, logger: Logger) {
@@ -61,6 +62,7 @@ final class NodeImages: ImageSource {
         do throws(OriginError) {
             return try await origin.blobSize(endpoint: endpoint, repository: query.repository, digest: digest)
         } catch {
+            NodeLog.registryFailed(error, query.registry, logger)
             return error.mayPass ? await swarm.locate(digest) : nil
         }
     }

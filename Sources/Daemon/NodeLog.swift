@@ -1,6 +1,8 @@
 import EventLoop
 import Logging
 import MirrorServer
+import OCIModel
+import OriginClient
 import PeerTransport
 
 /// Which events of the node's parts are worth a line, and at which level.
@@ -40,6 +42,15 @@ enum NodeLog {
                 logger.warning(
                     "blob did not match its digest", metadata: ["digest": "\(digest)", "pieces_dropped": "\(dropped)"])
             }
+        }
+    }
+
+    /// Why a registry could not be used. That it lacks something, or wants credentials, is an answer and no failure.
+    static func registryFailed(_ error: OriginError, _ registry: RegistryHost, _ logger: Logger) {
+        switch error {
+        case .notFound, .denied, .cancelled: break
+        case .rateLimited, .serverFailed, .unreachable, .untrusted, .badContent, .refused:
+            logger.warning("registry failed", metadata: ["registry": "\(registry)", "error": "\(error)"])
         }
     }
 

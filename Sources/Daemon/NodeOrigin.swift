@@ -1,4 +1,5 @@
 import EventLoop
+import Logging
 import OCIModel
 import OriginClient
 import PeerTransport
@@ -8,10 +9,12 @@ import PeerTransport
 final class NodeOrigin: OriginFetching {
     private let client: OriginClient
     private let registries: RegistryTable
+    private let logger: Logger
 
-    init(client: OriginClient, registries: RegistryTable) {
+    init(client: OriginClient, registries: RegistryTable, logger: Logger) {
         self.client = client
         self.registries = registries
+        self.logger = logger
     }
 
     func fetch(
@@ -24,10 +27,12 @@ final class NodeOrigin: OriginFetching {
         else { return RefusedFetch(onEnd) }
         let transfer = client.fetchBlob(
             endpoint: endpoint, repository: repository, digest: blob, range: range, onBytes: onBytes
-        ) { result in
+        ) { [logger] result in
             switch result {
             case .success: onEnd(.complete)
-            case .failure(let error): onEnd(error.mayPass ? .transient : .refused)
+            case .failure(let error):
+                NodeLog.registryFailed(error, host, logger)
+                onEnd(error.mayPass ? .transient : .refused)
             }
         }
         return RunningFetch(transfer)

@@ -22,6 +22,13 @@ package struct Settings: Equatable, Sendable {
     package var freeFloorBytes: Int64 = 1 << 30
     package var adminSocket = "/run/hawker/hawker.sock"
     package var logLevel = "info"
+    /// The configuration file of the containerd that is watched; `nil` watches none.
+    package var containerdConfig: String?
+    /// Leads to the process that tells containerd's release.
+    package var containerdSocket = "/run/containerd/containerd.sock"
+    /// Registries that containerd should ask through the mirror; `nil` means those of `registries`.
+    package var containerdRegistries: [String]?
+    package var containerdCheckSeconds: Int64 = 60
 
     package init(nodeName: PeerName) {
         self.nodeName = nodeName
@@ -46,7 +53,7 @@ package struct RegistrySettings: Equatable, Sendable {
     package var host: RegistryHost
     /// Where it answers, as `https://host[:port]` or `http://host[:port]`; `nil` means `https://` and the host.
     package var url: String?
-    /// PEM file of authorities to trust for this registry instead of the system's.
+    /// PEM file of authorities to trust for this registry beside the system's.
     package var caFile: String?
 
     package init(host: RegistryHost) {

@@ -58,7 +58,7 @@ enum SettingsKeys {
         },
         .text(
             "mirror.default_registry",
-            "Registry of requests that name none, neither by header nor by ?ns=. Default: decline them.",
+            "Registry of requests that name none, neither by header nor by ?ns= nor in front of the path. Default: decline them.",
             expected: hostForm
         ) { text, settings in
             settings.defaultRegistry = RegistryHost(text)
@@ -130,7 +130,7 @@ enum SettingsKeys {
             settings.logLevel = text
             return ["debug", "info", "warning", "error"].contains(text)
         },
-    ]
+    ] + containerd
 
     /// Keys of each `[[registry]]`; `read` applies to the last element of `Settings.registries`.
     static let registry: [SettingsKey] = [
@@ -149,7 +149,7 @@ enum SettingsKeys {
             return true
         },
         .text(
-            "registry.ca_file", "PEM file of the authorities to trust for this registry instead of the system's.",
+            "registry.ca_file", "PEM file of authorities to trust for this registry beside the system's.",
             expected: "an absolute path"
         ) { text, settings in
             guard let last = settings.registries.indices.last, SettingsText.isAbsolutePath(text) else { return false }

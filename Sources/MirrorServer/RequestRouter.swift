@@ -38,14 +38,12 @@ struct RequestRouter: Sendable {
         guard parts.count >= 3, let last = parts.last else { return .refused(.unknownPath) }
         let kind = parts[parts.count - 2]
         guard kind == "manifests" || kind == "blobs" else { return .refused(.unknownPath) }
-        guard let repository = RepositoryName(parts.dropLast(2).joined(separator: "/")) else {
-            return .refused(.invalidName)
-        }
-        let registry: RegistryHost
-        switch self.registry(head) {
-        case .success(let named): registry = named
+        let name: Name
+        switch self.name(parts.dropLast(2), head) {
+        case .success(let read): name = read
         case .failure(let refusal): return .refused(refusal)
         }
+        let (registry, repository) = (name.registry, name.repository)
         let isHead = head.method == .head
         if kind == "manifests" {
             guard let reference = ManifestReference(last) else { return .refused(.unknownManifest) }
@@ -80,21 +78,53 @@ struct RequestRouter: Sendable {
         RegistryHost(value)?.name
     }
 
-    /// The registry that the request is for, by `X-Dragonfly-Registry`, else `ns`, else by default.
-    private func registry(_ head: RequestHead) -> Result<RegistryHost, Refusal> {
+    private struct Name {
+        let registry: RegistryHost
+        let repository: RepositoryName
+    }
+
+    /// What the request is for: the registry by `X-Dragonfly-Registry`, else `ns`, else the first part of the
+    /// path, else by default.
+    private func name(_ parts: ArraySlice<Substring>, _ head: RequestHead) -> Result<Name, Refusal> {
         let named: RegistryHost?
         let headers = head.values("x-dragonfly-registry")
         let namespaces = Self.namespaces(head.query)
-        guard headers.count <= 1, let namespaces, namespaces.count <= 1 else { return .failure(.malformed) }
-        if let url = headers.first {
+        var path = parts
+        if headers.isEmpty, namespaces?.isEmpty == true, let prefix = prefix(parts) {
+            named = prefix
+            path = parts.dropFirst()
+        } else if let url = headers.first {
             named = RegistryHost(url: url)
-        } else if let namespace = namespaces.first {
+        } else if let namespace = namespaces?.first {
             named = RegistryHost(namespace)
         } else {
             named = defaultRegistry
         }
+        guard let repository = RepositoryName(path.joined(separator: "/")) else {
+            return .failure(.invalidName)
+        }
+        guard headers.count <= 1, let namespaces, namespaces.count <= 1 else { return .failure(.malformed) }
         guard let registry = named?.canonical, isAllowed(registry) else { return .failure(.unknownRegistry) }
-        return .success(registry)
+        return .success(Name(registry: registry, repository: repository))
+    }
+
+    /// The registry that clients without `ns` put in front of the repository, as Podman does with a mirror at
+    /// `127.0.0.1:4001/docker.io`; `nil` when the first part of the path is a part of the repository.
+    ///
+    /// A repository may begin with such a word as well. An allowed registry of that name is meant then: who
+    /// writes the mirror's location also writes the prefix. As a reference takes no colon behind its first
+    /// slash, `HOST_PORT` stands for `HOST:PORT`; no host has an underscore.
+    private func prefix(_ parts: ArraySlice<Substring>) -> RegistryHost? {
+        guard parts.count >= 2, let first = parts.first else { return nil }
+        var text = String(first)
+        if !text.contains(":"), let underscore = text.lastIndex(of: "_") {
+            text.replaceSubrange(underscore...underscore, with: ":")
+        }
+        // Only the one spelling that the host prints itself as: paths are compared byte by byte elsewhere.
+        guard text == "localhost" || text.contains(".") || text.contains(":"), let host = RegistryHost(text),
+            host.description == text, isAllowed(host.canonical)
+        else { return nil }
+        return host
     }
 
     /// The decoded values of every `ns` in a query; `nil` when the query cannot be decoded.

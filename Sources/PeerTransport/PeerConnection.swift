@@ -235,6 +235,8 @@ final class PeerConnection {
             if passed(options.helloMillis, since: began) { end(.noHello) }
         } else if stream.queuedBytes > 0, passed(options.stallMillis, since: lastTaken) {
             end(.stalled)
+        } else if stream.queuedBytes > options.queuedBytesMax {
+            end(.stalled)
         } else if passed(options.silentMillis, since: lastAlive) {
             end(.silent)
         } else if let probeDeadline, now >= probeDeadline {

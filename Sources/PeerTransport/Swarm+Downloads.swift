@@ -164,6 +164,8 @@ extension Swarm {
             } then: {
                 self?.transfers[digest] = nil
                 transfer.enter(.closed)
+                // The store may have got it by another way meanwhile.
+                if self?.isStopping == false { self?.blobCommitted(digest) }
             }
         }
     }

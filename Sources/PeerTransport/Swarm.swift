@@ -63,7 +63,7 @@ package final class Swarm {
         work.run {
             store.list()
         } then: { blobs in
-            for blob in blobs { self.offer(blob.digest, bytes: blob.bytes) }
+            for blob in blobs { self.blobCommitted(blob.digest) }
         }
     }
 
@@ -93,18 +93,15 @@ package final class Swarm {
 
     /// The store got the blob by another way than `download`: peers may have it from now on.
     package func blobCommitted(_ digest: Digest) {
-        guard let blob = store.blob(digest) else { return }
-        offer(digest, bytes: blob.bytes)
+        // A download under way reads from a file of its own, which only its own pieces make whole.
+        guard transfers[digest]?.phase != .running else { return }
+        guard let blob = store.blob(digest), let layout = PieceLayout(blobBytes: blob.bytes) else { return }
+        deliver(.blobAvailable(blob: digest, layout: layout))
     }
 
     /// The store no longer has the blob.
     package func blobRemoved(_ digest: Digest) {
         deliver(.blobRemoved(blob: digest))
-    }
-
-    private func offer(_ digest: Digest, bytes: Int64) {
-        guard let layout = PieceLayout(blobBytes: bytes) else { return }
-        deliver(.blobAvailable(blob: digest, layout: layout))
     }
 
     /// The size of a blob as somebody knows it who has it or gets it: this node, or the peers, which are

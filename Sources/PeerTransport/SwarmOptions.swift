@@ -65,6 +65,8 @@ package struct SwarmOptions: Sendable {
     package var silentMillis: UInt64 = 30_000
     /// A peer that takes not one byte of what waits for it in this time is given up.
     package var stallMillis: UInt64 = 30_000
+    /// A peer for which more than this waits to be taken is given up: it asks faster than it listens.
+    package var queuedBytesMax = 64 << 20
     package var connectMillis: UInt64 = 5_000
     /// A peer that cannot be reached is dialled again after a pause that doubles from the first to the
     /// second.

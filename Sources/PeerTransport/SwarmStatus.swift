@@ -94,7 +94,7 @@ package enum DisconnectCause: Equatable, Sendable {
     case outOfTurn
     case noHello
     case silent
-    /// It no longer took what was sent.
+    /// It took what was sent no longer, or far slower than it asked for more.
     case stalled
     /// Closed by this node, for this reason.
     case closedHere(Goodbye)

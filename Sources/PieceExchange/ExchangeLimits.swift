@@ -30,6 +30,19 @@ package struct ExchangeLimits: Sendable {
     /// Failures of the registry in a row, without a piece in between, after which it is not asked again for
     /// the blob.
     package var originAttemptsMax = 5
+    /// Nodes that read one blob from the registry at once, as far as a member that keeps its grants goes.
+    package var originFetchersMax = 16
+    /// A member that keeps grants and does not answer for this long is not asked again for the blob.
+    package var grantAnswerMillis: UInt64 = 2_000
+    /// How often a holder says how far it is, and after which silence its grant is given to others.
+    package var grantReportMillis: UInt64 = 1_000
+    package var grantSilenceMillis: UInt64 = 5_000
+    /// How long the pieces that a holder has read are left to it to hand on.
+    package var grantHoldMillis: UInt64 = 30_000
+    /// A want that is given no grant and no piece for this long turns to the registry without.
+    package var grantPatienceMillis: UInt64 = 10_000
+    /// Blobs whose grants this node keeps.
+    package var grantBooksMax = 1024
     /// Wants at once; more fail at once.
     package var wantsMax = 1024
     /// Blobs one peer may be interested in at once; a peer that exceeds it breaks the protocol.

@@ -7,6 +7,8 @@ typealias PeerID = Int
 /// One connection to another node.
 struct Peer: Sendable {
     let name: PeerName
+    /// A number made of the name, the same on every node.
+    let key: UInt64
     var isConnected = true
 
     /// Requests this node waits for at the peer, oldest first; those being checked have left.
@@ -38,7 +40,15 @@ struct Peer: Sendable {
 
     var armed: Instant?
 
-    init(name: PeerName) { self.name = name }
+    init(name: PeerName) {
+        self.name = name
+        key = Self.key(of: name)
+    }
+
+    /// FNV-1a.
+    static func key(of name: PeerName) -> UInt64 {
+        name.text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
 
     func mayBeAsked(_ now: Instant) -> Bool {
         isConnected && lateCount == 0 && requests.count < allowance && benchedUntil == nil

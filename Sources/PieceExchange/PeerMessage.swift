@@ -32,6 +32,64 @@ package enum PeerMessage: Equatable, Sendable {
     case refuse(request: UInt32, reason: Refusal, retryAfterMillis: UInt32)
     /// "I no longer need the answer to this request." A piece already on its way may still arrive.
     case cancel(request: UInt32)
+    /// "Which of these pieces may I read from the registry?", said to the member that keeps the grants of the
+    /// blob. Answered by `grant` or `grantRefused`.
+    case grantRequest(GrantRequest)
+    /// "These pieces are yours to read; nobody else is told to." At least one piece.
+    case grant(blob: Digest, pieces: PieceRun)
+    /// "None of them now." Others are reading them, or have read them.
+    case grantRefused(blob: Digest, retryAfterMillis: UInt32)
+    /// How far the sender is with pieces it was granted, or reads without a grant.
+    case grantProgress(GrantProgress)
+
+    /// Consecutive pieces.
+    package struct PieceRun: Equatable, Sendable {
+        package var first: UInt32
+        package var count: UInt32
+
+        package init(first: UInt32, count: UInt32) {
+            self.first = first
+            self.count = count
+        }
+    }
+
+    package struct GrantRequest: Equatable, Sendable {
+        /// At most this many runs in one request.
+        package static let runsMax = 64
+
+        package var blob: Digest
+        package var blobBytes: Int64
+        /// Ascending and apart; the first ones when there are more. At least one.
+        package var wanted: [PieceRun]
+        /// Those who read these pieces did not hand them on: they have to be read again.
+        package var isRetry: Bool
+
+        package init(blob: Digest, blobBytes: Int64, wanted: [PieceRun], isRetry: Bool) {
+            self.blob = blob
+            self.blobBytes = blobBytes
+            self.wanted = wanted
+            self.isRetry = isRetry
+        }
+    }
+
+    package struct GrantProgress: Equatable, Sendable {
+        package var blob: Digest
+        package var blobBytes: Int64
+        /// The pieces it is about.
+        package var pieces: PieceRun
+        /// How many of them, from the first on, the sender holds.
+        package var read: UInt32
+        /// The sender reads no more of them.
+        package var isOver: Bool
+
+        package init(blob: Digest, blobBytes: Int64, pieces: PieceRun, read: UInt32, isOver: Bool) {
+            self.blob = blob
+            self.blobBytes = blobBytes
+            self.pieces = pieces
+            self.read = read
+            self.isOver = isOver
+        }
+    }
 
     package struct Holdings: Equatable, Sendable {
         /// Size of the whole blob in bytes; the layout of its pieces follows from it.

@@ -10,11 +10,12 @@ extension PieceExchange {
             // The piece it reads next is stored or on its way from a peer: the fetch has done its part.
             if let next = remaining.first, !wants[id].open.contains(next) { stopOrigin(id) }
         }
-        guard isProbeOver(id), wants[id].origin.mayStart(now), let run = wants[id].nextOriginRun() else {
-            return
-        }
+        guard isProbeOver(id) else { return }
+        askForGrant(id)
+        guard wants[id].origin.mayStart(now), let run = runToRead(id) else { return }
         wants[id].origin.start(run, now: now)
         act(.fetchFromOrigin(blob: wants[id].blob, pieces: run))
+        askForGrant(id)
     }
 
     /// Peers have said what they hold, or took too long.
@@ -65,6 +66,7 @@ extension PieceExchange {
         case .permanent:
             wants[id].origin.stop()
             wants[id].origin.access = .refused
+            giveBackGrants(id)
             if wants[id].blame.mismatches > 0 { askWhoHolds(id) }
         case nil where remaining.isEmpty || wants[id].origin.hasDelivered:
             wants[id].origin.stop()
@@ -75,6 +77,7 @@ extension PieceExchange {
 
     /// The registry broke off: later again, or never for this blob.
     mutating func originFailed(_ id: WantID) {
+        giveBackGrants(id)
         wants[id].origin.failed(now: now, attemptsMax: limits.originAttemptsMax, random: &random)
         if wants[id].origin.access == .exhausted, wants[id].blame.mismatches > 0 { askWhoHolds(id) }
     }

@@ -21,12 +21,14 @@ extension PieceExchange {
         for want in wants.indices.sorted(by: { wants[$0].serial < wants[$1].serial }) where wants[want].isLive
         {
             showInterest(in: want, to: id)
+            discloseReading(want)
         }
     }
 
     mutating func disconnect(_ peerName: PeerName) {
         guard let id = peerIDs.removeValue(forKey: peerName) else { return }
         for request in peers[id].requests { drop(request) }
+        loseDirectory(peerName)
         for want in wants.indices where wants[want].claim(of: id) != nil {
             wants[want].removeClaim(of: id)
             touch(want: want)
@@ -59,6 +61,10 @@ extension PieceExchange {
         case .refuse(let request, let reason, let retryAfterMillis):
             refused(request, reason, retryAfterMillis, by: peer)
         case .cancel(let request): cancelUpload(request, by: peer)
+        case .grantRequest(let request): grantRequested(request, by: peer)
+        case .grant(let blob, let pieces): granted(blob, pieces, by: peer)
+        case .grantRefused(let blob, let retryAfterMillis): grantRefused(blob, retryAfterMillis, by: peer)
+        case .grantProgress(let progress): grantProgressed(progress, by: peer)
         case .piece: violate(peer)
         }
     }

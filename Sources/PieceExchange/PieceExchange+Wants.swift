@@ -53,7 +53,8 @@ extension PieceExchange {
         guard let id = wantIDs[blob], piece.value < wants[id].pieceCount else { return }
         wants[id].reader = piece.value
         // The registry reads somewhere else than where the reader waits for it.
-        if let remaining = wants[id].origin.remaining, wants[id].needsOrigin(piece.value),
+        if let remaining = wants[id].origin.remaining, wants[id].permit.reading == nil,
+            wants[id].needsOrigin(piece.value),
             !(remaining.lowerBound..<remaining.lowerBound + 2 * wants[id].originLead).contains(piece.value)
         {
             stopOrigin(id)
@@ -91,6 +92,7 @@ extension PieceExchange {
     mutating func end(_ id: WantID) {
         let blob = wants[id].blob
         stopOrigin(id)
+        giveBackGrants(id)
         for flight in wants[id].flights.sorted(by: { $0.key < $1.key }) {
             for request in flight.value.requests { cancel(request) }
         }

@@ -20,6 +20,8 @@ package import PieceModel
 /// - `Holding`: a blob the store has whole, with or without its piece digests in memory.
 /// - `Audience`: the peers interested in a blob, and what they were told of it.
 /// - `Peer`: a connection: its requests, uploads, pauses. `Standing`: what outlives it: benches and bans.
+/// - `Permit`: what a want was granted to read from the registry, and asked for. `GrantBook`: what this node, as
+///   the member that keeps the grants of a blob, knows of who reads what.
 /// - `Deadlines`: when to look at whom again.
 ///
 /// Invariants, checked by `checkInvariants()`:
@@ -50,6 +52,8 @@ package struct PieceExchange: Sendable {
     var requests: [UInt32: Request] = [:]
 
     var standing = Standing()
+    var grantBooks: [GrantKey: GrantBook] = [:]
+    let nameKey: UInt64
     var uploads = Uploads()
     var deadlines = Deadlines()
     /// Whole blobs whose digests are in memory, least recently used first.
@@ -70,6 +74,7 @@ package struct PieceExchange: Sendable {
     package init(name: PeerName, limits: ExchangeLimits, seed: UInt64) {
         self.name = name
         self.limits = limits
+        nameKey = Peer.key(of: name)
         random = SplitMix64(seed: seed)
     }
 

@@ -62,6 +62,45 @@ extension Want {
         return start..<end
     }
 
+    /// The first pieces within a grant that still have to be read.
+    func originRun(in granted: Range<Int>) -> Range<Int>? {
+        guard let start = granted.first(where: needsOrigin) else { return nil }
+        var end = start + 1
+        while end < granted.upperBound, needsOrigin(end) { end += 1 }
+        return start..<end
+    }
+
+    /// Peers failed to bring some pieces that nobody else offers.
+    var hasFailedPieces: Bool {
+        !forced.isEmpty && !runsNeedingOrigin(onlyFailed: true, atMost: 1).isEmpty
+            || failures.keys.contains { needsOrigin($0) && !isMine($0) }
+    }
+
+    /// Pieces to ask a grant for, in order: all that need the registry, or those that peers failed.
+    func runsNeedingOrigin(onlyFailed: Bool, atMost count: Int) -> [Range<Int>] {
+        var runs: [Range<Int>] = []
+        for index in open.words.indices {
+            var needed = open.words[index] & (~covered.words[index] | forced.words[index])
+            while needed != 0 {
+                let piece = index << 6 + needed.trailingZeroBitCount
+                needed &= needed - 1
+                guard !isMine(piece), !onlyFailed || failures[piece] != nil || forced.contains(piece) else { continue }
+                if let last = runs.last, last.upperBound == piece {
+                    runs[runs.count - 1] = last.lowerBound..<(piece + 1)
+                } else if runs.count == count {
+                    return runs
+                } else {
+                    runs.append(piece..<(piece + 1))
+                }
+            }
+        }
+        return runs
+    }
+
+    private func isMine(_ piece: Int) -> Bool {
+        permit.reading?.contains(piece) == true || origin.remaining?.contains(piece) == true
+    }
+
     func needsOrigin(_ piece: Int) -> Bool {
         open.contains(piece) && (!covered.contains(piece) || forced.contains(piece))
     }

@@ -49,6 +49,7 @@ struct Want: Sendable {
     var failures: [Int: Int] = [:]
     var forced: Bits
     var origin: OriginSchedule
+    var permit: Permit
     /// No open piece needs the registry; set by a scan that found none.
     var needsNoOrigin = false
 
@@ -87,6 +88,7 @@ struct Want: Sendable {
         forced = Bits(capacity: count)
         table = DigestTable(pieceCount: count)
         origin = OriginSchedule(access: originAllowed ? .allowed : .forbidden)
+        permit = Permit(now: now)
         windowPieces = limits.windowPieces
         probeUntil = now.adding(milliseconds: limits.probeMillis)
         progressAt = now

@@ -1,4 +1,4 @@
-/// Writing and undoing.
+/// Writing.
 ///
 /// `apply` is declarative: it plans from the files as they would be without an earlier `apply`, so that
 /// changed options, another mode or fewer registries leave nothing behind, and a second run finds nothing to
@@ -12,23 +12,22 @@ extension ContainerdCommands {
         }
     }
 
-    /// Gives back what stood there before the first `apply`.
-    package func revert() -> Int32 {
-        do throws(Stop) {
-            return try runRevert()
-        } catch {
-            return error.status
-        }
+    private func runApply() throws(Stop) -> Int32 {
+        let work = try prepareApply()
+        if !options.isDryRun { try finish(try write(work)) }
+        printChanges(report(work), work.plan.findings)
+        return ExitStatus.done
     }
 
-    private func runApply() throws(Stop) -> Int32 {
+    /// Plans, and writes nothing.
+    func prepareApply() throws(Stop) -> ApplyWork {
         guard !options.registries.isEmpty else {
             throw fail(
                 ExitStatus.refused,
                 .usage,
                 file: options.config,
                 "no registry is named",
-                remedy: "add --registry HOST, or --registry HOST=URL"
+                remedy: "add --registry HOST, --registry HOST=URL, or --all-registries"
             )
         }
         let version = try containerdVersion()
@@ -48,26 +47,32 @@ extension ContainerdCommands {
             throw report(error.findings, ExitStatus.refused)
         }
         let files = stateFiles(base: base, plan: plan)
-        let changes = ordered(files, state: state?.record)
-        let needsRestart = changes.contains(where: isConfiguration)
-        if !options.isDryRun {
-            try write(changes, files: files, plan: plan, store: store, earlier: state?.record)
-        }
-        let report = ApplyReport(
-            config: options.config,
-            containerdVersion: version.description,
-            mode: plan.mode.rawValue,
-            reason: plan.reason,
-            isDryRun: options.isDryRun,
-            needsRestart: needsRestart,
-            changes: changes.map(ChangeReport.init),
-            findings: plan.findings.map(FindingReport.init)
+        return ApplyWork(
+            store: store,
+            version: version,
+            plan: plan,
+            files: files,
+            changes: ordered(files, state: state?.record),
+            earlier: state?.record,
+            earlierFiles: state?.files ?? []
         )
-        printChanges(report, plan.findings)
-        return ExitStatus.done
     }
 
-    private func open(_ store: StateStore) throws(Stop) -> (record: StateRecord, files: [StateFile])? {
+    func report(_ work: ApplyWork) -> ApplyReport {
+        ApplyReport(
+            config: options.config,
+            containerdVersion: work.version.description,
+            mode: work.plan.mode.rawValue,
+            reason: work.plan.reason,
+            isDryRun: options.isDryRun,
+            needsRestart: work.changes.contains(where: isConfiguration)
+                || work.earlier?.stage == .restarting,
+            changes: work.changes.map(ChangeReport.init),
+            findings: work.plan.findings.map(FindingReport.init)
+        )
+    }
+
+    func open(_ store: StateStore) throws(Stop) -> (record: StateRecord, files: [StateFile])? {
         do throws(StateStore.Fault) {
             if !options.isDryRun { try store.acquire() }
             return try store.load()
@@ -76,7 +81,7 @@ extension ContainerdCommands {
         }
     }
 
-    private func stop(_ fault: StateStore.Fault, _ store: StateStore) -> Stop {
+    func stop(_ fault: StateStore.Fault, _ store: StateStore) -> Stop {
         switch fault {
         case .busy:
             fail(
@@ -99,7 +104,7 @@ extension ContainerdCommands {
         }
     }
 
-    private func undo(_ files: [StateFile]) throws(Stop) -> Undo {
+    func undo(_ files: [StateFile]) throws(Stop) -> Undo {
         do throws(Refusal) {
             return try Undo(files, mirror: options.mirror.url, tree: disk)
         } catch {
@@ -107,7 +112,7 @@ extension ContainerdCommands {
         }
     }
 
-    private func current(_ path: String) -> [UInt8]? {
+    func current(_ path: String) -> [UInt8]? {
         try? disk.read(path).get()  // Files that exist but cannot be read were refused by the plan.
     }
 
@@ -129,7 +134,7 @@ extension ContainerdCommands {
     }
 
     /// Folders are filled before config.toml names them, and emptied after it no longer does.
-    private func ordered(_ files: [StateFile], state: StateRecord?) -> [FileChange] {
+    func ordered(_ files: [StateFile], state: StateRecord?) -> [FileChange] {
         let changes = files.filter { $0.applied != $0.previous }
             .map { FileChange(path: $0.path, before: $0.previous, after: $0.applied) }
         return changes.filter { !isConfiguration($0) && $0.after != nil }
@@ -137,20 +142,19 @@ extension ContainerdCommands {
             + changes.filter { !isConfiguration($0) && $0.after == nil }
     }
 
-    private func write(
-        _ changes: [FileChange],
-        files: [StateFile],
-        plan: Plan,
-        store: StateStore,
-        earlier: StateRecord?
-    ) throws(Stop) {
-        let kept = files.filter { $0.original != $0.applied }
-        if changes.isEmpty, earlier == nil || earlier?.stage == .applied { return }
+    /// Writes the files; the record says `prepared` until `finish`.
+    ///
+    /// Returns `nil` when everything was as it should be.
+    func write(_ work: ApplyWork) throws(Stop) -> WrittenApply? {
+        let (changes, earlier, store) = (work.changes, work.earlier, work.store)
+        // A revert that was killed leaves a record that says `applied`.
+        for file in work.files { FileWriter.removeLeftover(file.path) }
+        if changes.isEmpty, earlier == nil || earlier?.stage == .applied { return nil }
         for change in changes { try preflight(change) }
         let folders = foldersToMake(changes, earlier: earlier)
         var record = StateRecord(
             config: options.config,
-            mode: plan.mode.rawValue,
+            mode: work.plan.mode.rawValue,
             mirror: options.mirror.url,
             registries: options.registries.map { "\($0.host)=\($0.url)" },
             stage: .prepared,
@@ -159,17 +163,28 @@ extension ContainerdCommands {
             folders: folders
         )
         do throws(StateStore.Fault) {
-            record = try store.prepare(record, files: files)
+            record = try store.prepare(record, files: work.files)
         } catch {
             throw stop(error, store)
         }
-        for file in files { FileWriter.removeLeftover(file.path) }
         try perform(changes, folders: folders.filter { earlier?.folders.contains($0) != true })
+        return WrittenApply(work: work, record: record)
+    }
+
+    /// Makes what was written the state to come back to.
+    func finish(_ written: WrittenApply?) throws(Stop) {
+        guard let written else { return }
+        var record = written.record
         record.stage = .applied
-        let paths = Set(kept.map(\.path))
+        record.earlier = nil
+        let paths = Set(written.work.files.filter { $0.original != $0.applied }.map(\.path))
         record.entries = record.entries.filter { paths.contains($0.path) }
         // A folder that is in use says so by not going away.
         record.folders = Array(record.folders.reversed().filter { !removeFolder($0) }.reversed())
+        try save(record, in: written.work.store)
+    }
+
+    func save(_ record: StateRecord, in store: StateStore) throws(Stop) {
         do throws(StateStore.Fault) {
             try store.store(record)
         } catch {
@@ -177,7 +192,7 @@ extension ContainerdCommands {
         }
     }
 
-    private func preflight(_ change: FileChange) throws(Stop) {
+    func preflight(_ change: FileChange) throws(Stop) {
         do throws(WriteFault) {
             try FileWriter.check(change.path, isRemoved: change.after == nil)
         } catch {
@@ -206,7 +221,7 @@ extension ContainerdCommands {
     }
 
     /// Writes all changes, or takes back the ones already written and removes `folders`.
-    private func perform(_ changes: [FileChange], folders: [String]) throws(Stop) {
+    func perform(_ changes: [FileChange], folders: [String]) throws(Stop) {
         for (number, change) in changes.enumerated() {
             do throws(WriteFault) {
                 try FileWriter.write(change.path, before: change.before, after: change.after)
@@ -228,58 +243,7 @@ extension ContainerdCommands {
         }
     }
 
-    private func runRevert() throws(Stop) -> Int32 {
-        let store = StateStore(directory: options.stateDirectory, config: options.config)
-        guard let state = try open(store) else {
-            printChanges(revertReport([]), [])
-            return ExitStatus.done
-        }
-        let base: Undo
-        do throws(Refusal) {
-            base = try Undo(state.files, mirror: state.record.mirror, tree: disk)
-        } catch {
-            throw report(error.findings, ExitStatus.refused)
-        }
-        let files = state.files.map { file in
-            StateFile(
-                path: file.path,
-                original: base.files[file.path] ?? nil,
-                applied: base.files[file.path] ?? nil,
-                previous: current(file.path)
-            )
-        }
-        let changes = ordered(files, state: state.record)
-        guard !options.isDryRun else {
-            printChanges(revertReport(changes), [])
-            return ExitStatus.done
-        }
-        for change in changes { try preflight(change) }
-        for file in files { FileWriter.removeLeftover(file.path) }
-        try perform(changes, folders: [])
-        for folder in state.record.folders.reversed() { _ = removeFolder(folder) }
-        do throws(StateStore.Fault) {
-            try store.clear()
-        } catch {
-            throw stop(error, store)
-        }
-        printChanges(revertReport(changes), [])
-        return ExitStatus.done
-    }
-
-    private func revertReport(_ changes: [FileChange]) -> ApplyReport {
-        ApplyReport(
-            config: options.config,
-            containerdVersion: nil,
-            mode: nil,
-            reason: nil,
-            isDryRun: options.isDryRun,
-            needsRestart: changes.contains(where: isConfiguration),
-            changes: changes.map(ChangeReport.init),
-            findings: []
-        )
-    }
-
-    private func printChanges(_ report: ApplyReport, _ findings: [Finding]) {
+    func printChanges(_ report: ApplyReport, _ findings: [Finding]) {
         guard !options.isJSON else { return output.out(ReportWriter.json(report)) }
         if let mode = report.mode, let reason = report.reason { output.out("\(mode) mode: \(reason)") }
         for change in report.changes {
@@ -292,7 +256,7 @@ extension ContainerdCommands {
         for finding in findings { output.out(ReportWriter.text(finding)) }
         if report.changes.isEmpty {
             output.out("nothing to do")
-        } else if report.needsRestart, !report.isDryRun {
+        } else if report.needsRestart, !report.isDryRun, report.restart == nil {
             output.out("restart containerd to make it take effect: systemctl restart containerd")
         }
     }

@@ -5,7 +5,9 @@ extension ContainerdCommands {
     func removeFolder(_ path: String) -> Bool { rmdir(path) == 0 }
 
     /// Whether containerd reads the file only when it starts: the main file or an imported one.
-    func isConfiguration(_ change: FileChange) -> Bool {
-        change.path == options.config || Path.name(change.path) != "hosts.toml"
+    func isConfiguration(_ change: FileChange) -> Bool { isConfiguration(change.path) }
+
+    func isConfiguration(_ path: String) -> Bool {
+        path == options.config || Path.name(path) != "hosts.toml"
     }
 }

@@ -81,10 +81,11 @@ extension ContainerdCommands {
         } catch {
             return reportUnreadable(error.findings, version)
         }
-        let registries = options.registries.map { registryReport($0, judgement) }
+        let routing = Routing(judgement: judgement, mirror: options.mirror, tree: disk)
+        let registries = options.registries.map(routing.report)
         var findings = judgement.findings
         for (target, registry) in zip(options.registries, registries) {
-            findings += hostsFindings(target, judgement)
+            findings += routing.findings(target)
             if !registry.isRouted {
                 findings.append(
                     Finding(
@@ -153,48 +154,6 @@ extension ContainerdCommands {
         }
         if let auto = report.auto { output.out("auto         would take \(auto) mode") }
         for finding in findings { output.out(ReportWriter.text(finding)) }
-    }
-
-    private func hostsFindings(_ target: RegistryTarget, _ judgement: Judgement) -> [Finding] {
-        hostsLookup(target, judgement).file?.faults ?? []
-    }
-
-    private func hostsLookup(_ target: RegistryTarget, _ judgement: Judgement) -> HostsLookup.Result {
-        let version = judgement.version
-        let path = judgement.settings.configPath(version)
-        let roots =
-            path.contains(":") && !judgement.settings.usesLocalPull(version)
-            ? [path] : path.split(separator: ":").map(String.init)
-        let name = target.host == "*" ? "_default" : target.host
-        return HostsLookup.find(name, below: roots, version: version, tree: disk)
-    }
-
-    /// What containerd asks for one registry today, in order.
-    private func registryReport(_ target: RegistryTarget, _ judgement: Judgement) -> RegistryReport {
-        var asks: [String]
-        var file: String?
-        if judgement.settings.configPath(judgement.version).isEmpty {
-            asks =
-                judgement.settings.endpoints(of: target.host) ?? judgement.settings.endpoints(of: "*") ?? []
-            let authority = Endpoint(target.url)?.authority
-            if target.host != "*", !asks.contains(where: { Endpoint($0)?.authority == authority }) {
-                asks.append(target.url)
-            }
-        } else {
-            let found = hostsLookup(target, judgement).file
-            file = found?.path
-            let isAlive = found?.faults.isEmpty ?? false
-            asks = isAlive ? found?.hosts.map(\.url) ?? [] : []
-            let last = (isAlive ? found?.server : nil) ?? target.url
-            if !last.isEmpty, asks.last.map({ Endpoint.same($0, last) }) != true { asks.append(last) }
-        }
-        let isRouted = asks.first.map { Endpoint.same($0, options.mirror.url) } ?? false
-        return RegistryReport(
-            host: target.host,
-            asks: asks,
-            file: file,
-            isRouted: isRouted && !judgement.isBroken
-        )
     }
 
     /// The files as `apply` would plan from: without what an earlier one wrote.

@@ -30,10 +30,15 @@ package enum ExitStatus {
     package static let refused: Int32 = 65
     /// The version of containerd cannot be found out (EX_UNAVAILABLE).
     package static let unavailable: Int32 = 69
+    /// Restarted and rolled back, and CRI is still not ok, or containerd could not be restarted at all
+    /// (EX_OSERR).
+    package static let notRecovered: Int32 = 71
     /// A file could not be written (EX_IOERR).
     package static let failed: Int32 = 74
     /// Another run or another program was at it; try again (EX_TEMPFAIL).
     package static let busy: Int32 = 75
+    /// containerd did not come up with the change; the old bytes are back and CRI is ok (EX_PROTOCOL).
+    package static let rolledBack: Int32 = 76
 }
 
 /// Where a command's words go.

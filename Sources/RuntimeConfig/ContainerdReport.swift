@@ -67,9 +67,25 @@ struct ApplyReport: Encodable {
     let mode: String?
     let reason: String?
     let isDryRun: Bool
-    let needsRestart: Bool
+    /// Whether containerd has yet to be restarted for the change to take effect.
+    var needsRestart: Bool
     let changes: [ChangeReport]
     let findings: [FindingReport]
+    /// `nil` when no restart was asked for, or none was needed.
+    var restart: RestartReport?
+}
+
+/// What came of `apply --restart`.
+struct RestartReport: Encodable {
+    /// `done`, `rolled-back` or `not-recovered`.
+    let outcome: String
+    let seconds: Double
+    /// The release that serves CRI now; `nil` when none does.
+    let serving: String?
+    /// Why the change was taken back, in containerd's words where it had any.
+    let reason: String?
+    /// Copies of what others wrote meanwhile and the rollback replaced.
+    let rejected: [String]
 }
 
 struct RefusalReport: Encodable {

@@ -19,9 +19,13 @@ package struct Finding: Equatable, Sendable {
         case criDisabled = "cri-disabled", criRequired = "cri-required"
         case defaultPath = "default-config-path", pathList = "config-path-list"
         case relativePath = "relative-config-path", overridden, deadHostsFile = "dead-hosts-file"
-        case hiddenDefault = "hidden-default", uncovered, otherMode = "other-mode", notRouted = "not-routed"
+        case hiddenDefault = "hidden-default", otherMode = "other-mode", notRouted = "not-routed"
         case deprecated, unknownVersion = "unknown-version", userServer = "user-server", unsupported
         case editFailed = "edit-failed", proofFailed = "proof-failed", editedSince = "edited-since"
+        case registriesV1 = "registries-v1", duplicateEntry = "duplicate-entry", longerPrefix = "longer-prefix"
+        case wildcardEntry = "wildcard-entry", blocked, mirrorNotFirst = "mirror-not-first"
+        case foreignFile = "foreign-file", invalidJSON = "invalid-json", unknownYAML = "unknown-yaml"
+        case rewritten, flagConflict = "flag-and-file", defaultRegistry = "default-registry"
         case changedMeanwhile = "changed-meanwhile", cannotWrite = "cannot-write", state, usage
     }
 

@@ -132,7 +132,7 @@ struct HostsEditor {
     ///
     /// `nil` for `_default`, and where only mirrors move here: then containerd asks the image's own registry.
     private var registryURL: String? {
-        guard host != "*" else { return nil }
+        guard host != RegistryTarget.all.host else { return nil }
         guard let target else {
             let url = file?.server ?? RegistryTarget.defaultURL(of: host)
             return route.keys(for: url).isEmpty ? nil : url
@@ -150,7 +150,9 @@ struct HostsEditor {
 
     private mutating func putServer() throws(TOMLEditError) {
         guard file?.server == nil, let url = registryURL else {
-            if host != "*", let target, let server = file?.server, !Endpoint.same(server, target.url) {
+            if host != RegistryTarget.all.host, let target, let server = file?.server,
+                !Endpoint.same(server, target.url)
+            {
                 notes.append(
                     Finding(
                         .note,

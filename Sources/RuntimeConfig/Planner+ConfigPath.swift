@@ -27,7 +27,6 @@ extension Planner {
         for host in moved.sorted() where !targets.contains(host) {
             try planHosts(of: host, target: nil, below: roots)
         }
-        if targets.contains("*") { noteUncovered(roots) }
     }
 
     private func chooseRoots() throws(Refusal) -> Roots {
@@ -149,27 +148,6 @@ extension Planner {
             tls[host] = keys.entries
         }
         try remove(hosts.map { ["configs", $0, "tls"] })
-    }
-
-    /// Folders of single registries, which `_default` does not serve.
-    private mutating func noteUncovered(_ roots: Roots) {
-        var names: Set<String> = []
-        for root in roots.directories {
-            // As above.
-            names.formUnion((try? tree.names(in: root).get()) ?? [])
-        }
-        let covered = request.registries.flatMap { HostsLookup.names(of: $0.host) } + ["_default"]
-        for name in names.subtracting(covered).sorted() {
-            notes.append(
-                Finding(
-                    .note,
-                    .uncovered,
-                    file: Path.join(roots.first, name),
-                    "\(name) has a folder of its own, which containerd takes instead of _default",
-                    remedy: "add --registry \(name) to ask the mirror for it too"
-                )
-            )
-        }
     }
 }
 

@@ -7,7 +7,7 @@ extension Planner {
 
     /// `target` is `nil` for a registry whose mirrors or certificates only move here from config.toml.
     mutating func planHosts(of host: String, target: RegistryTarget?, below roots: Roots) throws(Refusal) {
-        let name = host == "*" ? "_default" : host
+        let name = host == RegistryTarget.all.host ? "_default" : host
         let found = HostsLookup.find(name, below: roots.directories, version: version, tree: tree)
         let own = found.isDefault && name != "_default" ? nil : found.directory
         // `_default` in the first of several folders would hide everything in the others.
@@ -32,33 +32,23 @@ extension Planner {
         } else {
             route.certificates =
                 try own.map { directory throws(Refusal) in try self.certificates(in: directory) } ?? []
+            if let directory = own, target?.isAll == true, !route.certificates.isEmpty {
+                throw Refusal(
+                    Finding(
+                        .broken,
+                        .unsupported,
+                        file: directory,
+                        "the certificates in this folder count only as long as it has no hosts.toml",
+                        remedy: "name them in \(path) as ca and client, and apply again"
+                    )
+                )
+            }
             hostsEditor = try HostsEditor(new: path, route)
-            if found.isDefault, own == nil, let file = found.file, host != "*" {
+            if found.isDefault, own == nil, let file = found.file, name != "_default" {
                 try hostsEditor.inherit(file)
             }
         }
         try hostsEditor.run(extra: migrated[host] ?? (target == nil ? [] : migrated["*"] ?? []))
         hosts[path] = hostsEditor.bytes
-    }
-
-    /// Certificates laid out as Docker has them.
-    ///
-    /// Containerd stops looking at them once a hosts.toml exists.
-    private func certificates(in directory: String) throws(Refusal) -> [TOMLEntry] {
-        let names: [String]
-        do throws(FileFault) {
-            names = try tree.names(in: directory).get()
-        } catch {
-            throw Refusal(Finding(.broken, .unreadable, file: directory, "\(directory) \(error.sentence)"))
-        }
-        let authorities = names.filter { $0.hasSuffix(".crt") }
-        let pairs = names.filter { $0.hasSuffix(".cert") }.compactMap { certificate -> [String]? in
-            let key = certificate.dropLast(4) + "key"
-            return names.contains(String(key)) ? [certificate, String(key)] : nil
-        }
-        var entries: [TOMLEntry] = []
-        if !authorities.isEmpty { entries.append(TOMLEntry("ca", .strings(authorities))) }
-        if !pairs.isEmpty { entries.append(HostsKeys.client(pairs)) }
-        return entries
     }
 }

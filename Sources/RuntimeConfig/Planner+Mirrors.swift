@@ -7,25 +7,6 @@ extension Planner {
         for target in request.registries {
             try set(["mirrors", target.host, "endpoint"], to: .strings(endpoints(for: target)))
         }
-        if request.registries.contains(where: { $0.host == "*" }) { noteUncovered() }
-    }
-
-    /// Entries of single registries, which `*` does not serve.
-    private mutating func noteUncovered() {
-        let targets = Set(request.registries.map(\.host))
-        for host in before.settings.mirrorHosts where !targets.contains(host) {
-            let place = before.place(of: ["mirrors", host])
-            notes.append(
-                Finding(
-                    .note,
-                    .uncovered,
-                    file: place?.file.path ?? main.path,
-                    line: place?.line,
-                    "\(host) has mirrors of its own, which containerd takes instead of those of *",
-                    remedy: "add --registry \(host) to ask the mirror for it too"
-                )
-            )
-        }
     }
 
     /// Ours first, the user's own in their order, the registry itself last.
@@ -35,10 +16,10 @@ extension Planner {
         let settings = before.settings
         let existing = settings.endpoints(of: target.host) ?? settings.endpoints(of: "*") ?? []
         let ours = existing.first { Endpoint.same($0, request.mirror.url) } ?? request.mirror.url
-        guard target.host != "*" else { return [ours] + existing.filter { !Endpoint.same($0, ours) } }
         let registry = existing.first { Endpoint.same($0, target.url) } ?? target.url
         let others = existing.filter { !Endpoint.same($0, ours) && !Endpoint.same($0, registry) }
-        return [ours] + others + [registry]
+        // Containerd itself adds the registry, which a general entry cannot name.
+        return target.isAll ? [ours] + others : [ours] + others + [registry]
     }
 
     /// Makes sure that no `config_path` stands beside the mirrors.

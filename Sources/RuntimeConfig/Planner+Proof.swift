@@ -58,13 +58,13 @@ extension Planner {
         }
         for target in request.registries {
             let found = HostsLookup.find(
-                target.host == "*" ? "_default" : target.host,
+                target.isAll ? "_default" : target.host,
                 below: roots,
                 version: version,
                 tree: plannedTree
             )
             guard let file = found.file, found.fault == nil, file.faults.isEmpty,
-                found.isDefault == (target.host == "*")
+                found.isDefault == target.isAll
             else {
                 throw fail("containerd \(version) would drop the file", file: found.directory ?? root)
             }

@@ -30,11 +30,16 @@ struct Planner {
         version: ContainerdVersion,
         tree: any FileTree
     ) throws(Refusal) {
-        self.request = request
         self.mode = mode
         self.tree = tree
         let files = try ConfigFiles.load(main: request.config, version: version, tree: tree)
         before = Judgement(version, files)
+        self.request = request.namingHidden(
+            mode: mode,
+            settings: before.settings,
+            version: version,
+            tree: tree
+        )
         editors = [String: TOMLEditor](
             files.files.map { ($0.path, TOMLEditor($0.document)) },
             uniquingKeysWith: { first, _ in first }

@@ -10,14 +10,23 @@ package struct RegistryTarget: Hashable, Sendable {
     /// Whether the user gave the URL.
     package let isExplicit: Bool
 
+    /// Every registry that has no settings of its own.
+    package static let all = RegistryTarget(host: "*", url: "", isExplicit: false)
+
+    package var isAll: Bool { host == "*" }
+
+    private init(host: String, url: String, isExplicit: Bool) {
+        self.host = host
+        self.url = url
+        self.isExplicit = isExplicit
+    }
+
     package init?(_ text: String) {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
             String.init
         )
-        if text == "*" || text == "_default" {
-            host = "*"
-            url = ""
-            isExplicit = false
+        guard text != "*" else {
+            self = .all
             return
         }
         guard let host = parts.first, Self.isHost(host) else { return nil }

@@ -143,6 +143,7 @@ struct Rules {
                 wrong.append((["mirrors", host, "endpoint"], "a list of strings"))
             }
         }
+        wrong += wrongTypesOfHosts(registry)
         for (key, kind) in wrong {
             let place = Self.place(of: key, in: files.files)
             findings.append(
@@ -155,5 +156,26 @@ struct Rules {
                 )
             )
         }
+    }
+
+    /// Containerd 2 does not read `tls` any more.
+    private func wrongTypesOfHosts(_ registry: TOMLNode) -> [([String], String)] {
+        var wrong: [([String], String)] = []
+        guard let configs = registry[["configs"]] else { return [] }
+        guard let hosts = configs.table else { return [(["configs"], "a table")] }
+        let tls = ["ca_file", "cert_file", "key_file"].map { ["tls", $0] }
+        let auth = ["username", "password", "auth", "identitytoken"].map { ["auth", $0] }
+        for (host, node) in hosts.sorted(by: { $0.key < $1.key }) {
+            let base = ["configs", host]
+            if node.table == nil { wrong.append((base, "a table")) }
+            for key in auth + (version.generation == .one ? tls : []) {
+                if let value = node[key], value.string == nil { wrong.append((base + key, "a string")) }
+            }
+            let flag = ["tls", "insecure_skip_verify"]
+            if version.generation == .one, let value = node[flag], value.boolean == nil {
+                wrong.append((base + flag, "true or false"))
+            }
+        }
+        return wrong
     }
 }

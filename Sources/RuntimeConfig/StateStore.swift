@@ -6,6 +6,8 @@ struct StateRecord: Codable, Equatable {
     enum Stage: String, Codable {
         /// Files may be old or new; each of them is one of the two as a whole.
         case prepared
+        /// All files are new, and a restart with them was begun; whether containerd came up is not known.
+        case restarting
         case applied
     }
 
@@ -30,6 +32,8 @@ struct StateRecord: Codable, Equatable {
     var entries: [Entry]
     /// Folders that were made, outermost first.
     var folders: [String]
+    /// While `restarting`, the record to go back to: none or one.
+    var earlier: [StateRecord]?
 }
 
 /// One entry with its bytes.
@@ -174,6 +178,15 @@ final class StateStore {
         )
     }
 
+    private static let rejectedPrefix = "rejected-"
+
+    /// Keeps what somebody else wrote and a rollback had to replace; returns the copy's path.
+    func keepRejected(_ bytes: [UInt8], of path: String, generation: Int) throws(Fault) -> String {
+        let name = "\(Self.rejectedPrefix)\(generation)-\(Path.name(path))"
+        _ = try save(bytes, name)
+        return Path.join(folder, name)
+    }
+
     /// Forgets everything; the record goes first.
     func clear() throws(Fault) {
         let path = Path.join(folder, "record.json")
@@ -184,7 +197,9 @@ final class StateStore {
     private func removeCopies(except kept: Set<String>) {
         // A copy that stays does no harm.
         for name in (try? DiskTree().names(in: folder).get()) ?? []
-        where !kept.contains(name) && name != "record.json" && name != "lock" {
+        where !kept.contains(name) && name != "record.json" && name != "lock"
+            && !name.hasPrefix(Self.rejectedPrefix)
+        {
             unlink(Path.join(folder, name))
         }
     }

@@ -90,7 +90,7 @@ package struct TOMLEditor: Sendable {
         return node
     }
 
-    private mutating func apply(
+    mutating func apply(
         _ splices: [Splice],
         path: [String],
         intent: (inout TOMLNode) -> Void

@@ -12,7 +12,7 @@ extension PeerCodec {
             throw .reservedNotZero(type: frame.type)
         }
         let stream = frame.stream
-        let reader = Reader(frame: frame)
+        let reader = PeerFrameReader(frame: frame)
         switch type {
         case .hello: return .hello(try reader.hello())
         case .goodbye: return .goodbye(try reader.goodbye())
@@ -27,6 +27,10 @@ extension PeerCodec {
         case .cancel:
             try reader.read(PeerSchemas.cancel) { _ in .success(()) }
             return .message(.cancel(request: stream))
+        case .grantRequest: return .message(try reader.grantRequest())
+        case .grant: return .message(try reader.grant())
+        case .grantRefused: return .message(try reader.grantRefused())
+        case .grantProgress: return .message(try reader.grantProgress())
         case .ping:
             try reader.read(PeerSchemas.ping) { _ in .success(()) }
             return .ping
@@ -38,7 +42,7 @@ extension PeerCodec {
 }
 
 /// Reads the message of one frame, type by type.
-private struct Reader {
+struct PeerFrameReader {
     let frame: Frame
 
     /// The name of the field that is wrong.
@@ -197,7 +201,7 @@ private struct Reader {
         }
     }
 
-    private func blob(_ field: ProtobufCBinaryData) -> Result<Digest, BadField> {
+    func blob(_ field: ProtobufCBinaryData) -> Result<Digest, BadField> {
         Digest(bytes: ProtobufField.bytes(field)).map { .success($0) } ?? .failure(BadField("blob"))
     }
 }

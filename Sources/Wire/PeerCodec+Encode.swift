@@ -67,6 +67,7 @@ package enum PeerCodec {
             }
         case .cancel(let request):
             frame(.cancel, stream: request, PeerSchemas.cancel) { _, _ in }
+        case .grantRequest, .grant, .grantRefused, .grantProgress: encodeGrants(message)
         }
     }
 
@@ -89,7 +90,7 @@ package enum PeerCodec {
         }
     }
 
-    private static func frame<Message>(
+    static func frame<Message>(
         _ type: PeerFrameType,
         stream: UInt32 = 0,
         payloadBytes: Int = 0,
@@ -118,10 +119,14 @@ enum PeerSchemas {
     static let piece = ProtobufSchema(hawker__peer__piece__init)
     static let refuse = ProtobufSchema(hawker__peer__refuse__init)
     static let cancel = ProtobufSchema(hawker__peer__cancel__init)
+    static let grantRequest = ProtobufSchema(hawker__peer__grant_request__init)
+    static let grant = ProtobufSchema(hawker__peer__grant__init)
+    static let grantRefused = ProtobufSchema(hawker__peer__grant_refused__init)
+    static let grantProgress = ProtobufSchema(hawker__peer__grant_progress__init)
     static let ping = ProtobufSchema(hawker__peer__ping__init)
     static let pong = ProtobufSchema(hawker__peer__pong__init)
 }
 
 extension ProtobufArena {
-    fileprivate func digest(_ digest: Digest) -> ProtobufCBinaryData { bytes(digest.bytes) }
+    func digest(_ digest: Digest) -> ProtobufCBinaryData { bytes(digest.bytes) }
 }

@@ -67,12 +67,18 @@ enum PeerFrameType: UInt8, CaseIterable {
     case have = 11
     case ping = 12
     case pong = 13
+    case grantRequest = 14
+    case grant = 15
+    case grantRefused = 16
+    case grantProgress = 17
 
     /// Whether the frame's stream is the number of a request; it is 0 otherwise.
     var belongsToRequest: Bool {
         switch self {
         case .request, .piece, .refuse, .cancel: true
-        case .hello, .goodbye, .interest, .uninterest, .holdings, .pieceDigests, .have, .ping, .pong: false
+        case .hello, .goodbye, .interest, .uninterest, .holdings, .pieceDigests, .have, .ping, .pong,
+            .grantRequest, .grant, .grantRefused, .grantProgress:
+            false
         }
     }
 }

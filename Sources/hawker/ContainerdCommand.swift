@@ -16,8 +16,12 @@ struct ContainerdCommand: AsyncParsableCommand {
 
 /// What all three commands take.
 struct ContainerdFileOptions: ParsableArguments {
-    @Option(help: "Containerd's configuration file.")
-    var config = "/etc/containerd/config.toml"
+    @Option(
+        help: "Containerd's configuration file (default: the running containerd's, else /etc/containerd/config.toml).")
+    var config: String?
+
+    @Option(help: "Containerd's socket (default: /run/containerd/containerd.sock, or that of the only containerd).")
+    var socket: String?
 
     @Option(help: "Where the record for revert is kept; never below a folder that containerd imports.")
     var stateDir = "/var/lib/hawker/containerd"
@@ -47,6 +51,9 @@ struct ContainerdPlanOptions: ParsableArguments {
     )
     var registry: [String] = []
 
+    @Flag(help: "Route every registry; those with settings of their own are taken in one by one.")
+    var allRegistries = false
+
     @Option(help: "Where the mirror listens.")
     var mirror = "http://127.0.0.1:4001"
 
@@ -64,7 +71,7 @@ extension ContainerdFileOptions {
             throw ValidationError("--mirror \(plan.mirror) is not a URL of the form http://HOST:PORT")
         }
         var options = ContainerdOptions(mirror: mirror)
-        options.config = config
+        if let config { options.config = config }
         options.stateDirectory = stateDir
         options.isJSON = json
         options.binary = plan.containerd
@@ -93,7 +100,8 @@ extension ContainerdFileOptions {
             }
             options.registries.append(target)
         }
-        for path in [config, stateDir] + (plan.hostsDir.map { [$0] } ?? []) where !path.hasPrefix("/") {
+        if plan.allRegistries { options.registries.append(.all) }
+        for path in [config, socket, stateDir, plan.hostsDir].compactMap(\.self) where !path.hasPrefix("/") {
             throw ValidationError("\(path) is not an absolute path")
         }
         return options

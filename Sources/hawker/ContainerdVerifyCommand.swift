@@ -1,93 +1,85 @@
 import ArgumentParser
-import CRIClient
 import EventLoop
-import Foundation
+import RuntimeConfig
 
-/// `hawker containerd verify`: whether the running containerd serves CRI, and whether it can pull.
+/// `hawker containerd verify`: what an operator looks at after a change, in one table.
 struct ContainerdVerifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Ask the running containerd whether its CRI plugin works; pull an image through it.",
+        commandName: "verify",
+        abstract: "Look at the running containerd, at the daemon, and at the way from one to the other.",
         discussion: """
-            A conflict in containerd's registry settings does not stop containerd: it runs on without its CRI plugin, \
-            and only asking shows it. Exit status 0: all is well; 65: CRI is missing or failed, or the pull did; \
-            69: containerd does not answer.
+            Asks containerd over its socket, compares what it runs with against its files, asks the daemon, hashes a \
+            few cached blobs, and has containerd ask for HOST/hawker-probe/…, an image that exists nowhere, to see \
+            the request arrive at the mirror. Nothing is changed. \
+            Exit status: 0 all is well, 1 advice, 2 broken; 69 when it is not clear which containerd is meant.
             """)
 
-    @Option(help: "containerd's socket.")
-    var socket = "/run/containerd/containerd.sock"
+    @OptionGroup var files: ContainerdFileOptions
 
-    @Option(help: ArgumentHelp("Pull this image through CRI, as the kubelet would.", valueName: "reference"))
+    @Option(help: "A registry that should be asked through the mirror (default: those of the last apply).")
+    var registry: [String] = []
+
+    @Option(help: "Where the mirror listens (default: as in the last apply, else http://127.0.0.1:4001).")
+    var mirror: String?
+
+    @Option(help: "Unix socket of the daemon (admin.socket of its settings).")
+    var adminSocket = "/run/hawker/hawker.sock"
+
+    @Flag(help: "Leave out the daemon, its cache and the probe.")
+    var containerdOnly = false
+
+    @Option(help: ArgumentHelp("Also pull this image through CRI, as the kubelet would.", valueName: "reference"))
     var image: String?
 
-    @Flag(help: "Print JSON.")
-    var json = false
-
-    private struct Report: Encodable {
-        var socket: String
-        var cri: String
-        var runtimeVersion: String?
-        var failures: [String] = []
-        var image: String?
-        var imageID: String?
-        var imageBytes: UInt64?
-        var pullSeconds: Double?
-    }
+    func validate() throws { _ = try options() }
 
     func run() async throws {
-        do {
-            try await verify()
-        } catch let error as CRIError {
-            Console.complain("containerd at \(socket): \(sentence(error))")
-            if case .unreachable = error { throw Exit.unavailable }
-            throw Exit.data
+        var options = try options()
+        let socket = try files.locate(&options)
+        if let applied = ContainerdCommands.applied(config: options.config, stateDirectory: options.stateDirectory) {
+            if registry.isEmpty { options.registries = applied.registries }
+            if mirror == nil { options.mirror = applied.mirror }
+        }
+        let state = try await verify(options, socket)
+        switch state {
+        case .ok: break
+        case .advice: throw ExitCode(ExitStatus.advice)
+        case .broken: throw ExitCode(ExitStatus.broken)
         }
     }
 
-    private func sentence(_ error: CRIError) -> String {
-        switch error {
-        case .unreachable(let cause): "no answer (\(cause)); is it running, and is --socket its socket?"
-        case .status(_, let message): message
-        case .malformed: "what answers there is not containerd"
-        }
+    private func options() throws -> ContainerdOptions {
+        var words = registry.flatMap { ["--registry", $0] }
+        if let mirror { words += ["--mirror", mirror] }
+        return try files.options(try ContainerdPlanOptions.parse(words))
     }
 
     @LoopActor
-    private func verify() async throws {
-        let client = CRIClient(socket: socket)
-        var report = Report(socket: socket, cri: "")
-        switch try await client.criState() {
-        case .ready(let version):
-            report.cri = "ok"
-            report.runtimeVersion = "\(version.runtimeName) \(version.runtimeVersion)"
-        case .failed(let plugins):
-            report.cri = "failed"
-            report.failures = plugins.map { "\($0.type).\($0.id): \($0.failure?.message ?? "did not load")" }
-        case .absent:
-            report.cri = "absent"
+    private func verify(_ options: ContainerdOptions, _ socket: String) async throws -> VerifyRow.State {
+        let verification = Verification(options, socket: socket, adminSocket: adminSocket)
+        await verification.lookAtContainerd()
+        if !containerdOnly {
+            await verification.lookAtDaemon()
+            await verification.probe()
         }
-        if report.cri == "ok", let image {
-            let began = ContinuousClock.now
-            report.image = image
-            report.imageID = try await client.pull(image)
-            report.pullSeconds = (ContinuousClock.now - began) / .seconds(1)
-            report.imageBytes = try await client.image(image)?.bytes
-        }
-        try print(report)
-        if report.cri != "ok" { throw Exit.data }
+        if let image { await verification.pull(image, seesDaemon: !containerdOnly) }
+        try print(verification)
+        return verification.state
     }
 
-    private func print(_ report: Report) throws {
-        if json { return try Console.printJSON(report) }
-        var rows = [["containerd", report.runtimeVersion ?? report.socket], ["CRI plugin", report.cri]]
-        for failure in report.failures { rows.append(["", failure]) }
-        if report.cri == "absent" {
-            rows.append(["", "it is disabled or not built in: look at disabled_plugins in containerd's config.toml"])
+    @LoopActor
+    private func print(_ verification: Verification) throws {
+        let rows = verification.rows
+        guard !files.json else {
+            return try Console.printJSON(VerifyReport(status: verification.state.rawValue, rows: rows))
         }
-        if let image = report.image, let id = report.imageID {
-            rows.append(["pulled", image])
-            rows.append(["image", id])
-            rows.append(["size", Console.bytes(report.imageBytes ?? 0)])
-        }
-        for row in rows { Swift.print(row[0].padding(toLength: 12, withPad: " ", startingAt: 0) + row[1]) }
+        Console.printTable(
+            ["CHECK", "STATE", "WHAT"],
+            rows.flatMap { row -> [[String]] in
+                let lines = row.detail.split(separator: "\n").map(String.init)
+                let first = [[row.check, row.state.rawValue, lines.first ?? ""]]
+                let more = lines.dropFirst().map { ["", "", $0] }
+                return first + more + (row.remedy.isEmpty ? [] : [["", "", "-> " + row.remedy]])
+            })
     }
 }

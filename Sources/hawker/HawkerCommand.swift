@@ -10,8 +10,8 @@ struct HawkerCommand: AsyncParsableCommand {
         abstract: "Brings container images from the nodes that have them already.",
         version: version,
         subcommands: [
-            DaemonCommand.self, ContainerdCommand.self, StatusCommand.self, PeersCommand.self, CacheCommand.self,
-            ConfigCommand.self,
+            DaemonCommand.self, ContainerdCommand.self, RuntimeCommand.self, StatusCommand.self, PeersCommand.self,
+            CacheCommand.self, ConfigCommand.self,
         ]
     )
 }

@@ -43,6 +43,10 @@ struct StatusCommand: AsyncParsableCommand {
             ],
             ["sent", "\(Console.bytes(status.mirror.bytesSent)) to containerd, \(uploads(status)) to peers"],
         ]
+        if let wiring = status.containerdWiring {
+            let reason = wiring.reason.isEmpty ? "" : ": \(wiring.reason)"
+            rows.append(["containerd", "\(wiring.state) (\(wiring.config))\(reason)"])
+        }
         if !cache.lastError.isEmpty { rows.append(["disk", cache.lastError]) }
         let width = rows.map { $0[0].count }.max() ?? 0
         for row in rows {

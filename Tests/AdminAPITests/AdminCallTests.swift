@@ -19,6 +19,12 @@ private struct FixedNode: AdminService {
         source.contentBytes = 1 << 40
         status.received = [source]
         status.recentProblems = ["one", "two"]
+        status.recentProbes = ["r.example/hawker-probe/x:probe"]
+        var wiring = ContainerdWiring()
+        wiring.state = "bypassed"
+        wiring.reason = "because"
+        wiring.config = "/etc/containerd/config.toml"
+        status.containerdWiring = wiring
         return status
     }
 

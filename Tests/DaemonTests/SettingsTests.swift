@@ -42,6 +42,11 @@ struct SettingsTests {
             socket = "/srv/hawker.sock"
             [log]
             level = "debug"
+            [containerd]
+            config = "/etc/containerd/config.toml"
+            socket = "/run/k3s/containerd/containerd.sock"
+            registries = ["docker.io", "r:5000=http://r:5000"]
+            check_seconds = 5
             [[registry]]
             host = "localhost:5000"
             url = "http://localhost:5000"
@@ -57,6 +62,10 @@ struct SettingsTests {
         #expect(settings.staticPeers.map(\.description) == ["10.0.0.2:4000", "node-b:4000"])
         #expect(settings.cluster == "blue")
         #expect(!settings.compression)
+        #expect(settings.containerdConfig == "/etc/containerd/config.toml")
+        #expect(settings.containerdSocket == "/run/k3s/containerd/containerd.sock")
+        #expect(settings.containerdRegistries == ["docker.io", "r:5000=http://r:5000"])
+        #expect(settings.containerdCheckSeconds == 5)
         #expect(settings.cachePath == "/srv/cache")
         #expect(settings.quotaBytes == 3_000_000)
         #expect(settings.freeFloorBytes == 512 << 20)

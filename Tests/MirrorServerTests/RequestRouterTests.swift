@@ -168,6 +168,55 @@ private func registry(_ decision: RequestRouter.Decision) -> String? {
         #expect(try decide("/v2/a/manifests/b", defaultRegistry: nil) == .refused(.unknownRegistry))
     }
 
+    @Test(
+        "the registry may stand in front of the repository when nothing else names one and it is an allowed one",
+        arguments: [
+            ("quay.io/a", "", [], "quay.io", "a"), ("quay.io/a/b", "", [], "quay.io", "a/b"),
+            ("docker.io/library/busybox", "", [], "docker.io", "library/busybox"),
+            ("registry-1.docker.io/library/busybox", "", [], "docker.io", "library/busybox"),
+            ("localhost/a", "", [], "localhost", "a"), ("reg:5000/a", "", [], "reg:5000", "a"),
+            ("reg_5000/a", "", [], "reg:5000", "a"), ("127.0.0.1_5000/a", "", [], "127.0.0.1:5000", "a"),
+            ("quay.io/quay.io/a", "", [], "quay.io", "quay.io/a"),
+            ("quay.io/manifests", "", [], "quay.io", "manifests"),
+            // Alone it is a repository; so is a word without dot, colon and port, and a host not allowed here.
+            ("quay.io", "", [], "docker.io", "quay.io"), ("library/a", "", [], "docker.io", "library/a"),
+            ("ghcr.io/a", "", [], "docker.io", "ghcr.io/a"), ("reg/a", "", [], "docker.io", "reg/a"),
+            ("reg_5001/a", "", [], "docker.io", "reg_5001/a"), ("a/quay.io/b", "", [], "docker.io", "a/quay.io/b"),
+            ("reg__5000/a", "", [], "docker.io", "reg__5000/a"), ("reg_05000/a", "", [], "docker.io", "reg_05000/a"),
+            ("127.1/a", "", [], "docker.io", "127.1/a"),
+            // A named registry leaves the path alone.
+            ("quay.io/a", "?ns=docker.io", [], "docker.io", "quay.io/a"),
+            ("quay.io/a", "?ns=quay.io", [], "quay.io", "quay.io/a"),
+            ("quay.io/a", "", ["X-Dragonfly-Registry: https://docker.io"], "docker.io", "quay.io/a"),
+        ] as [(String, String, [String], String, String)]
+    )
+    func prefixes(path: String, query: String, fields: [String], registry: String, repository: String) throws {
+        let allowed: Set = ["docker.io", "quay.io", "localhost", "reg:5000", "127.0.0.1:5000"]
+        let expected = ManifestQuery(
+            registry: try #require(RegistryHost(registry)),
+            repository: try #require(RepositoryName(repository)),
+            reference: .tag(.latest),
+            isHead: false,
+            accept: []
+        )
+        let target = "/v2/\(path)/manifests/latest\(query)"
+        #expect(try decide(target, fields: fields, allowed: allowed) == .manifest(expected))
+    }
+
+    @Test(
+        "a prefix in another spelling than its own, or of a registry that is not allowed, opens nothing",
+        arguments: [
+            ("QUAY.io/a", Refusal.invalidName), ("quay.io./a", .invalidName), ("ghcr.io:443/a", .invalidName),
+            ("[::1]/a", .invalidName), ("quay.io:/a", .invalidName), ("quay.io%3A443/a", .invalidName),
+            ("user@quay.io/a", .invalidName), ("quay.io//a", .invalidName), ("quay.io/../a", .invalidName),
+            ("ghcr.io/a", .unknownRegistry), ("169.254.169.254/a", .unknownRegistry),
+        ] as [(String, Refusal)]
+    )
+    func refusedPrefixes(path: String, refusal: Refusal) throws {
+        let decision = try decide("/v2/\(path)/manifests/b", defaultRegistry: nil, allowed: ["quay.io"])
+        #expect(decision == .refused(refusal))
+    }
+
     @Test("the server answers to its own names, with any port")
     func hosts() throws {
         for host in [

@@ -51,7 +51,13 @@ struct NodeReport: Decodable {
         let contentBytes: Int
     }
 
+    struct Mirror: Decodable {
+        let blobsServed: Int
+        let bytesSent: Int
+    }
+
     let received: [Source]
+    let mirror: Mirror
 
     var bytesFromRegistry: Int { received.filter { !$0.isPeer }.map(\.contentBytes).reduce(0, +) }
 
@@ -77,12 +83,18 @@ extension NodeProcess {
 
     /// Asks the mirror as containerd does in config path mode; `path` is what follows `/v2/`.
     func get(_ path: String, from registry: DockerRegistry, options: [String] = []) async throws -> Answer {
+        try await get(path, namespace: registry.host, options: options)
+    }
+
+    /// Without a namespace it is the node's default registry that is asked for.
+    func get(_ path: String, namespace: String?, options: [String] = []) async throws -> Answer {
         let folder = try TemporaryFolder("answer")
+        let query = namespace.map { "?ns=\($0)" } ?? ""
         let output = try await ChildProcess.run(
             [
                 "curl", "--silent", "--output", folder.path("body"), "--write-out", "%{http_code}",
                 "--header", "Accept: \(TestImage.manifestMediaType)",
-            ] + options + ["\(mirrorURL)/v2/\(path)?ns=\(registry.host)"]
+            ] + options + ["\(mirrorURL)/v2/\(path)\(query)"]
         )
         return Answer(
             status: Int(output.text) ?? 0,

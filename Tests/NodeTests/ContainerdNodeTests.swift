@@ -2,49 +2,92 @@ import OCIModel
 import TestSupport
 import Testing
 
-@Suite("a real containerd behind a node")
-struct ContainerdNodeTests {
-    @Test("pulls through the node, and without it from the registry", arguments: ["mirror", "config-path"])
-    func pullsWithAndWithoutTheNode(mode: String) async throws {
-        let registry = try await DockerRegistry()
-        let first = try await Self.image("first")
-        let second = try await Self.image("second")
-        try registry.add(first, repository: "first", tags: ["1"])
-        try registry.add(second, repository: "second", tags: ["1"])
-        let cluster = try Cluster(nodes: ["a"], registry: registry)
-        let node = cluster.nodes[0]
-        let daemon = try await cluster.start([node])[0]
-        let containerd = try Containerd()
-        try await ChildProcess.check(
-            [
-                try NodeProcess.binaryPath(), "containerd", "apply", "--mode", mode,
-                "--config", containerd.configPath, "--hosts-dir", containerd.configPath + ".certs.d",
-                "--state-dir", containerd.configPath + ".hawker-state",
-                "--registry", "\(registry.host)=\(registry.url)", "--mirror", node.mirrorURL,
-            ])
-        let process = try await containerd.start()
-        #expect(try await containerd.criState() == "ok")
-
-        try await Self.pull("\(registry.host)/first:1", containerd)
-        #expect(try await node.report().bytesFromRegistry > 0)
-        #expect(try await daemon.stop() == .exited(0))
-        try await Self.pull("\(registry.host)/second:1", containerd)
-
-        try await process.stop()
-        try await registry.process.stop()
-    }
-
-    private static func pull(_ reference: String, _ containerd: Containerd) async throws {
-        try await ChildProcess.check(
-            [
-                try NodeProcess.binaryPath(), "containerd", "verify", "--socket", containerd.socketPath,
-                "--image", reference,
-            ])
-    }
-
-    private static func image(_ name: String) async throws -> TestImage {
-        try await TestImage.unpackable(
-            TestImage.Packing.allCases.map { ($0, ["\(name)-\($0)": Array("\(name) \($0)".utf8)]) }
+extension NodeTests {
+    @Suite("a real containerd behind a node")
+    struct ContainerdNodeTests {
+        @Test(
+            "pulls through the node, and without it from the registry",
+            arguments: ["mirror", "config-path"]
         )
+        func pullsWithAndWithoutTheNode(mode: String) async throws {
+            let registry = try await DockerRegistry()
+            let first = try await Self.image("first")
+            let second = try await Self.image("second")
+            try registry.add(first, repository: "first", tags: ["1"])
+            try registry.add(second, repository: "second", tags: ["1"])
+            let cluster = try Cluster(nodes: ["a"], registry: registry)
+            let node = cluster.nodes[0]
+            let daemon = try await cluster.start([node])[0]
+            let containerd = try Containerd()
+            try await containerd.configure(mode: mode, mirror: node, registry)
+            let process = try await containerd.start()
+            #expect(try await containerd.criState() == "ok")
+
+            try await containerd.pull("\(registry.host)/first:1")
+            #expect(try await node.report().bytesFromRegistry > 0)
+            #expect(try await daemon.stop() == .exited(0))
+            try await containerd.pull("\(registry.host)/second:1")
+
+            try await process.stop()
+            try await registry.process.stop()
+        }
+
+        @Test("pulls from another node by digest when the registry is gone")
+        func registryGone() async throws {
+            let image = try await Self.image("kept")
+            let registry = try await DockerRegistry()
+            try registry.add(image, repository: "image")
+            let cluster = try Cluster(nodes: ["a", "b"], registry: registry)
+            let daemons = try await cluster.start(cluster.nodes)
+            try await cluster.nodes[0].pull(image, "image", from: registry)
+            let containerd = try Containerd()
+            try await containerd.configure(mode: "config-path", mirror: cluster.nodes[1], registry)
+            let process = try await containerd.start()
+            try await registry.process.stop()
+
+            try await containerd.pull("\(registry.host)/image@\(image.manifest.digest)")
+            #expect(try await cluster.nodes[1].report().bytesFromRegistry == 0)
+            try await process.stop()
+            for daemon in daemons { try await daemon.stop() }
+        }
+
+        @Test(
+            "finishes a pull whose sending node is killed in the middle",
+            arguments: ["mirror", "config-path"]
+        )
+        func senderKilled(mode: String) async throws {
+            var generator = SeededGenerator(seed: 8)
+            let noise = generator.bytes(count: 16_000_000)
+            let image = try await TestImage.unpackable([(.plain, ["noise": noise])])
+            let pair = try await RelayedPair(with: image)
+            let a = try await pair.startFilled(with: image)
+            let b = try await pair.b.start()
+            try await pair.waitUntilConnected()
+            let containerd = try Containerd()
+            try await containerd.configure(mode: mode, mirror: pair.b, pair.registry)
+            let process = try await containerd.start()
+
+            await pair.relay.limit(holdAfter: 6_000_000)
+            async let pull: Void = containerd.pull("\(pair.registry.host)/image:latest")
+            try await pair.waitUntilHeld()
+            try await a.kill()
+            await pair.relay.limit()
+            try await pull
+
+            #expect(try await pair.b.report().bytes(fromPeer: "a") > 3_000_000)
+            #expect(
+                !pair.registry.process.log.contains(/GET [^"]*\/blobs\/.*"containerd\//),
+                "containerd went there"
+            )
+            try await process.stop()
+            try await b.stop()
+            try await pair.stop()
+        }
+
+        private static func image(_ name: String) async throws -> TestImage {
+            try await TestImage.unpackable(
+                TestImage.Packing.allCases.map { ($0, ["\(name)-\($0)": Array("\(name) \($0)".utf8)]) }
+            )
+        }
     }
 }

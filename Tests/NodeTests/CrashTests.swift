@@ -1,39 +1,40 @@
 import Foundation
-import OCIModel
 import TestSupport
 import Testing
 
-/// The long run has the count that the promise is about; the short one is part of every test run.
-private let killedPulls = ProcessInfo.processInfo.environment["HAWKER_ALL_TESTS"] == nil ? 12 : 200
+extension NodeTests {
+    @Suite("a node that is killed at any moment")
+    struct CrashTests {
+        private static let environment = ProcessInfo.processInfo.environment
+        /// `Scripts/torture` says how many; `Scripts/test --all` takes as many as the promise is about.
+        private static let pulls =
+            Int(environment["HAWKER_TORTURE_PULLS"] ?? "")
+            ?? (environment["HAWKER_ALL_TESTS"] == nil ? 7 : 200)
+        /// Another one each time, and printed.
+        private static let seed =
+            UInt64(environment["HAWKER_TORTURE_SEED"] ?? "") ?? .random(in: 0...UInt64.max)
 
-@Suite("a node that is killed at any moment")
-struct CrashTests {
-    @Test("serves only right bytes after each restart, and downloads no finished piece twice")
-    func killedAtRandomMoments() async throws {
-        let seed: UInt64 = 6
-        var generator = SeededGenerator(seed: seed)
-        let registry = try await DockerRegistry()
-        let cluster = try Cluster(nodes: ["a"], registry: registry)
-        let node = cluster.nodes[0]
-        for round in 0..<killedPulls {
-            let image = try await TestImage.noise(layerSizes: [6_000_000, 300_000], seed: generator.next())
-            try registry.add(image, repository: "image-\(round)")
-            let killed = try await node.start()
-            async let interrupted: Void = node.pull(image, "image-\(round)", from: registry)
-            try await Task.sleep(for: .milliseconds(generator.next() % 150))
-            try await killed.kill()
-            _ = try? await interrupted  // It may have ended, or not: what counts is the next pull.
-
-            let restarted = try await node.start()
-            try await node.pull(image, "image-\(round)", from: registry)
-            for layer in image.layers {
-                // What was on its way when the node was killed is asked for again; the kernel's buffers and the
-                // pieces not yet written are a few megabytes.
-                let again = registry.bytesSent(layer.blob.digest) - layer.blob.bytes.count
-                #expect(again <= 8 << 20, "round \(round), seed \(seed): \(again) bytes were sent twice")
-            }
-            #expect(try await restarted.stop() == .exited(0))
+        @Test("serves only right bytes after each restart, and downloads no finished piece twice")
+        func killedAtRandomMoments() async throws {
+            print("torture: seed \(Self.seed)")
+            let began = ContinuousClock.now
+            var torture = try await Torture(seed: Self.seed)
+            try await torture.run(pulls: Self.pulls)
+            let seconds = (ContinuousClock.now - began).components.seconds
+            let summary = torture.summary
+            print(
+                """
+                torture: \(summary.pulls) pulls, \(summary.kills) kills (\(summary.killsMidBlob) in the middle of a \
+                blob), \(summary.pullsOfSecondNode) pulls of the second node, \(summary.wrongBytes) wrong bytes, \
+                \(summary.bytesSavedByResume) bytes saved by resume, \(summary.violations.count) violations, \
+                at most \(summary.peakResidentBytes >> 20) MiB resident, \(seconds) s, seed \(Self.seed)
+                """
+            )
+            #expect(
+                summary.violations.isEmpty,
+                "seed \(Self.seed): \(summary.violations.joined(separator: "; "))"
+            )
+            #expect(summary.wrongBytes == 0, "seed \(Self.seed)")
         }
-        try await registry.process.stop()
     }
 }

@@ -224,6 +224,27 @@ struct HostilePeerTests {
         await node.stopAndRemove()
     }
 
+    @Test("a peer that asks on and on without listening is given up before its answers fill the memory")
+    func asksWithoutListening() async throws {
+        let blob = SwarmTests.twentyMegabytes
+        let node = try TestNode("node") {
+            $0.queuedBytesMax = 1 << 20
+            $0.stallMillis = 600_000
+        }
+        try await node.hold(blob)
+        let peer = try RawPeer("peer")
+        try await peer.connect(to: node.port)
+        await node.untilConnected(to: peer.name)
+        peer.stopListening()
+        while node.disconnects().isEmpty {
+            for _ in 0..<100 { peer.write(.interest(blob: blob.digest)) }
+            await Pause.millis(5)
+        }
+        #expect(node.disconnects() == [.stalled])
+        peer.close()
+        await node.stopAndRemove()
+    }
+
     @Test("a peer that offers a blob of another size is passed over")
     func otherSize() async throws {
         let node = try node()

@@ -43,6 +43,9 @@ final class RawPeer {
 
     func close() { stream?.close() }
 
+    /// Reads nothing more, not even the end.
+    func stopListening() { stream?.stopReading() }
+
     /// Says that it has the whole blob, with these digests.
     func offer(_ blob: Blob, digests: [Digest]? = nil) {
         let digests = digests ?? blob.pieceDigests

@@ -82,6 +82,24 @@ struct SwarmTests {
         for node in [third, second, first] { await node.stopAndRemove() }
     }
 
+    @Test("a reader gets the blob's bytes when the store gets the blob by another way meanwhile")
+    func committedMeanwhile() async throws {
+        let blob = Blob.random(300_000, seed: 3)
+        let origin = TestOrigin()
+        origin.add(blob)
+        origin.isHeld = true
+        let node = try TestNode("node", origin: origin)
+        let download = try await node.swarm.download(blob.digest, bytes: blob.count, source: TestNode.source)
+        let store = node.store
+        let committed = await Loop.offload { Result { try store.commitSmall(blob.digest, bytes: blob.bytes) } }
+        try committed.get()
+        node.swarm.blobCommitted(blob.digest)
+        origin.isHeld = false
+        #expect(try await node.read(download) == blob.bytes)
+        download.release()
+        await node.stopAndRemove()
+    }
+
     @Test("readers of one blob share one download")
     func coalesced() async throws {
         let blob = Blob.random(2_000_000, seed: 2)

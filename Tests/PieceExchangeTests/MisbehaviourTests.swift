@@ -88,7 +88,7 @@ struct MisbehaviourTests {
         try desk.want()
         let held = PeerMessage.Holdings(blobBytes: desk.blob.layout.blobBytes + 1, complete: true, bits: [])
         desk.put(.message(.holdings(blob: desk.digest, held: held), from: a))
-        #expect(desk.actions == [.fetchFromOrigin(blob: desk.digest, pieces: 0..<9)])
+        #expect(desk.actions == [.fetchFromOrigin(blob: desk.digest, pieces: 0..<4)])
         desk.put(.message(.have(blob: desk.digest, pieces: [.max]), from: a))
         #expect(desk.actions.isEmpty)
     }

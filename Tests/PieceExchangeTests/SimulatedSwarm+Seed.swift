@@ -125,6 +125,8 @@ extension SimulatedSwarm {
         }
     }
 
+    private func fingerprint(_ run: PeerMessage.PieceRun) -> UInt64 { UInt64(run.first) << 16 &+ UInt64(run.count) }
+
     private func fingerprint(_ message: PeerMessage) -> UInt64 {
         switch message {
         case .interest(let blob): 1 &+ blob.words.0 << 8
@@ -139,6 +141,10 @@ extension SimulatedSwarm {
         case .refuse(let request, let reason, let hint):
             8 &+ UInt64(request) << 8 &+ UInt64(reason.rawValue) << 40 &+ UInt64(hint) << 44
         case .cancel(let request): 9 &+ UInt64(request) << 8
+        case .grantRequest(let request): request.wanted.reduce(10) { $0 &* 31 &+ fingerprint($1) }
+        case .grant(let blob, let pieces): 11 &+ blob.words.0 << 8 &+ fingerprint(pieces) << 16
+        case .grantRefused(let blob, let hint): 12 &+ blob.words.0 << 8 &+ UInt64(hint) << 16
+        case .grantProgress(let progress): 13 &+ fingerprint(progress.pieces) << 8 &+ UInt64(progress.read) << 48
         }
     }
 }

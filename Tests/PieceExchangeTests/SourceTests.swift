@@ -38,7 +38,7 @@ struct SourceTests {
         desk.put(.peerConnected(try peer("a")))
         try desk.want()
         #expect(desk.actions == [.send(.interest(blob: desk.digest), to: try peer("a"))])
-        desk.pass(milliseconds: 499)
+        desk.pass(milliseconds: ExchangeLimits().probeMillis - 1)
         #expect(desk.seen.isEmpty)
         desk.pass(milliseconds: 1)
         #expect(desk.seen == [.fetchFromOrigin(blob: desk.digest, pieces: 0..<4)])
@@ -101,11 +101,11 @@ struct SourceTests {
     func meeting() throws {
         var desk = try Desk(pieces: 200)
         let a = try peer("a")
+        try desk.want()
+        #expect(desk.fetches == [0..<200])
         desk.put(.peerConnected(a))
         desk.put(.message(.interest(blob: desk.digest), from: a))
-        try desk.want()
         desk.put(.message(.holdings(blob: desk.digest, held: nil), from: a))
-        #expect(desk.fetches == [0..<200])
         desk.offer(100..<104, from: a)
         for request in desk.requests { try desk.deliver(request) }
         try desk.read(0..<99)

@@ -95,6 +95,14 @@ package final class ChildProcess: Sendable {
         throw TestFailure("\(name) ended (\(ending)):\n\(log.suffix(2_000))")
     }
 
+    /// Most bytes of memory that were ever resident (`VmHWM`); 0 when the process has ended.
+    package var peakResidentBytes: Int {
+        guard let text = try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") })
+        else { return 0 }
+        return (Int(line.filter(\.isNumber)) ?? 0) << 10
+    }
+
     /// Bytes of memory now resident; 0 when the process has ended.
     package var residentBytes: Int {
         guard let text = try? String(contentsOfFile: "/proc/\(pid)/statm", encoding: .utf8) else { return 0 }

@@ -111,12 +111,14 @@ extension DockerRegistry {
         }
     }
 
-    /// Bytes of a blob's content that the registry has sent in answers to GET (whole, ranged, cut short).
-    package func bytesSent(_ digest: Digest) -> Int {
-        accesses.reduce(0) { sum, access in
+    /// Bytes of a blob's content that the registry has sent in answers to GET (whole, ranged, cut short), in
+    /// all repositories or in one.
+    package func bytesSent(_ digest: Digest, repository: String? = nil) -> Int {
+        let end = "/\(repository.map { "v2/\($0)/" } ?? "")blobs/\(digest)"
+        return accesses.reduce(0) { sum, access in
             let counts =
                 access.method == "GET" && (access.status == 200 || access.status == 206)
-                && access.target.prefix { $0 != "?" }.hasSuffix("/blobs/\(digest)")
+                && access.target.prefix { $0 != "?" }.hasSuffix(end)
             return counts ? sum + access.bytes : sum
         }
     }

@@ -67,8 +67,9 @@ package final class NodeProcess: Sendable {
         try await ChildProcess.check([try Self.binaryPath()] + arguments + ["--socket", socketPath])
     }
 
-    /// The `hawker` that was built together with the running test bundle.
+    /// The `hawker` that `HAWKER_BINARY` names, or that was built together with the running test bundle.
     package static func binaryPath() throws -> String {
+        if let named = ProcessInfo.processInfo.environment["HAWKER_BINARY"] { return named }
         let bundle = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         let path = URL(fileURLWithPath: bundle).deletingLastPathComponent().appendingPathComponent("hawker")
             .path

@@ -18,13 +18,15 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
     /// Bytes that do not compress, the same for the same generator state.
     package mutating func bytes(count: Int) -> [UInt8] {
         [UInt8](unsafeUninitializedCapacity: count) { buffer, initialized in
-            var index = 0
-            while index < count {
+            let bytes = UnsafeMutableRawBufferPointer(buffer)
+            for offset in stride(from: 0, to: count - count % 8, by: 8) {
+                bytes.storeBytes(of: next().littleEndian, toByteOffset: offset, as: UInt64.self)
+            }
+            if count % 8 != 0 {
                 var word = next()
-                for _ in 0..<min(8, count - index) {
-                    buffer[index] = UInt8(truncatingIfNeeded: word)
+                for offset in (count - count % 8)..<count {
+                    bytes[offset] = UInt8(truncatingIfNeeded: word)
                     word >>= 8
-                    index += 1
                 }
             }
             initialized = count

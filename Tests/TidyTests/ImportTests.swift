@@ -25,14 +25,15 @@ private let importTable = """
     PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop ContentStore Compression Hashing Telemetry Glibc
     OriginClient   | OCIModel Hashing EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
-    RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc Foundation
+    RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc Foundation Synchronization
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto Foundation Glibc
 
     layer 3
-    Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport OriginClient AdminAPI Logging Glibc Foundation
+    Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport OriginClient AdminAPI RuntimeConfig Logging Glibc Foundation
 
     layer 4
-    hawker         | OCIModel EventLoop Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc Foundation
+    hawker         | OCIModel EventLoop ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc Foundation
+    swarm-simulator | OCIModel PieceModel PieceExchange Glibc
     """
 
 /// Kernel and C library calls that Swift does not see: not a library's door, so several targets share it.

@@ -36,7 +36,7 @@ import Wire
     func randomMessages(seed: UInt64) {
         var random = Random(seed: seed)
         for _ in 0..<400 {
-            let type = UInt8(random.next() % 15)
+            let type = UInt8(random.next() % 19)
             var message = random.bytes(Int(random.next() % 80))
             // Small field numbers and wire types are what reaches the deep end of the unpacker.
             for index in message.indices where random.next() % 2 == 0 { message[index] %= 64 }

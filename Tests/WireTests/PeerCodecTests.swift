@@ -64,6 +64,41 @@ enum Raw {
             .refuse(request: .max, reason: .notHeld, retryAfterMillis: 0),
             .refuse(request: 2, reason: .draining, retryAfterMillis: .max),
             .cancel(request: 12),
+            .grant(blob: blob, pieces: .init(first: 0, count: 1)),
+            .grant(blob: blob, pieces: .init(first: .max, count: .max)),
+            .grantRefused(blob: blob, retryAfterMillis: 0),
+            .grantRefused(blob: blob, retryAfterMillis: .max),
+        ] + grantMessages()
+    }
+
+    /// 1,000,000 bytes are 16 pieces.
+    private static func grantMessages() -> [PeerMessage] {
+        let runs = (0..<UInt32(PeerMessage.GrantRequest.runsMax)).map {
+            PeerMessage.PieceRun(first: 2 * $0, count: 1)
+        }
+        return [
+            .grantRequest(
+                .init(blob: blob, blobBytes: 1_000_000, wanted: [.init(first: 0, count: 16)], isRetry: false)
+            ),
+            .grantRequest(.init(blob: blob, blobBytes: 1 << 30, wanted: runs, isRetry: true)),
+            .grantProgress(
+                .init(
+                    blob: blob,
+                    blobBytes: 1_000_000,
+                    pieces: .init(first: 12, count: 4),
+                    read: 4,
+                    isOver: true
+                )
+            ),
+            .grantProgress(
+                .init(
+                    blob: blob,
+                    blobBytes: 1_000_000,
+                    pieces: .init(first: 0, count: 1),
+                    read: 0,
+                    isOver: false
+                )
+            ),
         ]
     }
 
@@ -149,6 +184,17 @@ enum Raw {
             (9, Raw.number(1, 4), "reason"),
             (9, Raw.number(1, 257), "reason"),
             (11, d, "pieces"),
+            (14, d + Raw.bytes(3, [0, 1]), "blob_bytes"),
+            (14, d + Raw.number(2, 1_000_000), "wanted"),
+            (14, d + Raw.number(2, 1_000_000) + Raw.bytes(3, [0]), "wanted"),
+            (14, d + Raw.number(2, 1_000_000) + Raw.bytes(3, [0, 0]), "wanted"),
+            (14, d + Raw.number(2, 1_000_000) + Raw.bytes(3, [15, 2]), "wanted"),
+            (14, d + Raw.number(2, 1_000_000) + Raw.bytes(3, [3, 2, 4, 1]), "wanted"),
+            (14, d + Raw.number(2, 1 << 30) + Raw.bytes(3, (0..<65).flatMap { [UInt8($0), 1] }), "wanted"),
+            (15, d, "count"),
+            (16, [], "blob"),
+            (17, d + Raw.number(2, 1_000_000) + Raw.number(3, 15) + Raw.number(4, 2), "count"),
+            (17, d + Raw.number(2, 1_000_000) + Raw.number(4, 2) + Raw.number(5, 3), "read"),
             (11, d + Raw.bytes(2, [UInt8](repeating: 1, count: 1025)), "pieces"),
         ] as [(UInt8, [UInt8], String)]
     )
@@ -189,7 +235,7 @@ enum Raw {
     @Test("unknown types, flags, and a stream number where none belongs are refused")
     func header() {
         let hello = Frame(type: 3, message: Self.d)
-        for type: UInt8 in [0, 14, 255] {
+        for type: UInt8 in [0, 18, 255] {
             #expect(throws: WireError.unknownType(type)) { try decodeOne(Frame(type: type).encoded) }
         }
         var flagged = hello

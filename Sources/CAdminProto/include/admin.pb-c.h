@@ -19,6 +19,7 @@ typedef struct Hawker__Admin__V1__Call Hawker__Admin__V1__Call;
 typedef struct Hawker__Admin__V1__Item Hawker__Admin__V1__Item;
 typedef struct Hawker__Admin__V1__End Hawker__Admin__V1__End;
 typedef struct Hawker__Admin__V1__NodeStatus Hawker__Admin__V1__NodeStatus;
+typedef struct Hawker__Admin__V1__ContainerdWiring Hawker__Admin__V1__ContainerdWiring;
 typedef struct Hawker__Admin__V1__SourceBytes Hawker__Admin__V1__SourceBytes;
 typedef struct Hawker__Admin__V1__CacheUsage Hawker__Admin__V1__CacheUsage;
 typedef struct Hawker__Admin__V1__MirrorCounters Hawker__Admin__V1__MirrorCounters;
@@ -115,10 +116,43 @@ struct  Hawker__Admin__V1__NodeStatus
   char **recent_problems;
   char *cache_path;
   protobuf_c_boolean draining;
+  /*
+   * Absent when no containerd is watched.
+   */
+  Hawker__Admin__V1__ContainerdWiring *containerd_wiring;
+  /*
+   * The newest probes that came to the mirror, oldest first, at most 16, each as "REGISTRY/hawker-probe/NAME:TAG".
+   */
+  size_t n_recent_probes;
+  char **recent_probes;
 };
 #define HAWKER__ADMIN__V1__NODE_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__node_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL }
+
+
+/*
+ * Whether containerd's configuration on disk leads to the mirror.
+ */
+struct  Hawker__Admin__V1__ContainerdWiring
+{
+  ProtobufCMessage base;
+  /*
+   * "routed"; "bypassed": containerd pulls past the mirror; "broken": its CRI plugin would not start; "unknown".
+   */
+  char *state;
+  /*
+   * With the place, in one sentence; empty when routed.
+   */
+  char *reason;
+  /*
+   * The file that is watched.
+   */
+  char *config;
+};
+#define HAWKER__ADMIN__V1__CONTAINERD_WIRING__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__containerd_wiring__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 struct  Hawker__Admin__V1__SourceBytes
@@ -322,6 +356,25 @@ Hawker__Admin__V1__NodeStatus *
 void   hawker__admin__v1__node_status__free_unpacked
                      (Hawker__Admin__V1__NodeStatus *message,
                       ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__ContainerdWiring methods */
+void   hawker__admin__v1__containerd_wiring__init
+                     (Hawker__Admin__V1__ContainerdWiring         *message);
+size_t hawker__admin__v1__containerd_wiring__get_packed_size
+                     (const Hawker__Admin__V1__ContainerdWiring   *message);
+size_t hawker__admin__v1__containerd_wiring__pack
+                     (const Hawker__Admin__V1__ContainerdWiring   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__containerd_wiring__pack_to_buffer
+                     (const Hawker__Admin__V1__ContainerdWiring   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__ContainerdWiring *
+       hawker__admin__v1__containerd_wiring__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__containerd_wiring__free_unpacked
+                     (Hawker__Admin__V1__ContainerdWiring *message,
+                      ProtobufCAllocator *allocator);
 /* Hawker__Admin__V1__SourceBytes methods */
 void   hawker__admin__v1__source_bytes__init
                      (Hawker__Admin__V1__SourceBytes         *message);
@@ -469,6 +522,9 @@ typedef void (*Hawker__Admin__V1__End_Closure)
 typedef void (*Hawker__Admin__V1__NodeStatus_Closure)
                  (const Hawker__Admin__V1__NodeStatus *message,
                   void *closure_data);
+typedef void (*Hawker__Admin__V1__ContainerdWiring_Closure)
+                 (const Hawker__Admin__V1__ContainerdWiring *message,
+                  void *closure_data);
 typedef void (*Hawker__Admin__V1__SourceBytes_Closure)
                  (const Hawker__Admin__V1__SourceBytes *message,
                   void *closure_data);
@@ -500,6 +556,7 @@ extern const ProtobufCMessageDescriptor hawker__admin__v1__call__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__item__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__containerd_wiring__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__source_bytes__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__cache_usage__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor;

@@ -26,6 +26,10 @@ typedef struct Hawker__Peer__Request Hawker__Peer__Request;
 typedef struct Hawker__Peer__Piece Hawker__Peer__Piece;
 typedef struct Hawker__Peer__Refuse Hawker__Peer__Refuse;
 typedef struct Hawker__Peer__Cancel Hawker__Peer__Cancel;
+typedef struct Hawker__Peer__GrantRequest Hawker__Peer__GrantRequest;
+typedef struct Hawker__Peer__Grant Hawker__Peer__Grant;
+typedef struct Hawker__Peer__GrantRefused Hawker__Peer__GrantRefused;
+typedef struct Hawker__Peer__GrantProgress Hawker__Peer__GrantProgress;
 typedef struct Hawker__Peer__Ping Hawker__Peer__Ping;
 typedef struct Hawker__Peer__Pong Hawker__Peer__Pong;
 
@@ -268,6 +272,97 @@ struct  Hawker__Peer__Cancel
      }
 
 
+/*
+ * Which of these pieces may the sender read from the registry? Said to the node that keeps the grants of the blob, which
+ * answers with Grant or GrantRefused. Of the nodes that the asker knows, itself included, that is the one of the highest
+ * weight; of those that do not answer, the next. The weight is the first number that SplitMix64 draws from the seed
+ * F(name) xor A xor D, where F is FNV-1a (64 bits) of the name, and A and D are the first and last 8 bytes of the blob's
+ * digest, as big-endian numbers.
+ */
+struct  Hawker__Peer__GrantRequest
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData blob;
+  /*
+   * Size of the whole blob.
+   */
+  uint64_t blob_bytes;
+  /*
+   * Runs of pieces, ascending and apart: the first piece and the count of each. 1 to 64 runs; the first ones when the
+   * sender needs more.
+   */
+  size_t n_wanted;
+  uint32_t *wanted;
+  /*
+   * Nodes that have read these pieces did not hand them on.
+   */
+  protobuf_c_boolean retry;
+};
+#define HAWKER__PEER__GRANT_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__grant_request__descriptor) \
+    , {0,NULL}, 0, 0,NULL, 0 }
+
+
+/*
+ * These pieces are the receiver's to read: nobody else is told to, as long as it says how it gets on.
+ */
+struct  Hawker__Peer__Grant
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData blob;
+  uint32_t first;
+  /*
+   * At least 1.
+   */
+  uint32_t count;
+};
+#define HAWKER__PEER__GRANT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__grant__descriptor) \
+    , {0,NULL}, 0, 0 }
+
+
+/*
+ * None of them now: others read them, or have read them.
+ */
+struct  Hawker__Peer__GrantRefused
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData blob;
+  uint32_t retry_after_millis;
+};
+#define HAWKER__PEER__GRANT_REFUSED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__grant_refused__descriptor) \
+    , {0,NULL}, 0 }
+
+
+/*
+ * Where a node is with pieces that it was granted, or that it reads without a grant: said every second, and when it is
+ * done with them. Goes to the node that keeps the grants now, which may not be the one that gave this grant.
+ */
+struct  Hawker__Peer__GrantProgress
+{
+  ProtobufCMessage base;
+  ProtobufCBinaryData blob;
+  uint64_t blob_bytes;
+  uint32_t first;
+  /*
+   * At least 1.
+   */
+  uint32_t count;
+  /*
+   * So many of them, from the first on, the sender has; at most `count`.
+   */
+  uint32_t read;
+  /*
+   * It reads no more of them: the rest is anybody's.
+   */
+  protobuf_c_boolean over;
+};
+#define HAWKER__PEER__GRANT_PROGRESS__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__grant_progress__descriptor) \
+    , {0,NULL}, 0, 0, 0, 0, 0 }
+
+
 struct  Hawker__Peer__Ping
 {
   ProtobufCMessage base;
@@ -495,6 +590,82 @@ Hawker__Peer__Cancel *
 void   hawker__peer__cancel__free_unpacked
                      (Hawker__Peer__Cancel *message,
                       ProtobufCAllocator *allocator);
+/* Hawker__Peer__GrantRequest methods */
+void   hawker__peer__grant_request__init
+                     (Hawker__Peer__GrantRequest         *message);
+size_t hawker__peer__grant_request__get_packed_size
+                     (const Hawker__Peer__GrantRequest   *message);
+size_t hawker__peer__grant_request__pack
+                     (const Hawker__Peer__GrantRequest   *message,
+                      uint8_t             *out);
+size_t hawker__peer__grant_request__pack_to_buffer
+                     (const Hawker__Peer__GrantRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Peer__GrantRequest *
+       hawker__peer__grant_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__peer__grant_request__free_unpacked
+                     (Hawker__Peer__GrantRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Peer__Grant methods */
+void   hawker__peer__grant__init
+                     (Hawker__Peer__Grant         *message);
+size_t hawker__peer__grant__get_packed_size
+                     (const Hawker__Peer__Grant   *message);
+size_t hawker__peer__grant__pack
+                     (const Hawker__Peer__Grant   *message,
+                      uint8_t             *out);
+size_t hawker__peer__grant__pack_to_buffer
+                     (const Hawker__Peer__Grant   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Peer__Grant *
+       hawker__peer__grant__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__peer__grant__free_unpacked
+                     (Hawker__Peer__Grant *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Peer__GrantRefused methods */
+void   hawker__peer__grant_refused__init
+                     (Hawker__Peer__GrantRefused         *message);
+size_t hawker__peer__grant_refused__get_packed_size
+                     (const Hawker__Peer__GrantRefused   *message);
+size_t hawker__peer__grant_refused__pack
+                     (const Hawker__Peer__GrantRefused   *message,
+                      uint8_t             *out);
+size_t hawker__peer__grant_refused__pack_to_buffer
+                     (const Hawker__Peer__GrantRefused   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Peer__GrantRefused *
+       hawker__peer__grant_refused__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__peer__grant_refused__free_unpacked
+                     (Hawker__Peer__GrantRefused *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Peer__GrantProgress methods */
+void   hawker__peer__grant_progress__init
+                     (Hawker__Peer__GrantProgress         *message);
+size_t hawker__peer__grant_progress__get_packed_size
+                     (const Hawker__Peer__GrantProgress   *message);
+size_t hawker__peer__grant_progress__pack
+                     (const Hawker__Peer__GrantProgress   *message,
+                      uint8_t             *out);
+size_t hawker__peer__grant_progress__pack_to_buffer
+                     (const Hawker__Peer__GrantProgress   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Peer__GrantProgress *
+       hawker__peer__grant_progress__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__peer__grant_progress__free_unpacked
+                     (Hawker__Peer__GrantProgress *message,
+                      ProtobufCAllocator *allocator);
 /* Hawker__Peer__Ping methods */
 void   hawker__peer__ping__init
                      (Hawker__Peer__Ping         *message);
@@ -568,6 +739,18 @@ typedef void (*Hawker__Peer__Refuse_Closure)
 typedef void (*Hawker__Peer__Cancel_Closure)
                  (const Hawker__Peer__Cancel *message,
                   void *closure_data);
+typedef void (*Hawker__Peer__GrantRequest_Closure)
+                 (const Hawker__Peer__GrantRequest *message,
+                  void *closure_data);
+typedef void (*Hawker__Peer__Grant_Closure)
+                 (const Hawker__Peer__Grant *message,
+                  void *closure_data);
+typedef void (*Hawker__Peer__GrantRefused_Closure)
+                 (const Hawker__Peer__GrantRefused *message,
+                  void *closure_data);
+typedef void (*Hawker__Peer__GrantProgress_Closure)
+                 (const Hawker__Peer__GrantProgress *message,
+                  void *closure_data);
 typedef void (*Hawker__Peer__Ping_Closure)
                  (const Hawker__Peer__Ping *message,
                   void *closure_data);
@@ -594,6 +777,10 @@ extern const ProtobufCEnumDescriptor    hawker__peer__piece__encoding__descripto
 extern const ProtobufCMessageDescriptor hawker__peer__refuse__descriptor;
 extern const ProtobufCEnumDescriptor    hawker__peer__refuse__reason__descriptor;
 extern const ProtobufCMessageDescriptor hawker__peer__cancel__descriptor;
+extern const ProtobufCMessageDescriptor hawker__peer__grant_request__descriptor;
+extern const ProtobufCMessageDescriptor hawker__peer__grant__descriptor;
+extern const ProtobufCMessageDescriptor hawker__peer__grant_refused__descriptor;
+extern const ProtobufCMessageDescriptor hawker__peer__grant_progress__descriptor;
 extern const ProtobufCMessageDescriptor hawker__peer__ping__descriptor;
 extern const ProtobufCMessageDescriptor hawker__peer__pong__descriptor;
 

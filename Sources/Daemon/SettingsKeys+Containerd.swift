@@ -1,0 +1,41 @@
+import RuntimeConfig
+import TOMLEdit
+
+/// Keys of the table `[containerd]`: whose configuration is watched.
+extension SettingsKeys {
+    static let containerd: [SettingsKey] = [
+        .text(
+            "containerd.config",
+            "Configuration file of the containerd whose way to this mirror is watched. Default: none is.",
+            expected: "an absolute path"
+        ) { text, settings in
+            settings.containerdConfig = text
+            return SettingsText.isAbsolutePath(text)
+        },
+        .text(
+            "containerd.socket", shown: "\"/run/containerd/containerd.sock\"",
+            "Socket of that containerd, which tells its release.", expected: "an absolute path"
+        ) { text, settings in
+            settings.containerdSocket = text
+            return SettingsText.isAbsolutePath(text)
+        },
+        SettingsKey(
+            path: "containerd.registries", shown: "",
+            meaning: "Registries it should ask through this mirror. Default: those of [[registry]].",
+            expected: "a list of registry hosts, such as [\"docker.io\"]"
+        ) { value, settings in
+            guard let hosts = value.strings, hosts.allSatisfy({ RegistryTarget($0) != nil }) else { return false }
+            settings.containerdRegistries = hosts
+            return true
+        },
+        SettingsKey(
+            path: "containerd.check_seconds", shown: "60",
+            meaning: "How often its files are looked at; what did not change is not read again.",
+            expected: "a whole number of seconds from 1 to 86400"
+        ) { value, settings in
+            guard case .integer(let seconds) = value, (1...86_400).contains(seconds) else { return false }
+            settings.containerdCheckSeconds = seconds
+            return true
+        },
+    ]
+}

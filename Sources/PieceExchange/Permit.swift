@@ -1,0 +1,27 @@
+import PieceModel
+
+/// What a want may read from the registry by grant, and what it asked for.
+struct Permit: Sendable {
+    struct Question: Equatable, Sendable {
+        let directory: PeerName
+        let deadline: Instant
+    }
+
+    /// The granted pieces that are being read, one running fetch after another.
+    var reading: Range<Int>?
+    /// Granted ahead, so that the registry is never idle for want of a grant.
+    var next: Range<Int>?
+    var question: Question?
+    /// Told that there is nothing to read: not asked again before.
+    var retryAt: Instant?
+    /// Members that did not answer, or refused for too long: others keep the grants instead.
+    var unheard: Set<PeerName> = []
+    /// When a grant came last, or the last thing was done that it takes patience to wait for.
+    var grantedAt: Instant
+    var reportedAt: Instant
+
+    init(now: Instant) {
+        grantedAt = now
+        reportedAt = now
+    }
+}

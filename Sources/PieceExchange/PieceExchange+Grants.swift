@@ -1,0 +1,199 @@
+import OCIModel
+import PieceModel
+
+/// Leave to read from the registry, so that a cluster reads each byte once: asked of the member that keeps the
+/// grants of the blob, which may be this node itself.
+///
+/// A node without peers asks nobody. Who cannot be asked, or refuses while nothing comes, is passed over: to get the
+/// blob matters more than to read it once.
+extension PieceExchange {
+    private static let retryMillis: ClosedRange<UInt64> = 20...5_000
+    /// Members that may fail a want before it keeps its own grants.
+    private static let unheardMax = 2
+
+    /// The pieces to read next, if any may be.
+    mutating func runToRead(_ id: WantID) -> Range<Int>? {
+        guard usesGrants(id) else { return wants[id].nextOriginRun() }
+        while true {
+            if wants[id].permit.reading == nil {
+                guard let next = wants[id].permit.next else { return nil }
+                wants[id].permit.reading = next
+                wants[id].permit.next = nil
+            }
+            guard let reading = wants[id].permit.reading else { return nil }
+            if let run = wants[id].originRun(in: reading) { return run }
+            report(id, isOver: true)
+            wants[id].permit.reading = nil
+        }
+    }
+
+    private func usesGrants(_ id: WantID) -> Bool {
+        !peerIDs.isEmpty && !wants[id].takesOnlyFromOrigin
+    }
+
+    /// Asks for the next grant as soon as there is none in hand, and looks after the question asked before.
+    mutating func askForGrant(_ id: WantID) {
+        guard wants[id].phase == .fetching, wants[id].origin.access == .allowed, usesGrants(id) else { return }
+        reportIfDue(id)
+        if let question = wants[id].permit.question {
+            guard question.deadline <= now else { return arm(want: id, at: question.deadline) }
+            passOver(question.directory, id)
+        }
+        guard wants[id].permit.next == nil else { return }
+        if let pause = wants[id].origin.retryAt, pause > now { return arm(want: id, at: pause) }
+        let isRetry = wants[id].hasFailedPieces
+        let wanted = wants[id].runsNeedingOrigin(onlyFailed: isRetry, atMost: PeerMessage.GrantRequest.runsMax)
+        guard !wanted.isEmpty else { return }
+        if isOutOfPatience(id) { passOver(directory(of: id), id) }
+        if let retryAt = wants[id].permit.retryAt, retryAt > now {
+            return arm(want: id, at: min(retryAt, patienceEnd(id)))
+        }
+        put(wanted, isRetry: isRetry, id)
+    }
+
+    private func patienceEnd(_ id: WantID) -> Instant {
+        let since = max(wants[id].progressAt, wants[id].permit.grantedAt)
+        return since.adding(milliseconds: limits.grantPatienceMillis)
+    }
+
+    private func isOutOfPatience(_ id: WantID) -> Bool {
+        wants[id].origin.running == nil && patienceEnd(id) <= now
+    }
+
+    private mutating func put(_ wanted: [Range<Int>], isRetry: Bool, _ id: WantID) {
+        let directory = directory(of: id)
+        let layout = wants[id].layout
+        guard directory != name, let peer = peerIDs[directory] else {
+            let answer = answer(wanted, isRetry: isRetry, of: wants[id].blob, layout, to: name)
+            return answered(answer, id)
+        }
+        let deadline = now.adding(milliseconds: limits.grantAnswerMillis)
+        wants[id].permit.question = Permit.Question(directory: directory, deadline: deadline)
+        arm(want: id, at: deadline)
+        let request = PeerMessage.GrantRequest(
+            blob: wants[id].blob,
+            blobBytes: layout.blobBytes,
+            wanted: wanted.map { .init(first: UInt32($0.lowerBound), count: UInt32($0.count)) },
+            isRetry: isRetry
+        )
+        send(.grantRequest(request), to: peer)
+    }
+
+    private mutating func passOver(_ directory: PeerName, _ id: WantID) {
+        wants[id].permit.question = nil
+        wants[id].permit.retryAt = nil
+        wants[id].permit.grantedAt = now
+        if directory != name { wants[id].permit.unheard.insert(directory) }
+    }
+
+    /// The member that keeps the grants of the want's blob: of this node and its peers, the one whose name and the
+    /// blob's digest make the highest number, so that all who know the same members choose the same.
+    func directory(of id: WantID) -> PeerName {
+        let permit = wants[id].permit
+        guard permit.unheard.count <= Self.unheardMax else { return name }
+        let blob = wants[id].blob
+        var best = (weight: weight(nameKey, blob), name: name)
+        for peer in peers where peer.isConnected && !permit.unheard.contains(peer.name) {
+            let weight = weight(peer.key, blob)
+            if (weight, peer.name) > best { best = (weight, peer.name) }
+        }
+        return best.name
+    }
+
+    private func weight(_ key: UInt64, _ blob: Digest) -> UInt64 {
+        var mixer = SplitMix64(seed: key ^ blob.words.0 ^ blob.words.3)
+        return mixer.next()
+    }
+
+    // MARK: Answers
+
+    mutating func granted(_ blob: Digest, _ pieces: PeerMessage.PieceRun, by peer: PeerID) {
+        guard let id = wantIDs[blob] else { return }
+        let (first, count) = (Int(pieces.first), Int(pieces.count))
+        guard count > 0, first + count <= wants[id].pieceCount else { return violate(peer) }
+        guard wants[id].permit.question?.directory == peers[peer].name else { return }
+        answered(.granted(first..<(first + count)), id)
+    }
+
+    mutating func grantRefused(_ blob: Digest, _ retryAfterMillis: UInt32, by peer: PeerID) {
+        guard let id = wantIDs[blob], wants[id].permit.question?.directory == peers[peer].name else { return }
+        answered(.refused(retryAfterMillis: UInt64(retryAfterMillis)), id)
+    }
+
+    private mutating func answered(_ answer: GrantBook.Answer, _ id: WantID) {
+        wants[id].permit.question = nil
+        switch answer {
+        case .granted(let pieces):
+            wants[id].permit.next = pieces
+            wants[id].permit.retryAt = nil
+            wants[id].permit.grantedAt = now
+        case .refused(let millis):
+            let pause = min(max(millis, Self.retryMillis.lowerBound), Self.retryMillis.upperBound)
+            let spread = pause / 2 + UInt64(random.below(Int(pause)))
+            wants[id].permit.retryAt = now.adding(milliseconds: spread)
+        }
+        touch(want: id)
+    }
+
+    // MARK: Reports
+
+    /// Tells the member that keeps the grants how far this node is with what it reads.
+    private mutating func report(_ id: WantID, isOver: Bool) {
+        guard let reading = wants[id].permit.reading else { return }
+        wants[id].permit.reportedAt = now
+        let read = reading.prefix { wants[id].held.contains($0) || wants[id].covered.contains($0) }.count
+        tell(id, reading, read: read, isOver: isOver)
+    }
+
+    private mutating func tell(_ id: WantID, _ pieces: Range<Int>, read: Int, isOver: Bool) {
+        let blob = wants[id].blob
+        let directory = directory(of: id)
+        guard directory != name, let peer = peerIDs[directory] else {
+            return noteProgress(pieces, read: read, isOver: isOver, of: blob, wants[id].layout, by: name)
+        }
+        let progress = PeerMessage.GrantProgress(
+            blob: blob,
+            blobBytes: wants[id].layout.blobBytes,
+            pieces: .init(first: UInt32(pieces.lowerBound), count: UInt32(pieces.count)),
+            read: UInt32(read),
+            isOver: isOver
+        )
+        send(.grantProgress(progress), to: peer)
+    }
+
+    private mutating func reportIfDue(_ id: WantID) {
+        guard wants[id].permit.reading != nil, wants[id].origin.running != nil else { return }
+        let due = wants[id].permit.reportedAt.adding(milliseconds: limits.grantReportMillis)
+        guard due <= now else { return arm(want: id, at: due) }
+        // A registry that sends nothing is not reported as progress: others may do better.
+        let stall = wants[id].origin.progressAt.adding(milliseconds: 2 * limits.grantSilenceMillis)
+        if stall > now { report(id, isOver: false) }
+        arm(want: id, at: now.adding(milliseconds: limits.grantReportMillis))
+    }
+
+    /// What this node read for itself alone until now is others' business too from now on.
+    mutating func discloseReading(_ id: WantID) {
+        guard let remaining = wants[id].origin.remaining, !remaining.isEmpty else { return }
+        if wants[id].permit.reading == nil { wants[id].permit.reading = remaining }
+        report(id, isOver: false)
+    }
+
+    /// Gives back what was granted and is not going to be read.
+    mutating func giveBackGrants(_ id: WantID) {
+        report(id, isOver: true)
+        if let next = wants[id].permit.next { tell(id, next, read: 0, isOver: true) }
+        wants[id].permit.reading = nil
+        wants[id].permit.next = nil
+        wants[id].permit.question = nil
+    }
+
+    /// Whoever kept grants is gone: the next in rank is asked.
+    mutating func loseDirectory(_ peerName: PeerName) {
+        for id in wants.indices
+        where wants[id].isLive && wants[id].permit.question?.directory == peerName {
+            wants[id].permit.question = nil
+            touch(want: id)
+        }
+        for key in grantBooks.keys { grantBooks[key]?.lose(peerName) }
+    }
+}

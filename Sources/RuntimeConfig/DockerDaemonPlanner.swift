@@ -1,0 +1,207 @@
+import Foundation
+
+/// Puts the mirror in front of Docker Hub in Docker's daemon.json.
+///
+/// Docker's `registry-mirrors` are for Docker Hub alone. They are asked without a word about the registry, so
+/// the mirror's own default has to be Docker Hub.
+struct DockerDaemonPlanner: RuntimePlanner {
+    let config: String
+    let mirror: Endpoint
+    /// Command lines of Docker daemons that run here.
+    var daemons: [[String]] = DockerDaemonPlanner.runningDaemons()
+
+    init(config: String, mirror: Endpoint) {
+        self.config = config
+        self.mirror = mirror
+    }
+
+    static let key = "registry-mirrors"
+
+    func isReadable(_ bytes: [UInt8]) -> Bool {
+        // Only whether it can be read is asked.
+        Self.isBlank(bytes) || (try? JSONSyntax.parse(bytes)) != nil
+    }
+
+    private static func isBlank(_ bytes: [UInt8]) -> Bool {
+        bytes.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D }
+    }
+
+    /// The file's root object; `nil` for a file that is missing or blank, which Docker takes as empty.
+    private struct File {
+        let bytes: [UInt8]?
+        let members: [JSONSyntax.Member]?
+        let mirrors: [String]
+    }
+
+    private func read(_ tree: any FileTree) throws(Refusal) -> File {
+        let bytes: [UInt8]
+        switch tree.read(config) {
+        case .success(let content): bytes = content
+        case .failure(.missing): return File(bytes: nil, members: nil, mirrors: [])
+        case .failure(let fault):
+            throw Refusal(Finding(.broken, .unreadable, file: config, "\(config) \(fault.sentence)"))
+        }
+        if Self.isBlank(bytes) { return File(bytes: bytes, members: nil, mirrors: []) }
+        let root: JSONSyntax
+        do throws(JSONSyntax.Fault) {
+            root = try JSONSyntax.parse(bytes)
+        } catch {
+            throw refusal(.invalidJSON, bytes, error.offset, "not valid JSON: \(error.message)")
+        }
+        guard case .object(let members, _) = root else {
+            throw refusal(.invalidJSON, bytes, 0, "not a JSON object, with which Docker does not start")
+        }
+        var mirrors: [String] = []
+        if let member = members.first(where: { $0.name == Self.key }) {
+            guard case .array(let elements, _) = member.value else {
+                throw refusal(.wrongType, bytes, member.start, "\(Self.key) must be a list of strings")
+            }
+            for element in elements {
+                guard case .string(let text, _) = element else {
+                    throw refusal(
+                        .wrongType, bytes, element.span.lowerBound, "\(Self.key) must be a list of strings")
+                }
+                mirrors.append(text)
+            }
+        }
+        return File(bytes: bytes, members: members, mirrors: mirrors)
+    }
+
+    private func refusal(_ rule: Finding.Rule, _ bytes: [UInt8], _ offset: Int, _ message: String) -> Refusal
+    {
+        let line = bytes.prefix(offset).count { $0 == UInt8(ascii: "\n") } + 1
+        return Refusal(Finding(.broken, rule, file: config, line: line, message, remedy: "repair the line"))
+    }
+
+    private func isOurs(_ text: String) -> Bool { Endpoint.same(text, mirror.url) }
+
+    func inspect(_ targets: [RegistryTarget], tree: any FileTree) throws(Refusal) -> RuntimeState {
+        let file = try read(tree)
+        return RuntimeState(
+            registries: targets.map { target in
+                let mirrors = target.host == "docker.io" ? file.mirrors : []
+                return RegistryReport(
+                    host: target.host, asks: mirrors + [target.url], file: mirrors.isEmpty ? nil : config,
+                    isRouted: mirrors.first.map(isOurs) ?? false)
+            },
+            findings: flagConflicts(hasMirrors: !file.mirrors.isEmpty))
+    }
+
+    func plan(_ targets: [RegistryTarget], tree: any FileTree) throws(Refusal) -> RuntimePlan {
+        if let other = targets.first(where: { $0.host != "docker.io" || $0.isExplicit }) {
+            throw Refusal(
+                Finding(
+                    .broken, .unsupported, file: config,
+                    "\(other.host): Docker's \(Self.key) are for Docker Hub only, at its own address",
+                    remedy: "name docker.io alone"))
+        }
+        let conflicts = flagConflicts(hasMirrors: true)
+        guard conflicts.isEmpty else { throw Refusal(conflicts) }
+        let file = try read(tree)
+        guard !targets.isEmpty else { return RuntimePlan() }
+        let note = Finding(
+            .note, .defaultRegistry, file: config,
+            "Docker does not name the registry to its mirrors: mirror.default_registry in Hawker's settings must be"
+                + " \"docker.io\"")
+        if let position = file.mirrors.firstIndex(where: isOurs) {
+            guard position == 0 else {
+                throw Refusal(
+                    Finding(
+                        .broken, .mirrorNotFirst, file: config,
+                        "\(mirror.url) is in \(Self.key) already, but not the first",
+                        remedy: "remove it there"))
+            }
+            return RuntimePlan(findings: [note])
+        }
+        let after = edited(file)
+        try prove(file, after)
+        return RuntimePlan(
+            changes: [FileChange(path: config, before: file.bytes, after: after)], findings: [note])
+    }
+
+    /// Docker does not start when a setting is both a flag and in the file.
+    private func flagConflicts(hasMirrors: Bool) -> [Finding] {
+        let hasFlag = daemons.contains { line in
+            line.contains { $0 == "--registry-mirror" || $0.hasPrefix("--registry-mirror=") }
+        }
+        guard hasFlag, hasMirrors else { return [] }
+        return [
+            Finding(
+                .broken, .flagConflict, file: config,
+                "dockerd runs with --registry-mirror, and does not start when the file has \(Self.key) as well",
+                remedy: "move the flag's value from the unit into \(config)")
+        ]
+    }
+
+    private func edited(_ file: File) -> [UInt8] {
+        let value = "\"\(mirror.url)\""
+        guard let bytes = file.bytes, let members = file.members else {
+            return Array("{\n  \"\(Self.key)\": [\(value)]\n}\n".utf8)
+        }
+        if let member = members.first(where: { $0.name == Self.key }),
+            case .array(let list, let span) = member.value
+        {
+            guard let first = list.first else { return Self.splice(bytes, span, "[\(value)]") }
+            let gap = span.lowerBound + 1..<first.span.lowerBound
+            // On one line the first element often follows its bracket directly.
+            let blank = gap.isEmpty ? " " : String(decoding: bytes[gap], as: UTF8.self)
+            return Self.splice(bytes, first.span.lowerBound..<first.span.lowerBound, value + "," + blank)
+        }
+        guard let last = members.last, let first = members.first else {
+            let open = bytes.firstIndex(of: UInt8(ascii: "{")) ?? 0
+            let close = bytes.lastIndex(of: UInt8(ascii: "}")) ?? open
+            return Self.splice(bytes, open..<(close + 1), "{\n  \"\(Self.key)\": [\(value)]\n}")
+        }
+        // The blanks in front of the first name: a line break with its indentation, or none.
+        let blanks = bytes[..<first.start].reversed().prefix {
+            $0 == 0x20 || $0 == 0x09 || $0 == 0x0A || $0 == 0x0D
+        }
+        let blank = blanks.isEmpty ? " " : String(decoding: blanks.reversed(), as: UTF8.self)
+        let end = last.value.span.upperBound
+        return Self.splice(bytes, end..<end, ",\(blank)\"\(Self.key)\": [\(value)]")
+    }
+
+    private static func splice(_ bytes: [UInt8], _ range: Range<Int>, _ text: String) -> [UInt8] {
+        Array(bytes[..<range.lowerBound]) + Array(text.utf8) + bytes[range.upperBound...]
+    }
+
+    /// Another reader has to agree: with our address taken out, the planned file means what the old one meant.
+    private func prove(_ file: File, _ after: [UInt8]) throws(Refusal) {
+        let failed = Refusal(
+            Finding(.broken, .proofFailed, file: config, "the planned file does not read as intended"))
+        guard var planned = Self.object(after), var mirrors = planned[Self.key] as? [String],
+            mirrors.first == mirror.url
+        else { throw failed }
+        var old: [String: Any] = [:]
+        if let bytes = file.bytes, file.members != nil {
+            guard let object = Self.object(bytes) else { throw failed }
+            old = object
+        }
+        mirrors.removeFirst()
+        planned[Self.key] = old[Self.key] == nil && mirrors.isEmpty ? nil : mirrors
+        guard let before = Self.canonical(old), before == Self.canonical(planned) else { throw failed }
+    }
+
+    /// Equal for equal meanings.
+    private static func canonical(_ object: [String: Any]) -> Data? {
+        // What cannot be written proves nothing.
+        try? JSONSerialization.data(withJSONObject: object, options: .sortedKeys)
+    }
+
+    private static func object(_ bytes: [UInt8]) -> [String: Any]? {
+        // What cannot be read proves nothing.
+        (try? JSONSerialization.jsonObject(with: Data(bytes))) as? [String: Any]
+    }
+
+    /// Command lines below /proc whose program is `dockerd`.
+    private static func runningDaemons() -> [[String]] {
+        let tree = DiskTree()
+        // Processes that end meanwhile, or are not ours to see, are not the daemon that will be restarted.
+        let names = (try? tree.names(in: "/proc").get()) ?? []
+        return names.filter { $0.allSatisfy(\.isNumber) }.compactMap { name in
+            guard case .success(let bytes) = tree.read("/proc/\(name)/cmdline") else { return nil }
+            let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+            return words.first.map(Path.name) == "dockerd" ? words : nil
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import ArgumentParser
+import RuntimeConfig
+
+/// The group of commands below `hawker runtime`.
+struct RuntimeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "runtime",
+        abstract: "Looks at, writes and undoes the registry configuration of runtimes other than containerd.",
+        discussion: """
+            podman (with Buildah and Skopeo) and crio: /etc/containers/registries.conf and its drop-ins; docker: \
+            /etc/docker/daemon.json, Docker Hub only; k3s and rke2: /etc/rancher/NAME/registries.yaml.
+            """,
+        subcommands: [RuntimeCheckCommand.self, RuntimeApplyCommand.self, RuntimeRevertCommand.self]
+    )
+}
+
+/// What all three commands take.
+struct RuntimeFileOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("podman, crio, docker, k3s or rke2.", valueName: "name"))
+    var runtime: String
+
+    @Option(help: "The runtime's configuration file (default: the one it reads when nothing else is said).")
+    var config: String?
+
+    @Option(help: "Where the record for revert is kept.")
+    var stateDir = "/var/lib/hawker/runtimes"
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    /// Also checks what the argument parser cannot; a `ValidationError` ends in usage and status 64.
+    func options(_ plan: RuntimePlanOptions) throws -> OtherRuntimeOptions {
+        guard let kind = OtherRuntime(rawValue: runtime) else {
+            let names = OtherRuntime.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--runtime \(runtime) is none of \(names)")
+        }
+        guard let mirror = Endpoint(plan.mirror), mirror.path.isEmpty else {
+            throw ValidationError("--mirror \(plan.mirror) is not a URL of the form http://HOST:PORT")
+        }
+        var options = OtherRuntimeOptions(runtime: kind, mirror: mirror)
+        options.config = config ?? options.config
+        options.stateDirectory = stateDir
+        options.isJSON = json
+        for text in plan.registry {
+            guard let target = RegistryTarget(text) else {
+                throw ValidationError(
+                    "--registry \(text) is not HOST or HOST=URL, as in docker.io or r:5000=http://r:5000"
+                )
+            }
+            guard !options.registries.contains(where: { $0.host == target.host }) else {
+                throw ValidationError("--registry \(target.host) is given twice")
+            }
+            options.registries.append(target)
+        }
+        for path in [options.config, stateDir] where !path.hasPrefix("/") {
+            throw ValidationError("\(path) is not an absolute path")
+        }
+        return options
+    }
+}
+
+/// What a plan needs to know.
+struct RuntimePlanOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "A registry to route through the mirror; may be repeated.",
+            discussion: "With =URL when the registry is not at https://HOST, such as"
+                + " localhost:5000=http://localhost:5000.",
+            valueName: "host[=url]"
+        )
+    )
+    var registry: [String] = []
+
+    @Option(help: "Where the mirror listens.")
+    var mirror = "http://127.0.0.1:4001"
+}
+
+struct RuntimeCheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Says what the runtime does with its configuration.",
+        discussion: "Exit status: 0 healthy, 1 advice, 2 broken."
+    )
+
+    @OptionGroup var files: RuntimeFileOptions
+    @OptionGroup var plan: RuntimePlanOptions
+
+    func validate() throws { _ = try files.options(plan) }
+
+    func run() async throws {
+        let status = RuntimeCommands(options: try files.options(plan), output: .terminal).check()
+        if status != 0 { throw ExitCode(status) }
+    }
+}
+
+struct RuntimeApplyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "apply",
+        abstract: "Routes registries through the mirror.",
+        discussion: """
+            The registry itself always stays behind the mirror. Registries of an earlier apply that are not named any \
+            more are taken out.
+            Exit status: 0 done or nothing to do, 65 refused, 74 a file cannot be written, 75 somebody else was at it.
+            """
+    )
+
+    @OptionGroup var files: RuntimeFileOptions
+    @OptionGroup var plan: RuntimePlanOptions
+
+    @Flag(help: "Print what would change as a unified diff, and change nothing.")
+    var dryRun = false
+
+    func validate() throws {
+        _ = try files.options(plan)
+        if plan.registry.isEmpty { throw ValidationError("name at least one --registry") }
+    }
+
+    func run() async throws {
+        var options = try files.options(plan)
+        options.isDryRun = dryRun
+        let status = RuntimeCommands(options: options, output: .terminal).apply()
+        if status != 0 { throw ExitCode(status) }
+    }
+}
+
+struct RuntimeRevertCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "revert",
+        abstract: "Gives back what stood there before the first apply.",
+        discussion: "Later edits of yours stay. Exit status as for apply."
+    )
+
+    @OptionGroup var files: RuntimeFileOptions
+
+    @Flag(help: "Print what would change as a unified diff, and change nothing.")
+    var dryRun = false
+
+    func validate() throws { _ = try files.options(try RuntimePlanOptions.parse([])) }
+
+    func run() async throws {
+        var options = try files.options(try RuntimePlanOptions.parse([]))
+        options.isDryRun = dryRun
+        let status = RuntimeCommands(options: options, output: .terminal).revert()
+        if status != 0 { throw ExitCode(status) }
+    }
+}
