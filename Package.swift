@@ -120,7 +120,8 @@ let package = Package(
         tests("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("CRIClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
-        tests("RuntimeConfig", ["OCIModel", "TestSupport"]),
+        tests(
+            "RuntimeConfig", ["CRIClient", "EventLoop", "OCIModel", "TestSupport"], resources: [.copy("Corpus")]),
         tests("Daemon", ["AdminAPI", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["hawker", "TestSupport", "OCIModel"], swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),

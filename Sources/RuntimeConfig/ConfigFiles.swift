@@ -153,7 +153,9 @@ package struct ConfigFiles: Sendable {
 
     private static func fileVersion(_ document: TOMLDocument, _ path: String) throws(Refusal) -> Int {
         switch document.root[["version"]] {
-        case nil: return 0
+        case nil:
+            try checkMisplacedVersion(document, path)
+            return 0
         case .integer(let number) where number >= 0 && number < 100: return Int(number)
         case .some(let other):
             let what = if case .integer(let number) = other { "\(number)" } else { other.kindName }
@@ -165,6 +167,23 @@ package struct ConfigFiles: Sendable {
                     line: document.line(of: ["version"]),
                     "version is \(what), and containerd takes 1, 2, 3 or 4",
                     remedy: "write the number that `containerd config default` prints"
+                )
+            )
+        }
+    }
+
+    /// A `version` below the first table belongs to that table, and the file has none.
+    private static func checkMisplacedVersion(_ document: TOMLDocument, _ path: String) throws(Refusal) {
+        for table in document.keys(at: []) where table != "plugins" {
+            guard case .integer? = document.root[[table, "version"]] else { continue }
+            throw Refusal(
+                Finding(
+                    .broken,
+                    .fileVersion,
+                    file: path,
+                    line: document.line(of: [table, "version"]),
+                    "version stands below [\(table)] and so belongs to that table; the file has no version",
+                    remedy: "move the line above the first table"
                 )
             )
         }

@@ -36,7 +36,8 @@ extension ContainerdCommands {
         let base = try undo(state?.files ?? [])
         let plan: Plan
         do throws(Refusal) {
-            let tree = PlannedTree(base: disk, planned: base.files)
+            let made = Set(state?.record.folders ?? [])
+            let tree = PlannedTree(base: disk, planned: base.files, passing: made)
             plan = try Plan.make(
                 request(mode: options.mode, registries: options.registries),
                 version: version,
@@ -64,7 +65,7 @@ extension ContainerdCommands {
             mode: work.plan.mode.rawValue,
             reason: work.plan.reason,
             isDryRun: options.isDryRun,
-            needsRestart: work.changes.contains { $0.path == options.config }
+            needsRestart: work.changes.contains(where: isConfiguration)
                 || work.earlier?.stage == .restarting,
             changes: work.changes.map(ChangeReport.init),
             findings: work.plan.findings.map(FindingReport.init)
@@ -136,9 +137,9 @@ extension ContainerdCommands {
     func ordered(_ files: [StateFile], state: StateRecord?) -> [FileChange] {
         let changes = files.filter { $0.applied != $0.previous }
             .map { FileChange(path: $0.path, before: $0.previous, after: $0.applied) }
-        return changes.filter { $0.path != options.config && $0.after != nil }
-            + changes.filter { $0.path == options.config }
-            + changes.filter { $0.path != options.config && $0.after == nil }
+        return changes.filter { !isConfiguration($0) && $0.after != nil }
+            + changes.filter(isConfiguration)
+            + changes.filter { !isConfiguration($0) && $0.after == nil }
     }
 
     /// Writes the files; the record says `prepared` until `finish`.
@@ -146,6 +147,8 @@ extension ContainerdCommands {
     /// Returns `nil` when everything was as it should be.
     func write(_ work: ApplyWork) throws(Stop) -> WrittenApply? {
         let (changes, earlier, store) = (work.changes, work.earlier, work.store)
+        // A revert that was killed leaves a record that says `applied`.
+        for file in work.files { FileWriter.removeLeftover(file.path) }
         if changes.isEmpty, earlier == nil || earlier?.stage == .applied { return nil }
         for change in changes { try preflight(change) }
         let folders = foldersToMake(changes, earlier: earlier)
@@ -164,7 +167,6 @@ extension ContainerdCommands {
         } catch {
             throw stop(error, store)
         }
-        for file in work.files { FileWriter.removeLeftover(file.path) }
         try perform(changes, folders: folders.filter { earlier?.folders.contains($0) != true })
         return WrittenApply(work: work, record: record)
     }

@@ -75,12 +75,12 @@ extension ContainerdCommands {
         return run.output.split(separator: "\n").last.map(String.init)
     }
 
-    /// Whether an earlier run changed the file, and containerd has not been started since.
+    /// Whether an earlier run changed a file, and containerd has not been started since.
     private func isOwed(_ work: ApplyWork, _ restart: ContainerdRestart) -> Bool {
-        guard work.earlier?.entries.contains(where: { $0.path == options.config }) == true,
-            case .process(let process) = RunningContainerd.owner(of: restart.socket)
+        let files = (work.earlier?.entries ?? []).map(\.path).filter(isConfiguration)
+        guard !files.isEmpty, case .process(let process) = RunningContainerd.owner(of: restart.socket)
         else { return false }
-        return process.isOlder(thanFile: options.config)
+        return files.contains(where: process.isOlder)
     }
 
     /// Writes, or takes up a restart that an earlier run did not see the end of.
@@ -179,7 +179,9 @@ extension ContainerdCommands {
         printChanges(report, work.plan.findings)
         let time = "\((seconds * 10).rounded() / 10) s"
         guard let reason else {
-            if !options.isJSON { output.out("restarted: \(serving ?? "containerd") serves CRI after \(time)") }
+            if !options.isJSON {
+                output.out("restarted: \(serving ?? "containerd") serves CRI after \(time)")
+            }
             return ExitStatus.done
         }
         output.err("broken: containerd did not come up with the change: \(reason)")
@@ -191,7 +193,9 @@ extension ContainerdCommands {
             output.err("rolled back: the old bytes are in place, and \(version) serves CRI (\(time))")
             return ExitStatus.rolledBack
         case .failed(let words, _):
-            output.err("rolled back: the old bytes are in place, but CRI is not ok with them either: \(words)")
+            output.err(
+                "rolled back: the old bytes are in place, but CRI is not ok with them either: \(words)"
+            )
             return ExitStatus.notRecovered
         }
     }

@@ -54,7 +54,7 @@ extension ContainerdCommands {
             mode: nil,
             reason: nil,
             isDryRun: options.isDryRun,
-            needsRestart: changes.contains { $0.path == options.config },
+            needsRestart: changes.contains(where: isConfiguration),
             changes: changes.map(ChangeReport.init),
             findings: []
         )

@@ -166,7 +166,7 @@ extension ContainerdCommands {
             // As above.
             let undo = try? Undo(state.files, mirror: state.record.mirror, tree: disk)
         else { return disk }
-        return PlannedTree(base: disk, planned: undo.files)
+        return PlannedTree(base: disk, planned: undo.files, passing: Set(state.record.folders))
     }
 
     private func plan(

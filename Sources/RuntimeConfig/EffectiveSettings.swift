@@ -148,9 +148,11 @@ extension EffectiveSettings {
     private var isPathEmptied: Bool { writtenConfigPath == "" && fileVersion >= 3 }
 
     /// Whether CRI pulls bypass the transfer service, by its own switch or by a setting it cannot honour.
-    package func usesLocalPull(_ version: ContainerdVersion) -> Bool {
+    ///
+    /// `besidesMirrors` asks whether they would without the mirrors.
+    package func usesLocalPull(_ version: ContainerdVersion, besidesMirrors: Bool = false) -> Bool {
         guard version.hasTransferService else { return true }
-        if !mirrors.isEmpty { return true }
+        if !mirrors.isEmpty, !besidesMirrors { return true }
         for key in ["configs", "auths"] where registry[[key]]?.table?.isEmpty == false { return true }
         let old = root[["plugins", PluginName.old]] ?? .table([:])
         let images = root[["plugins", PluginName.images]] ?? .table([:])
@@ -165,5 +167,29 @@ extension EffectiveSettings {
     /// Whether a list at the top level names the CRI plugin.
     package func names(cri list: String) -> Bool {
         (root[[list]]?.strings ?? []).contains(where: PluginName.all.contains)
+    }
+
+    /// Whether `version` does not look at the registry settings under plugin `name` in `file`, one of `files`.
+    func isInert(
+        _ name: String,
+        in file: ConfigFile,
+        _ files: ConfigFiles,
+        _ version: ContainerdVersion
+    ) -> Bool {
+        let hasOld = { (file: ConfigFile) in
+            file.document.root[["plugins", PluginName.old, "registry"]] != nil
+        }
+        switch version.generation {
+        case .one:
+            return name != pluginName
+        case .two:
+            if name == PluginName.images { return fileVersion < 3 && files.files.contains(where: hasOld) }
+            return fileVersion >= 3 || name == PluginName.short
+        case .twoThree:
+            let isShortInForce =
+                file.version < 2 && file.document.root[["plugins", PluginName.short, "registry"]] != nil
+            if name == PluginName.images { return file.version < 4 && (hasOld(file) || isShortInForce) }
+            return name == PluginName.short ? file.version >= 2 : file.version >= 4
+        }
     }
 }

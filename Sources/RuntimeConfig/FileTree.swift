@@ -93,6 +93,8 @@ struct PlannedTree: FileTree {
     let base: any FileTree
     /// New bytes by path, `nil` for a file that goes.
     let planned: [String: [UInt8]?]
+    /// Folders that go when nothing is left in them.
+    var passing: Set<String> = []
 
     func read(_ path: String) -> Result<[UInt8], FileFault> {
         guard let entry = planned[path] else { return base.read(path) }
@@ -114,6 +116,7 @@ struct PlannedTree: FileTree {
         }
         switch base.names(in: directory) {
         case .success(let names):
+            removed.formUnion(names.filter { isGone(prefix + $0) })
             return .success(Set(names).subtracting(removed).union(added).sorted())
         case .failure(let fault):
             return added.isEmpty ? .failure(fault) : .success(added.sorted())
@@ -123,7 +126,12 @@ struct PlannedTree: FileTree {
     func isDirectory(_ path: String) -> Bool? {
         if let entry = planned[path] { return entry == nil ? nil : false }
         if planned.contains(where: { $0.value != nil && $0.key.hasPrefix(path + "/") }) { return true }
-        return base.isDirectory(path)
+        return isGone(path) ? nil : base.isDirectory(path)
+    }
+
+    private func isGone(_ path: String) -> Bool {
+        guard passing.contains(path), case .success(let names) = names(in: path) else { return false }
+        return names.isEmpty
     }
 }
 

@@ -16,7 +16,8 @@ package struct Finding: Equatable, Sendable {
         case fileVersion = "file-version", inertSettings = "inert-settings", bothNames = "both-names"
         case wrongType = "wrong-type", importFailed = "import-failed", relativeGlob = "relative-glob"
         case conflict = "mirrors-and-config-path", tlsConflict = "tls-and-config-path"
-        case criDisabled = "cri-disabled", defaultPath = "default-config-path", pathList = "config-path-list"
+        case criDisabled = "cri-disabled", criRequired = "cri-required"
+        case defaultPath = "default-config-path", pathList = "config-path-list"
         case relativePath = "relative-config-path", overridden, deadHostsFile = "dead-hosts-file"
         case hiddenDefault = "hidden-default", otherMode = "other-mode", notRouted = "not-routed"
         case deprecated, unknownVersion = "unknown-version", userServer = "user-server", unsupported

@@ -223,6 +223,21 @@ enum HostsLookup {
         return [String(mangled), host]
     }
 
+    /// Looks through several folders, as containerd does where it knows lists: `_default` of the first comes
+    /// before everything in the second.
+    static func find(
+        _ host: String,
+        below roots: [String],
+        version: ContainerdVersion,
+        tree: any FileTree
+    ) -> Result {
+        for root in roots {
+            let found = find(host, below: root, version: version, tree: tree)
+            if found.directory != nil { return found }
+        }
+        return Result(directory: nil, isDefault: false, file: nil, fault: nil)
+    }
+
     /// The first existing folder is used, also when it holds nothing.
     static func find(_ host: String, below root: String, version: ContainerdVersion, tree: any FileTree)
         -> Result

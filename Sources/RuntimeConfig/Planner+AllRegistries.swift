@@ -4,15 +4,22 @@
 /// by one.
 extension PlanRequest {
     /// The same request with a target for each registry that hides the general one.
-    func namingHidden(mode: RuntimeMode, settings: EffectiveSettings, tree: any FileTree) -> PlanRequest {
+    func namingHidden(
+        mode: RuntimeMode,
+        settings: EffectiveSettings,
+        version: ContainerdVersion,
+        tree: any FileTree
+    ) -> PlanRequest {
         guard registries.contains(where: \.isAll) else { return self }
         var hosts = settings.mirrorHosts.filter { settings.endpoints(of: $0)?.isEmpty == false }
         if mode == .configPath {
-            let written = settings.writtenConfigPath?.split(separator: ":").first.map(String.init)
-            let root = written ?? hostsDirectory ?? Self.hostsDirectoryDefault
-            // What cannot be read is refused when the folder is planned.
-            let names = (try? tree.names(in: root).get()) ?? []
-            hosts += names.filter { tree.isDirectory(Path.join(root, $0)) == true }.map(Self.host(ofFolder:))
+            let written = settings.configPath(version).split(separator: ":").map(String.init)
+            for root in written.isEmpty ? [hostsDirectory ?? Self.hostsDirectoryDefault] : written {
+                // What cannot be read is refused when the folder is planned.
+                let names = (try? tree.names(in: root).get()) ?? []
+                hosts += names.filter { tree.isDirectory(Path.join(root, $0)) == true }
+                    .map(Self.host(ofFolder:))
+            }
         }
         var request = self
         for host in hosts where host != "_default" && host != RegistryTarget.all.host {

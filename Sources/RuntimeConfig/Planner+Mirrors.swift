@@ -5,10 +5,7 @@ extension Planner {
     mutating func planMirrors() throws(Refusal) {
         try leaveConfigPath()
         for target in request.registries {
-            try checkNotOverridden(["mirrors", target.host])
-            let key = registryPath + ["mirrors", target.host, "endpoint"]
-            let wanted = endpoints(for: target)
-            try edit { editor throws(TOMLEditError) in try editor.set(key, to: .strings(wanted)) }
+            try set(["mirrors", target.host, "endpoint"], to: .strings(endpoints(for: target)))
         }
     }
 
@@ -30,7 +27,8 @@ extension Planner {
         let settings = before.settings
         if version.hasStubbornDefaultPath {
             guard settings.fileVersion >= 3,
-                pluginName == PluginName.images || editor.document.root[["version"]] == .integer(3)
+                pluginName == PluginName.images
+                    || editors[main.path]?.document.root[["version"]] == .integer(3)
             else {
                 throw Refusal(
                     Finding(
@@ -45,20 +43,40 @@ extension Planner {
             }
         }
         let written = settings.writtenConfigPath ?? ""
-        if !written.isEmpty {
-            try checkNotOverridden(["config_path"])
-            try checkUnusedPath(written)
+        if !written.isEmpty { try checkUnusedPath(written, isWritten: true) }
+        if version.hasDefaultPath, written.isEmpty, settings.usesLocalPull(version) {
+            try checkUnusedPath(settings.configPath(version), isWritten: false)
         }
+        try leaveInertPath()
         guard !written.isEmpty || version.hasStubbornDefaultPath else { return }
-        let key = registryPath + ["config_path"]
-        try edit { editor throws(TOMLEditError) in try editor.set(key, to: .string("")) }
+        try set(["config_path"], to: .string(""))
+    }
+
+    /// A name that does not count now would after a change of release or of the file's version.
+    private mutating func leaveInertPath() throws(Refusal) {
+        guard version.generation != .one else { return }
+        for key in inertKeys(["config_path"]) {
+            guard request.migrates else {
+                throw Refusal(
+                    Finding(
+                        .broken,
+                        .otherMode,
+                        file: key.path,
+                        line: key.line,
+                        "config_path is set under a plugin name that does not count beside the other one",
+                        remedy: "use --mode config-path, or add --migrate to empty it"
+                    )
+                )
+            }
+            try edit(key.path) { editor throws(TOMLEditError) in try editor.set(key.key, to: .string("")) }
+        }
     }
 
     /// A config path is left only when it is asked for and no host is configured below it.
-    private func checkUnusedPath(_ written: String) throws(Refusal) {
+    private func checkUnusedPath(_ written: String, isWritten: Bool) throws(Refusal) {
         let place = before.place(of: ["config_path"])
         let file = place?.file.path ?? main.path
-        guard request.migrates else {
+        guard request.migrates || !isWritten else {
             throw Refusal(
                 Finding(
                     .broken,

@@ -51,11 +51,18 @@ extension Planner {
     private func proveConfigPath(_ after: Judgement, _ plannedTree: PlannedTree) throws(Refusal) {
         guard after.settings.mirrors.isEmpty else { throw fail("mirrors are still set") }
         let path = after.settings.configPath(version)
-        guard let root = path.split(separator: ":").map(String.init).first else {
-            throw fail("config_path is not set")
+        let roots = path.split(separator: ":").map(String.init)
+        guard let root = roots.first else { throw fail("config_path is not set") }
+        guard !path.contains(":") || after.settings.usesLocalPull(version) else {
+            throw fail("config_path is still a list")
         }
         for target in request.registries {
-            let found = HostsLookup.find(target.host, below: root, version: version, tree: plannedTree)
+            let found = HostsLookup.find(
+                target.isAll ? "_default" : target.host,
+                below: roots,
+                version: version,
+                tree: plannedTree
+            )
             guard let file = found.file, found.fault == nil, file.faults.isEmpty,
                 found.isDefault == target.isAll
             else {
@@ -73,20 +80,23 @@ extension Planner {
 
     /// Everything but the two settings, in every plugin, must mean what it meant.
     private func proveRest(_ after: Judgement) throws(Refusal) {
-        guard Self.rest(of: before.settings) == Self.rest(of: after.settings) else {
+        guard rest(of: before.settings) == rest(of: after.settings) else {
             throw fail("a setting that is not part of the change would get another value")
         }
     }
 
-    private static func rest(of settings: EffectiveSettings) -> TOMLNode {
+    private func rest(of settings: EffectiveSettings) -> TOMLNode {
         var root = settings.root
         root.remove(["version"]) { _ in true }
         for name in PluginName.all {
             for key in ["config_path", "mirrors"] {
                 root.remove(["plugins", name, "registry", key]) { _ in true }
             }
+            let configs = ["plugins", name, "registry", "configs"]
+            for host in tls.keys { root.remove(configs + [host, "tls"]) { _ in true } }
             // Tables on the way that hold nothing are the same as none.
-            for path in [["plugins", name, "registry"], ["plugins", name], ["plugins"]]
+            for path in tls.keys.map({ configs + [$0] })
+                + [configs, ["plugins", name, "registry"], ["plugins", name], ["plugins"]]
             where root[path] == .table([:]) {
                 root.remove(path) { _ in true }
             }

@@ -1,9 +1,11 @@
 /// One registry that containerd is to ask through the mirror: `HOST`, or `HOST=URL` when it is not at
-/// `https://HOST`.
+/// `https://HOST`, or `*` for all that have no settings of their own.
 package struct RegistryTarget: Hashable, Sendable {
     /// As image names have it: `docker.io`, `registry:5000`.
     package let host: String
     /// Where the registry itself answers; scheme, host and port, no slash at the end.
+    ///
+    /// Empty for `*`.
     package let url: String
     /// Whether the user gave the URL.
     package let isExplicit: Bool
@@ -23,6 +25,10 @@ package struct RegistryTarget: Hashable, Sendable {
         let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(
             String.init
         )
+        guard text != "*" else {
+            self = .all
+            return
+        }
         guard let host = parts.first, Self.isHost(host) else { return nil }
         self.host = host
         guard parts.count == 2 else {
@@ -39,6 +45,11 @@ package struct RegistryTarget: Hashable, Sendable {
     static func defaultURL(of host: String) -> String {
         if host == "docker.io" { return "https://registry-1.docker.io" }
         return (Endpoint.isLoopback(host) ? "http://" : "https://") + host
+    }
+
+    /// The registry whose images containerd fetches from that host.
+    static func host(ofAuthority authority: String) -> String {
+        authority == "registry-1.docker.io" ? "docker.io" : authority
     }
 
     private static func isHost(_ text: String) -> Bool {

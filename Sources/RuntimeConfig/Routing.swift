@@ -8,20 +8,14 @@ struct Routing {
     private var version: ContainerdVersion { judgement.version }
 
     /// What is wrong with the hosts file that containerd would take.
-    func findings(_ target: RegistryTarget) -> [Finding] { lookup(target)?.file?.faults ?? [] }
+    func findings(_ target: RegistryTarget) -> [Finding] { lookup(target).file?.faults ?? [] }
 
-    private func lookup(_ target: RegistryTarget) -> HostsLookup.Result? {
+    private func lookup(_ target: RegistryTarget) -> HostsLookup.Result {
         let path = settings.configPath(version)
         let roots =
             path.contains(":") && !settings.usesLocalPull(version)
             ? [path] : path.split(separator: ":").map(String.init)
-        var last: HostsLookup.Result?
-        for root in roots {
-            let found = HostsLookup.find(target.host, below: root, version: version, tree: tree)
-            if found.directory != nil { return found }
-            last = found
-        }
-        return last
+        return HostsLookup.find(target.host, below: roots, version: version, tree: tree)
     }
 
     /// What containerd asks for one registry today, in order.
@@ -34,7 +28,7 @@ struct Routing {
             let authority = Endpoint(own)?.authority
             if !asks.contains(where: { Endpoint($0)?.authority == authority }) { asks.append(own) }
         } else {
-            let found = lookup(target)?.file
+            let found = lookup(target).file
             file = found?.path
             let isAlive = found?.faults.isEmpty ?? false
             asks = isAlive ? found?.hosts.map(\.url) ?? [] : []

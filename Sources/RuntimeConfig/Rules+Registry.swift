@@ -92,6 +92,30 @@ extension Rules {
                 )
             )
         }
+        for file in files.files where file.document.hasByteOrderMark {
+            append(
+                Finding(
+                    .advice,
+                    .byteOrderMark,
+                    file: file.path,
+                    line: 1,
+                    "the file begins with a byte order mark, with which containerd 2 does not start",
+                    remedy: "remove the first three bytes before an upgrade"
+                )
+            )
+        }
+        if settings.names(cri: "required_plugins") {
+            let file = files.files.last { $0.document.root[["required_plugins"]] != nil } ?? files.main
+            append(
+                Finding(
+                    .note,
+                    .criRequired,
+                    file: file.path,
+                    line: file.document.line(of: ["required_plugins"]),
+                    "required_plugins names the CRI plugin, so with a mistake here containerd would not start at all"
+                )
+            )
+        }
         if !settings.mirrors.isEmpty, let place = Self.place(of: ["mirrors"], in: files.files) {
             append(
                 Finding(

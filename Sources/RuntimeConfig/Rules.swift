@@ -88,6 +88,7 @@ struct Rules {
     private mutating func checkNames() {
         for file in files.files {
             let has = { (name: String) in file.document.root[["plugins", name, "registry"]] != nil }
+            let hasSection = { (name: String) in file.document.root[["plugins", name]] != nil }
             if version.generation == .one, settings.pluginName == PluginName.old,
                 file.document.root[["plugins", PluginName.short]] != nil
             {
@@ -100,7 +101,9 @@ struct Rules {
                     remedy: "name the table plugins.\"\(PluginName.old)\""
                 )
             }
-            if version.generation == .twoThree, file.version < 2, has(PluginName.short), has(PluginName.old) {
+            if version.generation == .twoThree, file.version < 2, hasSection(PluginName.short),
+                hasSection(PluginName.old)
+            {
                 add(
                     .broken,
                     .bothNames,
@@ -111,7 +114,7 @@ struct Rules {
                     remedy: "keep one of the two tables"
                 )
             }
-            for name in PluginName.all where has(name) && isInert(name, in: file) {
+            for name in PluginName.all where has(name) && settings.isInert(name, in: file, files, version) {
                 add(
                     .advice,
                     .inertSettings,
@@ -122,21 +125,6 @@ struct Rules {
                     remedy: "move the settings to the name that counts, or remove them"
                 )
             }
-        }
-    }
-
-    private func isInert(_ name: String, in file: ConfigFile) -> Bool {
-        let hasOld = file.document.root[["plugins", PluginName.old, "registry"]] != nil
-        switch version.generation {
-        case .one:
-            return name != settings.pluginName
-        case .two:
-            let merged = files.files.last.map { $0.version < 2 ? 3 : $0.version } ?? 3
-            if name == PluginName.images { return merged < 3 && hasOld }
-            return merged >= 3 || name == PluginName.short
-        case .twoThree:
-            if name == PluginName.images { return file.version < 4 && hasOld }
-            return name == PluginName.short ? file.version >= 2 : file.version >= 4
         }
     }
 
@@ -155,6 +143,7 @@ struct Rules {
                 wrong.append((["mirrors", host, "endpoint"], "a list of strings"))
             }
         }
+        wrong += wrongTypesOfHosts(registry)
         for (key, kind) in wrong {
             let place = Self.place(of: key, in: files.files)
             findings.append(
@@ -167,5 +156,26 @@ struct Rules {
                 )
             )
         }
+    }
+
+    /// Containerd 2 does not read `tls` any more.
+    private func wrongTypesOfHosts(_ registry: TOMLNode) -> [([String], String)] {
+        var wrong: [([String], String)] = []
+        guard let configs = registry[["configs"]] else { return [] }
+        guard let hosts = configs.table else { return [(["configs"], "a table")] }
+        let tls = ["ca_file", "cert_file", "key_file"].map { ["tls", $0] }
+        let auth = ["username", "password", "auth", "identitytoken"].map { ["auth", $0] }
+        for (host, node) in hosts.sorted(by: { $0.key < $1.key }) {
+            let base = ["configs", host]
+            if node.table == nil { wrong.append((base, "a table")) }
+            for key in auth + (version.generation == .one ? tls : []) {
+                if let value = node[key], value.string == nil { wrong.append((base + key, "a string")) }
+            }
+            let flag = ["tls", "insecure_skip_verify"]
+            if version.generation == .one, let value = node[flag], value.boolean == nil {
+                wrong.append((base + flag, "true or false"))
+            }
+        }
+        return wrong
     }
 }

@@ -65,6 +65,20 @@ struct RecoveryTests {
         }
     }
 
+    @Test(
+        "what a revert that was killed left behind goes with the next run, also when there is nothing to do"
+    )
+    func killedRevert() throws {
+        let scratch = try Scratch()
+        try scratch.write("config.toml", "version = 2\n")
+        let options = try scratch.options(mode: .mirror)
+        #expect(options.run(.apply).status == 0)
+        let applied = scratch.snapshot()
+        try FileWriter.fill(FileWriter.temporary(options.config), Array("version = 2\n".utf8), like: nil)
+        #expect(options.run(.apply).text.contains("nothing to do"))
+        #expect(scratch.snapshot() == applied)
+    }
+
     @Test("a file that changed between reading and writing keeps the other program's bytes")
     func changedMeanwhile() throws {
         let scratch = try Scratch()

@@ -25,6 +25,15 @@ final class Scratch {
         try Data(text.utf8).write(to: URL(filePath: path(name)))
     }
 
+    func write(_ name: String, bytes: [UInt8]) throws {
+        try write(name, "")
+        try Data(bytes).write(to: URL(filePath: path(name)))
+    }
+
+    func makeFolder(_ name: String) throws {
+        try FileManager.default.createDirectory(atPath: path(name), withIntermediateDirectories: true)
+    }
+
     /// `nil` when there is no such file.
     func text(_ name: String) -> String? {
         (try? Data(contentsOf: URL(filePath: path(name)))).map { String(decoding: $0, as: UTF8.self) }

@@ -23,8 +23,8 @@ struct SourceFile {
 
     var isSwift: Bool { path.hasSuffix(".swift") }
     var isSource: Bool { path.hasPrefix("Sources/") }
-    /// Made by protoc-c; checked in, not written by hand.
-    var isGenerated: Bool { path.hasSuffix(".pb-c.c") || path.hasSuffix(".pb-c.h") }
+    /// Made by protoc-c or recorded by a test; checked in, not written by hand.
+    var isGenerated: Bool { [".pb-c.c", ".pb-c.h", ".golden"].contains(where: path.hasSuffix) }
     var isLibrarySource: Bool { isSource && isSwift && !Self.executables.contains(target) }
 
     private static let executables: Set = ["hawker", "swarm-simulator"]
