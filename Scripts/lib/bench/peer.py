@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Brings a blob from one peer to one other over loopback, on disk and verified: hawker, libtorrent, and a bare
+sendfile into a file that is hashed afterwards.
+
+Scripts/bench peer runs it.
+"""
+
+import argparse
+import json
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+
+import hawker
+from contenders import HERE, READER, TORRENT
+from registry import REPOSITORY, Registry, push_noise
+from tools import Children, Failure, Watch, main, median, print_table, run, say, sha256, spread
+
+ORIGIN_PORT, PEER_PORTS, MIRROR_PORTS, BARE_PORT = 25700, (25701, 25702), (25703, 25704), 25705
+PIECE_BYTES = 4 << 20  # of libtorrent: with one peer to ask, large pieces cost it least
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="bench peer")
+    parser.add_argument("--mib", type=int, default=1024, help="size of the blob in MiB (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="samples of each contender (%(default)s)")
+    parser.add_argument("--contenders", default="hawker,libtorrent,bare", help="(%(default)s)")
+    parser.add_argument("--folder", default="/dev/shm", help="where blobs and caches go (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--torrent-python", help="a Python that has libtorrent")
+    return parser.parse_args()
+
+
+class Bench:
+    def __init__(self, options):
+        self.options, self.size = options, options.mib << 20
+        self.samples = []
+        self.names = options.contenders.split(",")
+        for name in self.names:
+            if name not in ("hawker", "libtorrent", "bare"):
+                raise Failure(f"no contender {name}; there are hawker, libtorrent, bare")
+
+    def run(self):
+        if shutil.disk_usage(self.options.folder).free < 5 * self.size:
+            raise Failure(f"{self.options.folder} has too little room: five times the blob is needed; try --folder")
+        self.folder = tempfile.mkdtemp(prefix="hawker-bench.", dir=self.options.folder)
+        try:
+            with Children() as children:
+                self.set_up(children)
+                for number in range(self.options.rounds):
+                    names = self.names[:]
+                    random.shuffle(names)
+                    for name in names:
+                        with Children() as own:
+                            sample = getattr(self, name)(own)
+                        sample.update(contender=name, round=number)
+                        self.samples.append(sample)
+                        say(f"round {number + 1}: {name} " + ", ".join(
+                            f"{key} {value:.2f}" for key, value in sample.items() if isinstance(value, float)))
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def set_up(self, children):
+        say(f"push a blob of {self.options.mib} MiB of noise, and bring it to peer a")
+        layers = os.path.join(self.folder, "layers")
+        os.makedirs(layers)
+        self.registry = Registry(children, os.path.join(self.folder, "registry"), port=ORIGIN_PORT)
+        self.digest = push_noise(self.registry, [self.size], layers)[self.size]
+        self.file = os.path.join(layers, self.digest.split(":")[1])
+        if "libtorrent" in self.names:
+            self.torrent = os.path.join(self.folder, "blob.torrent")
+            run(self.options.torrent_python, TORRENT, "make", self.file, self.torrent, str(PIECE_BYTES))
+        if "hawker" in self.names:
+            self.a = self.daemon(children, 0)
+            self.a.await_serving()
+            self.read(children, 0, f"manifests/{self.size}")
+            self.read(children, 0, f"blobs/{self.digest}")
+
+    def daemon(self, children, index):
+        peers = [f"127.0.0.1:{port}" for port in PEER_PORTS]
+        return hawker.Daemon(
+            children, self.options.binary, os.path.join(self.folder, "ab"[index]), "ab"[index], "127.0.0.1", peers,
+            f"127.0.0.1:{ORIGIN_PORT}", mirror_port=MIRROR_PORTS[index], peer_port=PEER_PORTS[index])
+
+    def client(self, children, *command):
+        client = children.start(list(command), os.path.join(self.folder, "client.log"), talks=True)
+        client.hear()
+        return client
+
+    def read(self, children, index, what):
+        reader = self.client(
+            children, sys.executable, READER, "127.0.0.1", str(MIRROR_PORTS[index]), f"/v2/{REPOSITORY}/{what}")
+        return self.go(reader)
+
+    def go(self, client):
+        client.tell("go")
+        result = json.loads(client.hear())
+        if result["status"] != 200 or result["missing"]:
+            raise Failure(f"a transfer failed: {result}")
+        return result["end"] - result["begin"]
+
+    def hawker(self, children):
+        b = self.daemon(children, 1)
+        b.await_serving()
+        b.await_peers(1)
+        self.read(children, 1, f"manifests/{self.size}")
+        self.registry.begin()
+        watch = Watch([self.a.pid, b.pid])
+        watch.begin()
+        taken = self.read(children, 1, f"blobs/{self.digest}")
+        watch.end()
+        if not b.has(self.digest):
+            raise Failure("hawker: b has not got the blob in its cache")
+        sent = self.registry.blob_bytes(self.digest)
+        b.clear()
+        return {**self.result(taken, watch, self.a.pid, b.pid), "origin": sent / self.size}
+
+    def libtorrent(self, children):
+        python, folder = self.options.torrent_python, os.path.join(self.folder, "fetched")
+        os.makedirs(folder)
+        seed = self.client(
+            children, python, TORRENT, "127.0.0.1", self.torrent, os.path.dirname(self.file), "seed")
+        seed.tell("go")
+        fetch = self.client(children, python, TORRENT, "127.0.0.2", self.torrent, folder, "fetch", "127.0.0.1")
+        watch = Watch([seed.pid, fetch.pid])
+        watch.begin()
+        taken = self.go(fetch)
+        watch.end()
+        shutil.rmtree(folder)
+        return self.result(taken, watch, seed.pid, fetch.pid)
+
+    def bare(self, children):
+        program, file = os.path.join(HERE, "bare.py"), os.path.join(self.folder, "fetched")
+        send = self.client(children, sys.executable, program, "send", self.file, str(BARE_PORT))
+        fetch = self.client(children, sys.executable, program, "fetch", str(BARE_PORT), file)
+        watch = Watch([send.pid, fetch.pid])
+        watch.begin()
+        taken = self.go(fetch)
+        watch.end()
+        begin, used = time.monotonic(), time.process_time()
+        if sha256(file) != self.digest:
+            raise Failure("bare: wrong bytes")
+        taken += time.monotonic() - begin
+        watch.cpu[fetch.pid] += time.process_time() - used
+        os.unlink(file)
+        return self.result(taken, watch, send.pid, fetch.pid)
+
+    def result(self, taken, watch, sender, receiver):
+        giga = self.size / 1e9
+        return {"rate": giga / taken, "sender": watch.cpu[sender] / giga, "receiver": watch.cpu[receiver] / giga,
+                "rss_sender": watch.peak[sender], "rss_receiver": watch.peak[receiver],
+                "anon_receiver": watch.anonymous[receiver]}
+
+    def report(self):
+        if self.options.json:
+            return print(json.dumps(self.samples, indent=1))
+        print(f"\n{self.options.mib} MiB over loopback into {self.options.folder}, verified, "
+              f"{self.options.rounds} rounds\n")
+        rows = []
+        base = self.rate("bare") if "bare" in self.names else float("nan")
+        for name in self.names:
+            group = [sample for sample in self.samples if sample["contender"] == name]
+            rows.append([name, spread([sample["rate"] for sample in group]), f"{self.rate(name) / base:.2f}"] + [
+                spread([sample[key] for sample in group], form) for key, form in (
+                    ("sender", "{:.2f}"), ("receiver", "{:.2f}"), ("rss_sender", "{:.0f}"),
+                    ("rss_receiver", "{:.0f}"), ("anon_receiver", "{:.0f}"))])
+        print_table(["WHAT", "GB/s", "x BARE", "SENDER CPU s/GB", "RECEIVER CPU s/GB", "SENDER MiB", "RECEIVER MiB",
+                     "ANON"], rows)
+
+    def rate(self, name):
+        return median([sample["rate"] for sample in self.samples if sample["contender"] == name])
+
+
+def body():
+    bench = Bench(arguments())
+    bench.run()
+    bench.report()
+
+
+main(body)
