@@ -11,6 +11,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -124,6 +125,10 @@ bool clinux_connected_to_itself(int socket) {
     return here_length == there_length && memcmp(&here, &there, here_length) == 0;
 }
 
+int clinux_set_receive_low_water(int socket, int bytes) {
+    return setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes) < 0 ? -errno : 0;
+}
+
 int clinux_duplicate(int file) {
     int copy = fcntl(file, F_DUPFD_CLOEXEC, 0);
     return copy < 0 ? -errno : copy;
@@ -136,6 +141,12 @@ int64_t clinux_sendfile(int target, int source, int64_t offset, int64_t count) {
         sent = sendfile(target, source, &position, (size_t)count);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
+}
+
+bool clinux_is_cached(int file, int64_t offset) {
+    char byte;
+    struct iovec place = {&byte, 1};
+    return preadv2(file, &place, 1, offset, RWF_NOWAIT) == 1;
 }
 
 int clinux_rename_new(int source_folder, const char *source, int target_folder, const char *target) {

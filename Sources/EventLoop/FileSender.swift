@@ -35,12 +35,14 @@ final class FileTransfer {
     }
 }
 
-/// Sends file transfers of one stream, one at a time, with sendfile(2) on the thread pool.
+/// Sends file transfers of one stream, one at a time, with sendfile(2): at once what is short and in memory, the rest
+/// on the thread pool.
 ///
-///     idle --start()--> on the pool <--> waiting for room in the socket
-///                            |                    |
-///                            +------> idle <------+     finished, failed or canceled
+///     idle --start()--> sending a slice <--> waiting for room in the socket
+///                            |                       |
+///                            +-------> idle <--------+     finished, failed or canceled
 ///
+/// A slow link takes a piece in many slices, and a visit to the pool costs more than such a slice.
 /// The pool gets its own duplicate of the socket: the stream may close its descriptor, and the kernel give
 /// the number to someone else, while a slice is under way. For the same reason a canceled transfer ends, and
 /// gives the caller's file back, only once the pool has returned. Watching the duplicate for room leaves the
@@ -49,13 +51,15 @@ final class FileTransfer {
 final class FileSender {
     /// Ends a slice even when the socket takes all: the pool has other customers.
     private static let sliceBytesMax: Int64 = 4 << 20
+    /// What the loop itself sends in one go, if no disk has to be waited for: a fraction of a millisecond.
+    private static let briefBytesMax: Int64 = 1 << 20
 
     private let handle: Handle
     private var socket: OwnedDescriptor?
     private var poller: Poller?
 
     private var current: (transfer: FileTransfer, end: @LoopActor (Result<Int64, LoopError>) -> Void)?
-    private var isOnPool = false
+    private var isSending = false
     private var isCanceled = false
 
     init(_ handle: Handle) {
@@ -88,7 +92,7 @@ final class FileSender {
         poller = nil
         // The last reference may be the running slice's.
         socket = nil
-        if current != nil, !isOnPool {
+        if current != nil, !isSending {
             finishLater(.failure(LoopError(.canceled, "sendfile")))
         }
     }
@@ -99,7 +103,12 @@ final class FileSender {
         let file = transfer.file
         let offset = transfer.offset
         let count = min(transfer.remaining, Self.sliceBytesMax)
-        isOnPool = true
+        isSending = true
+        // The last byte speaks for all: whatever brought it into memory brought those before it.
+        if count <= Self.briefBytesMax, clinux_is_cached(file, offset + count - 1) {
+            let slice = FileSlice.send(socket: socket, file: file, offset: offset, count: count)
+            return Loop.enqueue { self.sliceEnded(slice) }
+        }
         Loop.offload(
             { FileSlice.send(socket: socket, file: file, offset: offset, count: count) },
             then: { self.sliceEnded($0) }
@@ -107,7 +116,7 @@ final class FileSender {
     }
 
     private func sliceEnded(_ slice: FileSlice) {
-        isOnPool = false
+        isSending = false
         guard let transfer = current?.transfer else { return }
         transfer.advance(by: slice.sent)
         if isCanceled { return finish(.failure(LoopError(.canceled, "sendfile"))) }
@@ -151,7 +160,7 @@ final class FileSender {
     }
 }
 
-/// What one visit to the pool did.
+/// What one call for a slice did.
 private struct FileSlice: Sendable {
     enum End {
         case done

@@ -43,6 +43,7 @@ package final class Stream {
 
     private let handle: Handle
     private let writer: StreamWriter
+    private var lowWater = LowWater(bytesMax: 128 << 10)
 
     /// Takes a connected handle over.
     init(connected handle: Handle, isUnix: Bool) {
@@ -119,6 +120,18 @@ package final class Stream {
         guard handle.isOpen else { return }
         uv_read_stop(handle.as(uv_stream_t.self))
         handle.setOnRead(nil)
+    }
+
+    /// The other side is known to be sending at least `count` more bytes, which may therefore be reported many at
+    /// a time (see `LowWater.expect`).
+    package func expect(_ count: Int) {
+        guard handle.isOpen else { return }
+        lowWater.expect(count, on: descriptor)
+    }
+
+    private var descriptor: Int32? {
+        var file: Int32 = -1
+        return uv_fileno(handle.as(uv_handle_t.self), &file) == 0 ? file : nil
     }
 
     // MARK: Writing

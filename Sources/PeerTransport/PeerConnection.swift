@@ -98,6 +98,7 @@ final class PeerConnection {
             while !isClosed, let frame = try decoder.next(&rest) {
                 take(try PeerCodec.decode(frame))
             }
+            if !isClosed { stream.expect(decoder.missingBytes) }
         } catch {
             end(.violation(error), saying: .banned)
         }
@@ -231,6 +232,8 @@ final class PeerConnection {
             now > start && (now - start) / 1_000_000 >= millis
         }
         guard !isClosed else { return }
+        // Over a slow link every byte is a sign of life.
+        if passed(Self.patientMillis, since: lastAlive) { stream.expect(0) }
         if !isOpen {
             if passed(options.helloMillis, since: began) { end(.noHello) }
         } else if stream.queuedBytes > 0, passed(options.stallMillis, since: lastTaken) {
@@ -269,6 +272,7 @@ final class PeerConnection {
         owner?.connection(self, endedBy: cause)
     }
 
+    private static let patientMillis: UInt64 = 1_000
     private static let goodbyeMillis: UInt64 = 1_000
     /// With more than this before it, the goodbye would hold up the end.
     private static let goodbyeQueueMax = 256 << 10

@@ -21,6 +21,11 @@ package struct FrameDecoder: Sendable {
     /// Whether the stream may end here: no frame has begun.
     package var isBetweenFrames: Bool { header.isEmpty && frame == nil && failure == nil }
 
+    /// Bytes that the frame being collected still lacks; 0 before its header is complete.
+    package var missingBytes: Int {
+        frame.map { messageBytes - $0.message.count + payloadBytes - $0.payload.count } ?? 0
+    }
+
     /// Bytes kept of the frame that is being collected.
     package var heldBytes: Int {
         header.capacity + (frame?.message.capacity ?? 0) + (frame?.payload.capacity ?? 0)

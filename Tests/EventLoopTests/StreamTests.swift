@@ -44,6 +44,51 @@ struct StreamTests {
         #expect(pair.client.peerCredentials == nil)
     }
 
+    @Test("what is expected comes in large parts, and what was not is not held back", arguments: [1, 1_000, 100_000])
+    func expecting(tail: Int) async throws {
+        let pair = try await Pair.tcp()
+        let expected = 200_000
+        let received = Box<[Int]>()
+        var parts: [Int] = []
+        pair.server.expect(expected)
+        pair.server.startReading { event in
+            guard case .bytes(let bytes) = event else { return received.put(parts) }
+            parts.append(bytes.count)
+            pair.server.expect(expected - parts.reduce(0, +))
+        }
+        for _ in 0..<(expected / 10_000) {
+            pair.client.write([UInt8](repeating: 5, count: 10_000))
+            await Task.yield()
+        }
+        pair.client.write([UInt8](repeating: 6, count: tail))
+        pair.client.shutdown()
+        let all = await received.take()
+        #expect(all.reduce(0, +) == expected + tail)
+        #expect(all.first ?? 0 >= 100_000, "the first of \(all) came before there was much")
+    }
+
+    @Test("the end is reported although more was expected")
+    func endsBeforeExpected() async throws {
+        let pair = try await Pair.tcp()
+        pair.server.expect(1 << 20)
+        pair.client.write([1, 2, 3])
+        pair.client.shutdown()
+        #expect(await pair.server.readToEnd() == .success([1, 2, 3]))
+    }
+
+    @Test("what waits below the mark is reported when nothing is expected any more")
+    func expectingNoMore() async throws {
+        let pair = try await Pair.tcp()
+        let received = Box<Int>()
+        pair.server.expect(1 << 20)
+        pair.server.startReading { event in
+            if case .bytes(let bytes) = event { received.put(bytes.count) }
+        }
+        #expect(await pair.client.send([1, 2, 3]) == nil)
+        pair.server.expect(0)
+        #expect(await received.take() == 3)
+    }
+
     @Test("a reader that stops makes the writer's queue grow, and one that starts again drains it")
     func backPressure() async throws {
         let pair = try await Pair.tcp()

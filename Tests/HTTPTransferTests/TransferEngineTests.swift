@@ -57,6 +57,20 @@ struct TransferEngineTests {
         #expect(server.requests[0].header("accept-encoding") == nil)
     }
 
+    @Test("a short answer after a long one on the same connection is not waited for in vain")
+    @LoopActor func shortAfterLong() async throws {
+        let server = try ScriptedServer { request in
+            .response(200, body: request.target == "/long" ? Self.pattern : [1, 2, 3])
+        }
+        defer { server.close() }
+        let engine = TransferEngine()
+        for (target, count) in [("/long", 300_000), ("/short", 3), ("/long", 300_000), ("/short", 3)] {
+            let summary = try await Recorder().run(request(server, target), on: engine).get()
+            #expect(summary.bodyBytes == Int64(count))
+        }
+        #expect(server.requests.map(\.connection) == [0, 0, 0, 0])
+    }
+
     @Test("redirects are handed over, not followed")
     @LoopActor func redirects() async throws {
         let server = try ScriptedServer { _ in .response(307, headers: [("Location", "/elsewhere")]) }

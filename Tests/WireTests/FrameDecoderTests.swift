@@ -52,6 +52,18 @@ private func header(message: UInt32, payload: UInt32, type: UInt8, reserved: UIn
         #expect(decoder.isBetweenFrames)
     }
 
+    @Test("what a frame lacks is known from its header on, and nothing lacks between frames")
+    func missing() throws {
+        var decoder = FrameDecoder(limits: limits)
+        let frame = Frame(type: 8, message: [1, 2], payload: [UInt8](repeating: 9, count: 1000))
+        var missing: [Int] = []
+        for part in [frame.encoded[..<10], frame.encoded[10..<17], frame.encoded[17..<500], frame.encoded[500...]] {
+            _ = try frames(of: Array(part), step: 2000, decoder: &decoder)
+            missing.append(decoder.missingBytes)
+        }
+        #expect(missing == [0, 1001, 518, 0])
+    }
+
     @Test("the header is sixteen little-endian bytes")
     func layout() {
         let frame = Frame(type: 8, flags: 1, stream: 0x0102_0304, message: [0xAA, 0xBB], payload: [0xCC])

@@ -14,7 +14,7 @@ import tempfile
 from contenders import ALL, TORRENT, Direct, Hawker, Stage
 from network import Network, counters
 from registry import Registry, push_noise
-from tools import Children, Failure, Watch, main, median, print_table, run, say, spread
+from tools import Children, Failure, Watch, await_quiet, main, median, print_table, run, say, spread
 
 
 def arguments():
@@ -109,6 +109,7 @@ class Bench:
         late = ["late"] if self.options.late_joiner and kind_of is Hawker and kind == "all" else []
         with kind_of(self.stage, hosts + late) as contender:
             everybody = [node.pid for node in contender.nodes.values()]
+            await_quiet()
             watch = Watch(everybody + contender.servers)
             before = {pid: counters(pid) for pid in watch.pids}
             into = {zone: self.stage.network.bytes_into(zone) for zone in set(self.zones.values())}
@@ -153,7 +154,7 @@ class Bench:
             "cpu": sum(watch.cpu.values()) / delivered,
             "cpu_nodes": sum(watch.cpu[pid] for pid in nodes) / delivered,
             "rss": max(watch.peak[pid] for pid in nodes), "anon": max(watch.anonymous[pid] for pid in nodes),
-            "again": sum(after[pid]["again"] - before[pid]["again"] for pid in after),
+            "others": watch.others, "again": sum(after[pid]["again"] - before[pid]["again"] for pid in after),
         }
 
     def describe(self, sample):
@@ -161,7 +162,7 @@ class Bench:
         return (f"{sample['contender']} {sample['kind']} N={sample['nodes']}: {sample['makespan']:.2f} s "
                 f"({sample['ratio']:.3f}), first {sample['first']:.2f} s, egress {sample['egress']:.3f} "
                 f"(wire {sample['wire']:.3f}), {sample['cpu']:.2f} CPU s/GB, "
-                f"{sample['rss']:.0f} MiB ({sample['anon']:.0f}), {sample['again']} segments again{zones}")
+                f"{sample['rss']:.0f} MiB ({sample['anon']:.0f}), {sample['again']} segments again, others {sample['others']:.2f} CPUs{zones}")
 
     def report(self):
         if self.options.json:
@@ -170,7 +171,7 @@ class Bench:
         print(f"\n{self.options.mib} MiB, links of {self.options.rate} Mbit/s, {self.options.rounds} rounds; "
               f"one lone download, hashed and on disk: {spread(lone)} s\n")
         head = ["WHAT", "N", "MAKESPAN s", "x LONE", "SPREAD %", "ORIGIN x", "WIRE x", "CPU s/GB", "RSS MiB",
-                "ANON", "RESENT"]
+                "ANON", "RESENT", "OTHERS"]
         rows = []
         keys = dict.fromkeys((sample["nodes"], sample["contender"], sample["kind"]) for sample in self.samples)
         for nodes, contender, kind in sorted(keys, key=lambda key: key[0]):
@@ -188,7 +189,7 @@ class Bench:
             return spread([sample[key] * factor for sample in group if key in sample], form)
         return [of("makespan"), f"{median([sample['ratio'] for sample in group]):.3f}", of("spread", "{:.1f}", 100),
                 of("egress", "{:.3f}"), of("wire", "{:.3f}"), of("cpu"), of("rss", "{:.0f}"), of("anon", "{:.0f}"),
-                of("again", "{:.0f}")]
+                of("again", "{:.0f}"), of("others")]
 
 
 def body():

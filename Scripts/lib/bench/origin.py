@@ -16,7 +16,7 @@ import hawker
 from contenders import READER
 from network import Network
 from registry import PORT, REPOSITORY, Registry, push_noise
-from tools import Children, Failure, main, median, print_table, say, spread
+from tools import Children, Failure, await_quiet, main, median, print_table, say, spread
 
 WAYS = {"direct": ["direct"], "one node": ["one"], "two nodes": ["two", "idle"]}
 
@@ -83,6 +83,7 @@ class Bench:
                     ways = list(WAYS)
                     random.shuffle(ways)
                     for way in ways:
+                        await_quiet(seconds=5)
                         self.sample(way, text, size + number, rate)
                 say(f"{rate or 'no'} Mbit/s, {text}: " + ", ".join(
                     f"{way} {median(self.values(rate, text, way, 'last')) * 1000:.2f} ms" for way in WAYS))

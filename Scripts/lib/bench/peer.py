@@ -17,7 +17,7 @@ import time
 import hawker
 from contenders import HERE, READER, TORRENT
 from registry import REPOSITORY, Registry, push_noise
-from tools import Children, Failure, Watch, main, median, print_table, run, say, sha256, spread
+from tools import Children, Failure, Watch, await_quiet, main, median, print_table, run, say, sha256, spread
 
 ORIGIN_PORT, PEER_PORTS, MIRROR_PORTS, BARE_PORT = 25700, (25701, 25702), (25703, 25704), 25705
 PIECE_BYTES = 4 << 20  # of libtorrent: with one peer to ask, large pieces cost it least
@@ -109,6 +109,7 @@ class Bench:
         b.await_peers(1)
         self.read(children, 1, f"manifests/{self.size}")
         self.registry.begin()
+        await_quiet()
         watch = Watch([self.a.pid, b.pid])
         watch.begin()
         taken = self.read(children, 1, f"blobs/{self.digest}")
@@ -126,6 +127,7 @@ class Bench:
             children, python, TORRENT, "127.0.0.1", self.torrent, os.path.dirname(self.file), "seed")
         seed.tell("go")
         fetch = self.client(children, python, TORRENT, "127.0.0.2", self.torrent, folder, "fetch", "127.0.0.1")
+        await_quiet()
         watch = Watch([seed.pid, fetch.pid])
         watch.begin()
         taken = self.go(fetch)
@@ -137,6 +139,7 @@ class Bench:
         program, file = os.path.join(HERE, "bare.py"), os.path.join(self.folder, "fetched")
         send = self.client(children, sys.executable, program, "send", self.file, str(BARE_PORT))
         fetch = self.client(children, sys.executable, program, "fetch", str(BARE_PORT), file)
+        await_quiet()
         watch = Watch([send.pid, fetch.pid])
         watch.begin()
         taken = self.go(fetch)
@@ -153,7 +156,7 @@ class Bench:
         giga = self.size / 1e9
         return {"rate": giga / taken, "sender": watch.cpu[sender] / giga, "receiver": watch.cpu[receiver] / giga,
                 "rss_sender": watch.peak[sender], "rss_receiver": watch.peak[receiver],
-                "anon_receiver": watch.anonymous[receiver]}
+                "anon_receiver": watch.anonymous[receiver], "others": watch.others}
 
     def report(self):
         if self.options.json:
@@ -167,9 +170,9 @@ class Bench:
             rows.append([name, spread([sample["rate"] for sample in group]), f"{self.rate(name) / base:.2f}"] + [
                 spread([sample[key] for sample in group], form) for key, form in (
                     ("sender", "{:.2f}"), ("receiver", "{:.2f}"), ("rss_sender", "{:.0f}"),
-                    ("rss_receiver", "{:.0f}"), ("anon_receiver", "{:.0f}"))])
+                    ("rss_receiver", "{:.0f}"), ("anon_receiver", "{:.0f}"), ("others", "{:.2f}"))])
         print_table(["WHAT", "GB/s", "x BARE", "SENDER CPU s/GB", "RECEIVER CPU s/GB", "SENDER MiB", "RECEIVER MiB",
-                     "ANON"], rows)
+                     "ANON", "OTHERS"], rows)
 
     def rate(self, name):
         return median([sample["rate"] for sample in self.samples if sample["contender"] == name])

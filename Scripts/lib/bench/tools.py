@@ -149,13 +149,34 @@ def memory_mib(pid, key):
     return 0.0
 
 
+def machine_seconds():
+    """CPU seconds that the machine has been busy so far, all processors together."""
+    with open("/proc/stat") as file:
+        user, nice, system, _, _, irq, softirq, steal = (int(field) for field in file.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / TICKS
+
+
+def await_quiet(busy_max=0.1, seconds=20):
+    """Waits until the machine does nothing else, but not for ever: the sample says how quiet it was."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        before = machine_seconds()
+        time.sleep(0.5)
+        if machine_seconds() - before < busy_max * 0.5:
+            return
+
+
 class Watch:
-    """What processes cost from `begin` to `end`: CPU seconds of each, and the memory they peaked at."""
+    """What processes cost from `begin` to `end`: CPU seconds of each, and the memory they peaked at.
+
+    `others` is how many processors all else on the machine kept busy: a sample beside another's work is not worth much.
+    """
 
     def __init__(self, pids):
         self.pids = list(pids)
 
     def begin(self):
+        self.began, self.machine = time.monotonic(), machine_seconds()
         self.before = {pid: cpu_seconds(pid) for pid in self.pids}
         self.latest = dict(self.before)
         self.peak = {pid: 0.0 for pid in self.pids}
@@ -177,7 +198,9 @@ class Watch:
         self.is_over.set()
         self.thread.join()
         self.sample()
+        busy, taken = machine_seconds() - self.machine, time.monotonic() - self.began
         self.cpu = {pid: self.latest[pid] - self.before[pid] for pid in self.pids}
+        self.others = max(0.0, busy - sum(self.cpu.values())) / taken
 
 
 def sha256(path):

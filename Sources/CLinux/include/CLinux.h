@@ -38,6 +38,10 @@ int clinux_accept(int listener);
 /// SO_PEERCRED: who connected, as the kernel recorded it at connect time.
 int clinux_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
 
+/// SO_RCVLOWAT: below so many bytes the socket does not become readable, unless the other side sends no more or the
+/// kernel runs out of room for it.
+int clinux_set_receive_low_water(int socket, int bytes);
+
 /// Whether a TCP socket is connected to itself, which a connect to a free port of the ephemeral range can do.
 bool clinux_connected_to_itself(int socket);
 
@@ -48,6 +52,9 @@ int clinux_duplicate(int file);
 
 /// sendfile(2) from an explicit offset; the file's own position does not move.
 int64_t clinux_sendfile(int target, int source, int64_t offset, int64_t count);
+
+/// Whether the byte at `offset` can be read without waiting for a disk; false where the file system cannot tell.
+bool clinux_is_cached(int file, int64_t offset);
 
 /// renameat2 with RENAME_NOREPLACE: -EEXIST instead of replacing.
 int clinux_rename_new(int source_folder, const char *source, int target_folder, const char *target);
