@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -127,6 +128,10 @@ bool clinux_connected_to_itself(int socket) {
 
 int clinux_set_receive_low_water(int socket, int bytes) {
     return setsockopt(socket, SOL_SOCKET, SO_RCVLOWAT, &bytes, sizeof bytes) < 0 ? -errno : 0;
+}
+
+int clinux_set_unsent_max(int socket, int bytes) {
+    return setsockopt(socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes) < 0 ? -errno : 0;
 }
 
 int clinux_duplicate(int file) {

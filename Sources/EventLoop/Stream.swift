@@ -164,6 +164,14 @@ package final class Stream {
     /// Bytes asked to be written or sent from files, that the kernel has not yet taken.
     package var queuedBytes: Int { writer.queuedBytes }
 
+    /// Has the kernel take no more than `bytes` beyond what the link carries at the moment (TCP only). What is not yet
+    /// taken can still be overtaken or called off; a busy link else hides megabytes of it.
+    package func limitUnsent(_ bytes: Int) {
+        guard handle.isOpen, let descriptor else { return }
+        // Without it everything is as right, only later.
+        _ = clinux_set_unsent_max(descriptor, Int32(clamping: bytes))
+    }
+
     /// Sends FIN after everything asked for before; later writes fail with `.brokenPipe`.
     ///
     /// `then` is called when it is sent, or when it never will be.

@@ -22,7 +22,8 @@ protocol PeerConnectionOwner: AnyObject {
 ///        +--------------close()----------------+--> closed
 ///
 /// Invariants: before `open` the other side costs one small buffer; `outstanding` never exceeds the other
-/// side's credit; what is written in one turn of the exchange leaves as one write (`flush`).
+/// side's credit; what is written in one turn of the exchange leaves as one write (`flush`); of the pieces to
+/// send the stream has one at a time, so that a message waits for no other.
 @LoopActor
 final class PeerConnection {
     let stream: Stream
@@ -42,6 +43,9 @@ final class PeerConnection {
     /// Requests sent and not answered, and those that wait for one of these to be.
     private var outstanding: Set<UInt32> = []
     private var waiting: [(request: UInt32, frame: [UInt8])] = []
+    /// Few: the exchange bounds what is sent to one peer at once.
+    private var pieces: [OutgoingPiece] = []
+    private var isSendingPiece = false
     private let began: UInt64
     private var lastAlive: UInt64
     private var lastTaken: UInt64
@@ -63,6 +67,7 @@ final class PeerConnection {
     /// Says Hello and begins to listen.
     func start(_ own: Hello) {
         write(PeerCodec.encode(own))
+        stream.limitUnsent(Self.unsentBytesMax)
         stream.startReading { [weak self] event in self?.heard(event) }
     }
 
@@ -153,36 +158,41 @@ final class PeerConnection {
         }
     }
 
-    /// Sends a piece from memory; `ended` is called when it has left or never will.
-    func send(_ header: PeerMessage.PieceHeader, payload: [UInt8], ended: @escaping @LoopActor () -> Void) {
-        precondition(payload.count == header.payloadBytes)
-        guard isOpen, !isClosed else { return ended() }
+    /// Sends a piece after those asked for before.
+    func send(_ piece: OutgoingPiece) {
+        guard isOpen, !isClosed else { return piece.ended() }
+        pieces.append(piece)
+        sendNextPiece()
+    }
+
+    private func sendNextPiece() {
+        guard !isSendingPiece, !isClosed, !pieces.isEmpty else { return }
+        let piece = pieces.removeFirst()
+        isSendingPiece = true
         flush()
-        write(PeerCodec.encode(.piece(header)))
-        write(payload) { [weak self] in
-            self?.delivered()
-            ended()
+        write(PeerCodec.encode(.piece(piece.header)))
+        switch piece.content {
+        case .bytes(let payload):
+            write(payload) { [weak self] in
+                self?.delivered()
+                self?.pieceEnded(piece)
+            }
+        case .file(let file, let offset):
+            stream.sendFile(file, offset: offset, count: Int64(piece.header.payloadBytes)) { [weak self] _ in
+                self?.delivered()
+            } then: { [weak self] result in
+                self?.delivered()
+                // The frame's head is out: without its payload the stream is out of step for good.
+                if case .failure(let error) = result { self?.end(.failed(error)) }
+                self?.pieceEnded(piece)
+            }
         }
     }
 
-    /// Sends a piece from a file that stays open until `ended`.
-    func send(
-        _ header: PeerMessage.PieceHeader,
-        file: Int32,
-        offset: Int64,
-        ended: @escaping @LoopActor () -> Void
-    ) {
-        guard isOpen, !isClosed else { return ended() }
-        flush()
-        write(PeerCodec.encode(.piece(header)))
-        stream.sendFile(file, offset: offset, count: Int64(header.payloadBytes)) { [weak self] _ in
-            self?.delivered()
-        } then: { [weak self] result in
-            self?.delivered()
-            // The frame's head is out: without its payload the stream is out of step for good.
-            if case .failure(let error) = result { self?.end(.failed(error)) }
-            ended()
-        }
+    private func pieceEnded(_ piece: OutgoingPiece) {
+        isSendingPiece = false
+        piece.ended()
+        sendNextPiece()
     }
 
     func flush() {
@@ -256,6 +266,9 @@ final class PeerConnection {
         flush()
         isClosed = true
         waiting = []
+        let unsent = pieces
+        pieces = []
+        for piece in unsent { piece.ended() }
         let stream = stream
         stream.stopReading()
         if goodbye != nil, stream.queuedBytes <= Self.goodbyeQueueMax {
@@ -274,6 +287,8 @@ final class PeerConnection {
 
     private static let patientMillis: UInt64 = 1_000
     private static let goodbyeMillis: UInt64 = 1_000
+    /// What the kernel may hold for the peer beyond what is on its way: what is there already is overtaken by nothing.
+    private static let unsentBytesMax = 64 << 10
     /// With more than this before it, the goodbye would hold up the end.
     private static let goodbyeQueueMax = 256 << 10
 }

@@ -198,16 +198,16 @@ extension Swarm {
             refuse(blob, request: request, to: peer)
         case .file(let file, let offset, let bytes, let owner):
             header.payloadBytes = bytes
-            connection.send(header, file: file, offset: offset) {
+            connection.send(OutgoingPiece(header: header, content: .file(file, offset: offset)) {
                 withExtendedLifetime(owner) {}
                 ended(sent: PieceTraffic(raw: bytes, wire: bytes))
-            }
+            })
         case .compressed(let payload, let rawBytes):
             header.encoding = .zstd
             header.payloadBytes = payload.count
-            connection.send(header, payload: payload) {
+            connection.send(OutgoingPiece(header: header, content: .bytes(payload)) {
                 ended(sent: PieceTraffic(raw: rawBytes, wire: payload.count))
-            }
+            })
         }
     }
 

@@ -63,6 +63,12 @@ final class RawPeer {
 
     private func adopt(_ stream: Stream) {
         self.stream = stream
+        listen()
+    }
+
+    /// Begins to read, or begins again.
+    func listen() {
+        guard let stream else { return }
         stream.startReading { [self] event in
             switch event {
             case .bytes(let bytes): read(bytes)

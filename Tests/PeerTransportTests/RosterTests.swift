@@ -149,6 +149,35 @@ struct RosterTests {
         await node.stopAndRemove()
     }
 
+    @Test("an answer overtakes the pieces that wait to be sent")
+    func overtakes() async throws {
+        let blob = SwarmTests.twentyMegabytes
+        let node = try TestNode("node")
+        try await node.hold(blob)
+        let peer = try RawPeer("peer")
+        try await peer.connect(to: node.port)
+        await node.untilConnected(to: peer.name)
+        peer.stopListening()
+        for number in 1...8 {
+            peer.write(.request(request: UInt32(number), blob: blob.digest, piece: UInt32(number)))
+        }
+        // Long enough that the node has begun to send what the connection takes.
+        await Pause.millis(200)
+        peer.write(PeerCodec.encodePing())
+        await Pause.millis(100)
+        peer.listen()
+        while peer.heard.lazy.filter(Self.isPiece).count < 8 { await Pause.millis(5) }
+        let pong = try #require(peer.heard.firstIndex(of: .pong))
+        let last = try #require(peer.heard.lastIndex(where: Self.isPiece))
+        #expect(pong < last)
+        peer.close()
+        await node.stopAndRemove()
+    }
+
+    private static func isPiece(_ frame: PeerFrame) -> Bool {
+        if case .piece = frame { true } else { false }
+    }
+
     @Test("a new connection of a peer replaces the one it made before")
     func replaced() async throws {
         let node = try TestNode("node")

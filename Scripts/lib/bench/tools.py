@@ -156,7 +156,7 @@ def machine_seconds():
     return (user + nice + system + irq + softirq + steal) / TICKS
 
 
-def await_quiet(busy_max=0.1, seconds=20):
+def await_quiet(busy_max=0.2, seconds=5):
     """Waits until the machine does nothing else, but not for ever: the sample says how quiet it was."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

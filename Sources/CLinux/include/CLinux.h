@@ -42,6 +42,9 @@ int clinux_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid);
 /// kernel runs out of room for it.
 int clinux_set_receive_low_water(int socket, int bytes);
 
+/// TCP_NOTSENT_LOWAT: with more unsent bytes than that a TCP socket takes no others and is not writable.
+int clinux_set_unsent_max(int socket, int bytes);
+
 /// Whether a TCP socket is connected to itself, which a connect to a free port of the ephemeral range can do.
 bool clinux_connected_to_itself(int socket);
 
