@@ -15,6 +15,8 @@ package struct PieceIndex: Hashable, Sendable, Comparable {
 package struct PieceLayout: Hashable, Sendable {
     package static let pieceBytesMin = 64 << 10
     package static let pieceBytesMax = 1 << 20
+    /// Pieces grow, up to `pieceBytesMax`, so that a blob has no more than these; one of 2^n bytes has then 1024.
+    private static let pieceCountAim: Int64 = 1400
     /// 256 GiB: far above any layer, and the bit field of its pieces fits into one message of the wire.
     package static let blobBytesMax: Int64 = 1 << 38
 
@@ -25,13 +27,13 @@ package struct PieceLayout: Hashable, Sendable {
 
     /// `nil` when the size is not within `1...blobBytesMax`.
     ///
-    /// A piece is about a thousandth of the blob: only whole pieces can be passed on, so small pieces make a swarm
-    /// fast, and below 64 KiB the cost of handling each one wins.
+    /// A piece is about a thousandth of the blob (700 to 1400 pieces): only whole pieces can be passed on, so small
+    /// pieces make a swarm fast, and below 64 KiB the cost of handling each one wins.
     package init?(blobBytes: Int64) {
         guard blobBytes >= 1, blobBytes <= Self.blobBytesMax else { return nil }
         self.blobBytes = blobBytes
         var size = Self.pieceBytesMin
-        while size < Self.pieceBytesMax, Int64(size) * 1000 < blobBytes { size <<= 1 }
+        while size < Self.pieceBytesMax, Int64(size) * Self.pieceCountAim < blobBytes { size <<= 1 }
         pieceBytes = size
     }
 
