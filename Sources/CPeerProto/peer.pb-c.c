@@ -1168,7 +1168,7 @@ const ProtobufCMessageDescriptor hawker__peer__piece_digests__descriptor =
   (ProtobufCMessageInit) hawker__peer__piece_digests__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__peer__have__field_descriptors[2] =
+static const ProtobufCFieldDescriptor hawker__peer__have__field_descriptors[3] =
 {
   {
     "blob",
@@ -1194,15 +1194,28 @@ static const ProtobufCFieldDescriptor hawker__peer__have__field_descriptors[2] =
     0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "held",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__Have, held),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__peer__have__field_indices_by_name[] = {
   0,   /* field[0] = blob */
+  2,   /* field[2] = held */
   1,   /* field[1] = pieces */
 };
 static const ProtobufCIntRange hawker__peer__have__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 2 }
+  { 0, 3 }
 };
 const ProtobufCMessageDescriptor hawker__peer__have__descriptor =
 {
@@ -1212,7 +1225,7 @@ const ProtobufCMessageDescriptor hawker__peer__have__descriptor =
   "Hawker__Peer__Have",
   "hawker.peer",
   sizeof(Hawker__Peer__Have),
-  2,
+  3,
   hawker__peer__have__field_descriptors,
   hawker__peer__have__field_indices_by_name,
   1,  hawker__peer__have__number_ranges,
@@ -1336,20 +1349,22 @@ const ProtobufCMessageDescriptor hawker__peer__piece__descriptor =
   (ProtobufCMessageInit) hawker__peer__piece__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCEnumValue hawker__peer__refuse__reason__enum_values_by_number[4] =
+static const ProtobufCEnumValue hawker__peer__refuse__reason__enum_values_by_number[5] =
 {
   { "UNSPECIFIED", "HAWKER__PEER__REFUSE__REASON__UNSPECIFIED", 0 },
   { "BUSY", "HAWKER__PEER__REFUSE__REASON__BUSY", 1 },
   { "NOT_HELD", "HAWKER__PEER__REFUSE__REASON__NOT_HELD", 2 },
   { "DRAINING", "HAWKER__PEER__REFUSE__REASON__DRAINING", 3 },
+  { "ELSEWHERE", "HAWKER__PEER__REFUSE__REASON__ELSEWHERE", 4 },
 };
 static const ProtobufCIntRange hawker__peer__refuse__reason__value_ranges[] = {
-{0, 0},{0, 4}
+{0, 0},{0, 5}
 };
-static const ProtobufCEnumValueIndex hawker__peer__refuse__reason__enum_values_by_name[4] =
+static const ProtobufCEnumValueIndex hawker__peer__refuse__reason__enum_values_by_name[5] =
 {
   { "BUSY", 1 },
   { "DRAINING", 3 },
+  { "ELSEWHERE", 4 },
   { "NOT_HELD", 2 },
   { "UNSPECIFIED", 0 },
 };
@@ -1360,9 +1375,9 @@ const ProtobufCEnumDescriptor hawker__peer__refuse__reason__descriptor =
   "Reason",
   "Hawker__Peer__Refuse__Reason",
   "hawker.peer",
-  4,
+  5,
   hawker__peer__refuse__reason__enum_values_by_number,
-  4,
+  5,
   hawker__peer__refuse__reason__enum_values_by_name,
   1,
   hawker__peer__refuse__reason__value_ranges,

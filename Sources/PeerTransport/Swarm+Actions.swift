@@ -41,6 +41,9 @@ extension Swarm {
             drop(pieces, of: blob)
         case .failed(let blob, let reason):
             if let transfer = transfers[blob] { close(transfer, failing: failure(of: transfer, reason)) }
+        case .connect(let peer):
+            // Every peer this node knows by name is connected, or being dialled for ever: there is no other way to it.
+            deliver(.unreachable(peer))
         case .ban(let peer, let reason, let retry):
             roster.ban(peer, cause: BanCause(reason), until: retry.nanoseconds)
         }

@@ -26,4 +26,6 @@ struct Audience: Sendable {
     var fresh: [Int] = []
     var batchDue: Instant?
     var armed: Instant?
+    /// Made with the first piece that is given.
+    var dispersal: Dispersal?
 }

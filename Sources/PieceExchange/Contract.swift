@@ -38,6 +38,10 @@ package enum ExchangeEvent: Sendable {
     case digestsLoaded(blob: Digest, digests: [Digest]?)
 
     // From peers.
+    /// All members known by name now, connected or not. Only those named here may be asked for by `connect`.
+    case members(Membership)
+    /// A member that `connect` named cannot be reached now.
+    case unreachable(PeerName)
     case peerConnected(PeerName)
     case peerDisconnected(PeerName)
     /// Any message but `piece`.
@@ -95,6 +99,8 @@ package enum ExchangeEvent: Sendable {
 /// What the shell has to do, in this order.
 package enum ExchangeAction: Equatable, Sendable {
     case send(PeerMessage, to: PeerName)
+    /// A connection to this member is needed; report `peerConnected` or `unreachable`.
+    case connect(PeerName)
     /// Read the piece from the store and send it in answer to `request`; then report `uploadEnded`.
     case upload(blob: Digest, piece: PieceIndex, request: UInt32, to: PeerName)
     /// Unpack and hash the payload that just arrived, store it if it is the piece of that digest (in the name

@@ -10,10 +10,14 @@ struct Peer: Sendable {
     /// A number made of the name, the same on every node.
     let key: UInt64
     var isConnected = true
+    /// This node connected for the sake of the grants that the peer keeps: it is no neighbour of any want.
+    var isErrand = false
 
     /// Requests this node waits for at the peer, oldest first; those being checked have left.
     var requests: [UInt32] = []
     var lateCount = 0
+    /// When the last piece came from the peer.
+    var deliveredAt = Instant(nanoseconds: 0)
     /// How many requests may be outstanding now.
     ///
     /// Follows how fast answers come, so that a slow peer is not asked for more than it can bring before the

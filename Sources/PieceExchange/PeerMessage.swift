@@ -22,8 +22,9 @@ package enum PeerMessage: Equatable, Sendable {
     /// has said both this and, by `holdings` or `have`, that it holds it.
     case pieceDigests(PieceDigests)
     /// Pieces that the sender now holds, beyond those of its `holdings`; their digests went before. At most
-    /// `haveCountMax` in one message.
-    case have(blob: Digest, pieces: [UInt32])
+    /// `haveCountMax` in one message. `held` is how many the sender holds in all, those included that it did not
+    /// name because the receiver has them: who is furthest behind is served first.
+    case have(blob: Digest, pieces: [UInt32], held: UInt32)
     /// "Send me this piece." `request` is chosen by the asker, unique on this connection while outstanding.
     case request(request: UInt32, blob: Digest, piece: UInt32)
     /// Header of a piece; `payloadBytes` raw bytes follow it in the same frame.
@@ -150,5 +151,7 @@ package enum PeerMessage: Equatable, Sendable {
         case notHeld = 2
         /// The node is shutting down.
         case draining = 3
+        /// It was just given to another node, who will hand it on, and there are pieces that nobody else has.
+        case elsewhere = 4
     }
 }

@@ -5,6 +5,8 @@ struct Permit: Sendable {
     struct Question: Equatable, Sendable {
         let directory: PeerName
         let deadline: Instant
+        /// Goes out as soon as the member is connected.
+        var unsent: PeerMessage.GrantRequest?
     }
 
     /// The granted pieces that are being read, one running fetch after another.
@@ -19,6 +21,8 @@ struct Permit: Sendable {
     /// When a grant came last, or the last thing was done that it takes patience to wait for.
     var grantedAt: Instant
     var reportedAt: Instant
+    /// The member that keeps the grants; `nil` when it has to be found anew.
+    var directory: PeerName?
 
     init(now: Instant) {
         grantedAt = now

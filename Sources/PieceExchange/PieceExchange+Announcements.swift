@@ -18,6 +18,7 @@ extension PieceExchange {
         peers[peer].interests.insert(blob)
         removeListener(peer, of: blob)
         audiences[blob, default: Audience()].listeners.append(Audience.Listener(peer: peer))
+        considerNeighbour(peer, blob)
         announce(blob)
     }
 
@@ -201,9 +202,10 @@ extension PieceExchange {
     }
 
     private mutating func sendHave(_ pieces: [Int], of blob: Digest, to peer: PeerID) {
+        let held = wantIDs[blob].map { wants[$0].held.count } ?? holdings[blob]?.layout.pieceCount ?? 0
         for start in stride(from: 0, to: pieces.count, by: PeerMessage.haveCountMax) {
             let page = pieces[start..<min(start + PeerMessage.haveCountMax, pieces.count)]
-            send(.have(blob: blob, pieces: page.map { UInt32($0) }), to: peer)
+            send(.have(blob: blob, pieces: page.map { UInt32($0) }, held: UInt32(held)), to: peer)
         }
     }
 

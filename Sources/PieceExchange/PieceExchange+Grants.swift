@@ -48,6 +48,7 @@ extension PieceExchange {
         if let retryAt = wants[id].permit.retryAt, retryAt > now {
             return arm(want: id, at: min(retryAt, patienceEnd(id)))
         }
+        guard isToAsk(id) else { return }
         put(wanted, isRetry: isRetry, id)
     }
 
@@ -63,12 +64,11 @@ extension PieceExchange {
     private mutating func put(_ wanted: [Range<Int>], isRetry: Bool, _ id: WantID) {
         let directory = directory(of: id)
         let layout = wants[id].layout
-        guard directory != name, let peer = peerIDs[directory] else {
+        guard directory != name else {
             let answer = answer(wanted, isRetry: isRetry, of: wants[id].blob, layout, to: name)
             return answered(answer, id)
         }
         let deadline = now.adding(milliseconds: limits.grantAnswerMillis)
-        wants[id].permit.question = Permit.Question(directory: directory, deadline: deadline)
         arm(want: id, at: deadline)
         let request = PeerMessage.GrantRequest(
             blob: wants[id].blob,
@@ -76,19 +76,71 @@ extension PieceExchange {
             wanted: wanted.map { .init(first: UInt32($0.lowerBound), count: UInt32($0.count)) },
             isRetry: isRetry
         )
-        send(.grantRequest(request), to: peer)
+        wants[id].permit.question = Permit.Question(directory: directory, deadline: deadline)
+        if let peer = peerIDs[directory] { return send(.grantRequest(request), to: peer) }
+        wants[id].permit.question?.unsent = request
+        if errands.insert(directory).inserted { act(.connect(directory)) }
+    }
+
+    /// The member is connected now: it is asked what was waiting for it.
+    mutating func putUnsent(to peer: PeerID) {
+        for id in wants.indices where wants[id].isLive {
+            guard let question = wants[id].permit.question, question.directory == peers[peer].name,
+                let request = question.unsent
+            else { continue }
+            wants[id].permit.question?.unsent = nil
+            send(.grantRequest(request), to: peer)
+        }
+    }
+
+    mutating func know(_ known: Membership) {
+        members = known
+        for id in wants.indices where wants[id].isLive { wants[id].permit.directory = nil }
+    }
+
+    mutating func unreachable(_ member: PeerName) {
+        errands.remove(member)
+        for id in wants.indices where wants[id].isLive && wants[id].permit.question?.directory == member {
+            passOver(member, id)
+            touch(want: id)
+        }
+    }
+
+    /// Whether it is for this node to ask for grants: in a large cluster only some do, those that rank highest among
+    /// the nodes they see fetching the blob. The others get from them what they read; when nothing comes, they ask too.
+    private mutating func isToAsk(_ id: WantID) -> Bool {
+        let memberCount = max(members.count, peerIDs.count + 1)
+        guard memberCount > limits.grantAskersMax else { return true }
+        let waited = wants[id].progressAt.adding(milliseconds: limits.grantDeferMillis)
+        if waited <= now { return true }
+        let blob = wants[id].blob
+        let own = weight(nameKey, blob)
+        let rivals = peers.indices.filter { peers[$0].isConnected && peers[$0].interests.contains(blob) }
+        let higher = rivals.filter { weight(peers[$0].key, blob) > own }.count
+        let places = max(1, limits.grantAskersMax * (rivals.count + 1) / memberCount)
+        guard higher >= places else { return true }
+        arm(want: id, at: waited)
+        return false
     }
 
     private mutating func passOver(_ directory: PeerName, _ id: WantID) {
         wants[id].permit.question = nil
         wants[id].permit.retryAt = nil
         wants[id].permit.grantedAt = now
+        wants[id].permit.directory = nil
         if directory != name { wants[id].permit.unheard.insert(directory) }
     }
 
     /// The member that keeps the grants of the want's blob: of this node and its peers, the one whose name and the
     /// blob's digest make the highest number, so that all who know the same members choose the same.
-    func directory(of id: WantID) -> PeerName {
+    mutating func directory(of id: WantID) -> PeerName {
+        if let known = wants[id].permit.directory { return known }
+        let found = findDirectory(of: id)
+        wants[id].permit.directory = found
+        return found
+    }
+
+    private func findDirectory(of id: WantID) -> PeerName {
         let permit = wants[id].permit
         guard permit.unheard.count <= Self.unheardMax else { return name }
         let blob = wants[id].blob
@@ -96,6 +148,11 @@ extension PieceExchange {
         for peer in peers where peer.isConnected && !permit.unheard.contains(peer.name) {
             let weight = weight(peer.key, blob)
             if (weight, peer.name) > best { best = (weight, peer.name) }
+        }
+        for index in 0..<members.count {
+            let weight = weight(members.keys[index], blob)
+            guard weight >= best.weight, !permit.unheard.contains(members.names[index]) else { continue }
+            if (weight, members.names[index]) > best { best = (weight, members.names[index]) }
         }
         return best.name
     }
@@ -189,9 +246,9 @@ extension PieceExchange {
 
     /// Whoever kept grants is gone: the next in rank is asked.
     mutating func loseDirectory(_ peerName: PeerName) {
-        for id in wants.indices
-        where wants[id].isLive && wants[id].permit.question?.directory == peerName {
-            wants[id].permit.question = nil
+        for id in wants.indices where wants[id].isLive && wants[id].permit.directory == peerName {
+            wants[id].permit.directory = nil
+            if wants[id].permit.question?.directory == peerName { wants[id].permit.question = nil }
             touch(want: id)
         }
         for key in grantBooks.keys { grantBooks[key]?.lose(peerName) }

@@ -13,6 +13,7 @@ extension PieceExchange {
         let id = peers.firstIndex { !$0.isConnected } ?? peers.count
         if id == peers.count { peers.append(Peer(name: peerName)) } else { peers[id] = Peer(name: peerName) }
         peerIDs[peerName] = id
+        peers[id].isErrand = errands.contains(peerName)
         peers[id].allowance = min(peers[id].allowance, limits.requestsPerPeerMax)
         if let until = standing.benchedUntil(peerName, now: now) {
             peers[id].benchedUntil = until
@@ -20,9 +21,11 @@ extension PieceExchange {
         }
         for want in wants.indices.sorted(by: { wants[$0].serial < wants[$1].serial }) where wants[want].isLive
         {
-            showInterest(in: want, to: id)
+            chooseNeighbours(want)
+            wants[want].permit.directory = nil
             discloseReading(want)
         }
+        putUnsent(to: id)
     }
 
     mutating func disconnect(_ peerName: PeerName) {
@@ -33,11 +36,14 @@ extension PieceExchange {
             wants[want].removeClaim(of: id)
             touch(want: want)
         }
+        for want in wants.indices { wants[want].passed.remove(id) }
+        errands.remove(peerName)
         for blob in peers[id].interests { removeListener(id, of: blob) }
         uploads.running -= peers[id].uploading.count
         uploads.waiting -= peers[id].uploadQueue.count
         peers[id] = Peer(name: peerName)
         peers[id].isConnected = false
+        for want in wants.indices where wants[want].phase == .fetching { chooseNeighbours(want) }
         serveUploads()
     }
 
@@ -56,7 +62,7 @@ extension PieceExchange {
             peers[peer].interests.remove(blob)
         case .holdings(let blob, let held): holdings(held, of: blob, from: peer)
         case .pieceDigests(let digests): pieceDigests(digests, from: peer)
-        case .have(let blob, let pieces): have(pieces, of: blob, from: peer)
+        case .have(let blob, let pieces, let held): have(pieces, of: blob, held: held, from: peer)
         case .request(let request, let blob, let piece): requested(request, blob, piece, by: peer)
         case .refuse(let request, let reason, let retryAfterMillis):
             refused(request, reason, retryAfterMillis, by: peer)
@@ -92,6 +98,7 @@ extension PieceExchange {
             }
         }
         wants[want].claims[peer]?.isEmpty = false
+        wants[want].claims[peer]?.heldCount = bits.count
         wants[want].replaceHeld(bits, by: peer)
     }
 
@@ -122,7 +129,7 @@ extension PieceExchange {
         touch(want: want)
     }
 
-    private mutating func have(_ pieces: [UInt32], of blob: Digest, from peer: PeerID) {
+    private mutating func have(_ pieces: [UInt32], of blob: Digest, held: UInt32, from peer: PeerID) {
         guard !pieces.isEmpty, pieces.count <= PeerMessage.haveCountMax else { return violate(peer) }
         guard let want = wantIDs[blob], let claim = wants[want].claim(of: peer), !claim.disagrees else {
             return
@@ -132,6 +139,8 @@ extension PieceExchange {
             wants[want].noteHeld(Int(piece), by: peer)
         }
         wants[want].claims[peer]?.isEmpty = false
+        let pieceCount = wants[want].pieceCount
+        wants[want].claims[peer]?.heldCount = min(Int(held), pieceCount)
         touch(want: want)
     }
 
@@ -183,7 +192,8 @@ extension PieceExchange {
 
     /// When the request turns late, or, being late, is given up.
     func dueAt(_ request: Request) -> Instant {
-        request.stage == .late
-            ? request.deadline.adding(milliseconds: limits.pieceDeadlineMillis) : request.deadline
+        let stalled = peers[request.peer].deliveredAt.adding(milliseconds: limits.pieceDeadlineMillis)
+        let deadline = max(request.deadline, stalled)
+        return request.stage == .late ? deadline.adding(milliseconds: limits.pieceDeadlineMillis) : deadline
     }
 }

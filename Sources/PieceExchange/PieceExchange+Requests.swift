@@ -158,10 +158,11 @@ extension PieceExchange {
 
     private mutating func noteAnswer(_ request: Request, from peer: PeerID) {
         peers[peer].busyStreak = 0
+        peers[peer].deliveredAt = now
         if now <= request.sent.adding(milliseconds: Self.promptMillis) {
             peers[peer].allowance = min(peers[peer].allowance + 1, limits.requestsPerPeerMax)
         } else if now > request.sent.adding(milliseconds: Self.slowMillis) {
-            peers[peer].allowance = max(1, peers[peer].allowance - 1)
+            peers[peer].allowance = max(leastAllowance, peers[peer].allowance - 1)
         }
     }
 
@@ -226,6 +227,11 @@ extension PieceExchange {
             noteBusy(peer, hintMillis: UInt64(retryAfterMillis))
         case .draining:
             bench(peer, until: now.adding(milliseconds: Self.pauseMillis.upperBound))
+        case .elsewhere:
+            guard let want = want(of: request) else { return }
+            let until = now.adding(milliseconds: limits.elsewherePauseMillis)
+            wants[want].noteElsewhere(request.piece, by: peer, until: until)
+            arm(want: want, at: until)
         case .notHeld:
             guard let want = want(of: request), wants[want].claim(of: peer)?.offers(request.piece) == true
             else {
@@ -237,11 +243,13 @@ extension PieceExchange {
         }
     }
 
+    private var leastAllowance: Int { min(limits.requestsPerPeerMin, limits.requestsPerPeerMax) }
+
     private mutating func noteBusy(_ peer: PeerID, hintMillis: UInt64) {
         // Requests sent together are refused together: that is one refusal.
         guard peers[peer].pausedUntil.map({ $0 <= now }) ?? true else { return }
         peers[peer].busyStreak += 1
-        peers[peer].allowance = max(1, peers[peer].allowance / 2)
+        peers[peer].allowance = max(leastAllowance, peers[peer].allowance / 2)
         let pause = min(max(hintMillis, Self.pauseMillis.lowerBound), Self.pauseMillis.upperBound)
         let until = now.adding(milliseconds: pause)
         peers[peer].pausedUntil = until

@@ -7,7 +7,11 @@ extension PieceExchange {
             let (due, free) = (touchedWants, touchedPeers)
             touchedWants = []
             touchedPeers = []
-            for want in due { checkIfWhole(want) }
+            for want in due {
+                checkIfWhole(want)
+                if wants[want].isLive { exchangeIdleNeighbours(want) }
+                if wants[want].isLive, let next = wants[want].releaseDeferred(now) { arm(want: want, at: next) }
+            }
             askPeers(due, free)
             for want in due where wants[want].phase == .fetching {
                 releaseOrphans(want)

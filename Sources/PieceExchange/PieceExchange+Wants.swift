@@ -42,9 +42,7 @@ extension PieceExchange {
 
     /// Shows interest to every peer and gives them time to answer.
     mutating func askWhoHolds(_ id: WantID) {
-        for peer in peers.indices where peers[peer].isConnected && wants[id].claim(of: peer) == nil {
-            showInterest(in: id, to: peer)
-        }
+        chooseNeighbours(id)
         wants[id].probeUntil = now.adding(milliseconds: limits.probeMillis)
         wants[id].progressAt = now
     }

@@ -51,6 +51,10 @@ package struct PieceExchange: Sendable {
     var audiences: [Digest: Audience] = [:]
     var requests: [UInt32: Request] = [:]
 
+    /// Who is there, as far as this node was told; those it is connected with count in any case.
+    var members = Membership([])
+    /// Members that this node asked the shell to connect with.
+    var errands: Set<PeerName> = []
     var standing = Standing()
     var grantBooks: [GrantKey: GrantBook] = [:]
     let nameKey: UInt64
@@ -89,6 +93,8 @@ package struct PieceExchange: Sendable {
         case .blobAvailable(let blob, let layout): becomeAvailable(blob, layout)
         case .blobRemoved(let blob): removeHolding(blob)
         case .digestsLoaded(let blob, let digests): digestsLoaded(blob, digests)
+        case .members(let known): know(known)
+        case .unreachable(let peer): unreachable(peer)
         case .peerConnected(let peer): connect(peer)
         case .peerDisconnected(let peer): disconnect(peer)
         case .message(let message, let peer): receive(message, from: peer)

@@ -23,6 +23,7 @@ extension Want {
         scan: for step in 0...wordCount {
             let index = (first + step) % wordCount
             var candidates = open.words[index] & claim.held.words[index] & claim.told.words[index]
+            if let deferred = claim.deferred { candidates &= ~deferred.words[index] }
             // The word of the start is visited twice: first from the start on, at the end up to it.
             let above = UInt64.max << UInt64(start & 63)
             if step == 0 { candidates &= above } else if step == wordCount { candidates &= ~above }
@@ -46,7 +47,8 @@ extension Want {
     }
 
     private func isAskable(_ piece: Int, _ claim: Claim) -> Bool {
-        open.contains(piece) && claim.offers(piece) && !origin.isAbout(toRead: piece, lead: originLead)
+        open.contains(piece) && claim.offers(piece) && !claim.isDeferred(piece)
+            && !origin.isAbout(toRead: piece, lead: originLead)
     }
 
     /// The run of pieces to read from the registry next: the first that need it from the reader on, else from

@@ -12,15 +12,22 @@ struct Claim: Sendable {
     var isEmpty = true
     var disagrees = false
     var held: Bits
+    /// How many pieces the peer says it holds: more than `held` counts, for it does not name those held here.
+    var heldCount = 0
     var told: Bits
     /// Whether what it offers is part of the want's supply: not while the peer is benched.
     var isCounted: Bool
     /// It told another digest than this node goes by for some piece.
     var contradicts = false
+    /// Pieces that the peer left to others to hand on; asked of it again from `deferredUntil` on.
+    var deferred: Bits?
+    var deferredUntil = Instant(nanoseconds: 0)
     /// A scan found nothing to ask this peer for; cleared when that may have changed.
     var isDry = false
 
     func offers(_ piece: Int) -> Bool { held.contains(piece) && told.contains(piece) }
+
+    func isDeferred(_ piece: Int) -> Bool { deferred?.contains(piece) ?? false }
 }
 
 extension Want {
@@ -68,6 +75,31 @@ extension Want {
     mutating func noteNotHeld(_ piece: Int, by peer: PeerID) {
         guard claim(of: peer) != nil, claims[peer]?.held.remove(piece) == true else { return }
         if claims[peer]?.told.contains(piece) == true { withdrawOffer(piece, by: peer) }
+    }
+
+    /// The peer leaves the piece to others for now.
+    mutating func noteElsewhere(_ piece: Int, by peer: PeerID, until: Instant) {
+        guard claim(of: peer) != nil else { return }
+        if claims[peer]?.deferred == nil {
+            claims[peer]?.deferred = Bits(capacity: pieceCount)
+            claims[peer]?.deferredUntil = until
+        }
+        claims[peer]?.deferred?.insert(piece)
+    }
+
+    /// Returns when the first of the peers that left pieces to others is to be asked for them again.
+    mutating func releaseDeferred(_ now: Instant) -> Instant? {
+        var next: Instant?
+        for peer in claims.indices where claims[peer]?.deferred != nil {
+            guard let until = claims[peer]?.deferredUntil else { continue }
+            if until <= now {
+                claims[peer]?.deferred = nil
+                claims[peer]?.isDry = false
+            } else {
+                next = min(until, next ?? until)
+            }
+        }
+        return next
     }
 
     /// Replaces what the peer said it holds.

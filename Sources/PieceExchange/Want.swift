@@ -65,6 +65,8 @@ struct Want: Sendable {
     /// When a piece was last stored, or the want began.
     var progressAt: Instant
     var everOffered = false
+    /// Peers that held nothing and wanted nothing when they were asked.
+    var passed: Set<PeerID> = []
     var blame = Blame()
     var armed: Instant?
 

@@ -163,7 +163,7 @@ struct PeerFrameReader {
                 guard (1...PeerMessage.haveCountMax).contains(pieces.count) else {
                     return .failure(BadField("pieces"))
                 }
-                return .success(.have(blob: blob, pieces: Array(pieces)))
+                return .success(.have(blob: blob, pieces: Array(pieces), held: message.held))
             }
         }
     }

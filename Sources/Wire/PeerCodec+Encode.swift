@@ -43,11 +43,12 @@ package enum PeerCodec {
             encode(blob: blob, held)
         case .pieceDigests(let run):
             encode(run)
-        case .have(let blob, let pieces):
+        case .have(let blob, let pieces, let held):
             frame(.have, PeerSchemas.have) { message, arena in
                 message.blob = arena.digest(blob)
                 message.n_pieces = pieces.count
                 message.pieces = arena.array(pieces)
+                message.held = held
             }
         case .request(let request, let blob, let piece):
             frame(.request, stream: request, PeerSchemas.request) { message, arena in

@@ -15,8 +15,8 @@ enum MessageSize {
         case .pieceDigests(let run):
             header + blob + field(run.author.text.utf8.count) + number(UInt64(run.first))
                 + field(run.digests.count * Digest.byteCount)
-        case .have(_, let pieces):
-            header + blob + field(pieces.reduce(0) { $0 + varint(UInt64($1)) })
+        case .have(_, let pieces, let held):
+            header + blob + number(UInt64(held)) + field(pieces.reduce(0) { $0 + varint(UInt64($1)) })
         case .request(_, _, let piece): header + blob + number(UInt64(piece))
         case .piece: header + 2
         case .refuse(_, _, let hint): header + 2 + number(UInt64(hint))

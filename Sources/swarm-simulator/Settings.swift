@@ -12,7 +12,7 @@ struct Settings {
     /// Nodes begin within this many milliseconds, drawn evenly.
     var spread = 100.0
     /// Neighbours of each node; all know all when there are no more nodes than that.
-    var degree = 48
+    var degree = 24
     /// Nodes that have the blob when the others begin.
     var seeds = 0
     /// Nodes that vanish without a word, evenly over the run's fluid bound.

@@ -33,6 +33,9 @@ extension Simulation {
         case .checkBlob: heap.push(now + 1_000_000, .blobChecked(node))
         case .completed: nodes[node].finishedAt = now
         case .failed(_, let reason): nodes[node].failure = reason
+        case .connect(let member):
+            guard let other = numbers[member] else { return }
+            heap.push(now + UInt64(3e6 * settings.latency), .joined(node, other))
         case .dropPieces, .ban: break
         }
     }

@@ -9,6 +9,7 @@ struct Simulation {
         case start(Int)
         case kill(Int)
         case tick(Int)
+        case joined(Int, Int)
         case sent(uplink: Int, generation: Int)
         case arrives(Cargo)
         case uploaded(node: Int, request: UInt32, to: Int)
@@ -62,13 +63,16 @@ struct Simulation {
 
     private mutating func connectNeighbours() {
         let count = settings.nodes
+        let members = Membership(nodes.map(\.name))
+        for node in nodes.indices { tell(node, .members(members)) }
         for one in 0..<count {
             if count - 1 <= settings.degree {
                 for other in (one + 1)..<max(one + 1, count) { join(one, other) }
             } else {
-                while neighbours[one].count < settings.degree / 2 {
+                // Each looks for as many as it wants, and takes in half as many more that look for it.
+                while neighbours[one].count < settings.degree {
                     let other = dice.below(count)
-                    if other != one { join(one, other) }
+                    if other != one, neighbours[other].count < settings.degree * 3 / 2 { join(one, other) }
                 }
             }
         }
@@ -137,6 +141,12 @@ struct Simulation {
             nodes[node].startedAt = now
             tell(node, .want(blob: blob, layout: layout, held: [], originAllowed: true))
         case .kill(let node): kill(node)
+        case .joined(let one, let other):
+            if nodes[one].isAlive, nodes[other].isAlive {
+                join(one, other)
+            } else {
+                tell(one, .unreachable(nodes[other].name))
+            }
         case .tick(let node):
             guard nodes[node].tickAt.map({ $0 <= now }) ?? false else { return }
             nodes[node].tickAt = nil

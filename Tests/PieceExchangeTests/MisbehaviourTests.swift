@@ -32,7 +32,7 @@ struct MisbehaviourTests {
         var desk = try Desk(pieces: 1)
         let a = try peer("a")
         desk.put(.peerConnected(a))
-        desk.put(.message(.have(blob: desk.digest, pieces: []), from: a))
+        desk.put(.message(.have(blob: desk.digest, pieces: [], held: 1), from: a))
         let ban = desk.actions
         #expect(ban.count == 1)
         desk.put(.message(.interest(blob: desk.digest), from: a))
@@ -45,9 +45,9 @@ struct MisbehaviourTests {
     }
 
     static let nonsense: [(String, @Sendable (Digest, PeerName) -> PeerMessage)] = [
-        ("no pieces", { blob, _ in .have(blob: blob, pieces: []) }),
-        ("a piece outside the blob", { blob, _ in .have(blob: blob, pieces: [9]) }),
-        ("too many pieces", { blob, _ in .have(blob: blob, pieces: [UInt32](repeating: 0, count: 1025)) }),
+        ("no pieces", { blob, _ in .have(blob: blob, pieces: [], held: 1) }),
+        ("a piece outside the blob", { blob, _ in .have(blob: blob, pieces: [9], held: 1) }),
+        ("too many pieces", { blob, _ in .have(blob: blob, pieces: [UInt32](repeating: 0, count: 1025), held: 1) }),
         (
             "a negative size",
             { blob, _ in .holdings(blob: blob, held: .init(blobBytes: -1, complete: true, bits: [])) }
@@ -89,7 +89,7 @@ struct MisbehaviourTests {
         let held = PeerMessage.Holdings(blobBytes: desk.blob.layout.blobBytes + 1, complete: true, bits: [])
         desk.put(.message(.holdings(blob: desk.digest, held: held), from: a))
         #expect(desk.actions == [.fetchFromOrigin(blob: desk.digest, pieces: 0..<4)])
-        desk.put(.message(.have(blob: desk.digest, pieces: [.max]), from: a))
+        desk.put(.message(.have(blob: desk.digest, pieces: [.max], held: 1), from: a))
         #expect(desk.actions.isEmpty)
     }
 

@@ -63,7 +63,7 @@ struct SharingTests {
         try desk.read(2..<3)
         desk.seen = []
         desk.pass(milliseconds: 20)
-        let news = PeerMessage.have(blob: desk.digest, pieces: [2])
+        let news = PeerMessage.have(blob: desk.digest, pieces: [2], held: 3)
         #expect(desk.seen == [.send(try digests(desk, 2..<3), to: a), .send(news, to: a)])
         try desk.read(3..<4)
         desk.put(.blobChecked(blob: desk.digest, matches: true))

@@ -21,8 +21,14 @@ extension SimulatedSwarm {
         if dice.chance(percent: 30) {
             limits.requestedBytesMax = (1 + dice.roll(4)) * PieceLayout.pieceBytesMin
         }
+        if dice.chance(percent: 40) { limits.neighboursMax = 1 + dice.roll(4) }
+        if dice.chance(percent: 30) { limits.grantAskersMax = 1 + dice.roll(3) }
         for number in 0..<nodeCount { addNode(number, limits, liars: liars) }
         drawConnections()
+        if dice.chance(percent: 40) {
+            let members = Membership(nodes.map(\.name))
+            for node in nodes.indices { tell(node, .members(members)) }
+        }
         drawWants()
     }
 
@@ -121,6 +127,7 @@ extension SimulatedSwarm {
         case .completed(let blob): 9 &+ blob.words.0 << 8
         case .dropPieces(let blob, let pieces): 10 &+ blob.words.0 << 8 &+ UInt64(pieces.count) << 16
         case .failed(let blob, _): 11 &+ blob.words.0 << 8
+        case .connect(let peer): 13 &+ UInt64(numbers[peer] ?? 0) << 8
         case .ban(let peer, _, let retry): 12 &+ UInt64(numbers[peer] ?? 0) << 8 ^ retry.nanoseconds
         }
     }
@@ -135,7 +142,7 @@ extension SimulatedSwarm {
             3 &+ blob.words.0 << 8 &+ (held?.bits.reduce(1) { $0 &* 31 &+ UInt64($1) } ?? 0) << 16
         case .pieceDigests(let digests):
             4 &+ UInt64(digests.first) << 8 &+ UInt64(digests.digests.count) << 24
-        case .have(_, let pieces): pieces.reduce(5) { $0 &* 31 &+ UInt64($1) }
+        case .have(_, let pieces, let held): pieces.reduce(5 &+ UInt64(held)) { $0 &* 31 &+ UInt64($1) }
         case .request(let request, _, let piece): 6 &+ UInt64(request) << 8 &+ UInt64(piece) << 40
         case .piece(let header): 7 &+ UInt64(header.request) << 8
         case .refuse(let request, let reason, let hint):

@@ -28,12 +28,23 @@ extension SimulatedSwarm {
         case .failed(let blob, let reason): nodes[node].ended[blob] = .some(reason)
         case .dropPieces(let blob, let pieces):
             for piece in pieces { nodes[node].disk[blob]?[piece.value] = nil }
+        case .connect(let member): connect(member, for: node)
         case .ban(let peer, let reason, let retry): ban(peer, reason, retry, by: node)
         }
     }
 
     mutating func after(_ milliseconds: Int) -> UInt64 {
         now + UInt64(1 + dice.roll(milliseconds * 1000)) * 1000
+    }
+
+    private mutating func connect(_ member: PeerName, for node: Int) {
+        guard let other = numbers[member] else { return problems.append("a member that nobody named") }
+        if dice.chance(percent: 70) {
+            latencies[Pair(node, other), default: 1_000_000] += 0
+            queue.push(after(200), .connect(node, other))
+        } else {
+            queue.push(after(2_000), .unreachable(node: node, member))
+        }
     }
 
     private mutating func complete(_ digest: Digest, at node: Int) {
@@ -216,7 +227,7 @@ extension SimulatedSwarm {
 
     private mutating func babble(_ blob: Digest, _ node: Int, _ peer: PeerName) {
         let nonsense: [PeerMessage] = [
-            .have(blob: blob, pieces: []), .have(blob: blob, pieces: [.max]),
+            .have(blob: blob, pieces: [], held: 1), .have(blob: blob, pieces: [.max], held: 1),
             .holdings(blob: blob, held: .init(blobBytes: -1, complete: true, bits: [])),
             .holdings(blob: blob, held: .init(blobBytes: 1 << 62, complete: false, bits: [1])),
             .request(request: 1, blob: blob, piece: .max),

@@ -21,6 +21,7 @@ struct SimulatedSwarm {
         case digestsLoaded(node: Int, blob: Digest)
         case connect(Int, Int)
         case disconnect(Int, Int)
+        case unreachable(node: Int, PeerName)
         case readerMoves(node: Int, blob: Int, piece: Int)
         case unwant(node: Int, blob: Int)
         case evict(node: Int, blob: Int)
@@ -119,6 +120,7 @@ struct SimulatedSwarm {
         case .digestsLoaded(let node, let blob): loadDigests(node, blob)
         case .connect(let one, let other): connect(one, other)
         case .disconnect(let one, let other): disconnect(one, other)
+        case .unreachable(let node, let member): tell(node, .unreachable(member))
         case .readerMoves(let node, let blob, let piece):
             if let index = blobs[blob].layout.piece(piece) {
                 tell(node, .readerMoved(blob: blobs[blob].digest, to: index))

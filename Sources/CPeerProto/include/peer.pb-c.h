@@ -89,7 +89,12 @@ typedef enum _Hawker__Peer__Refuse__Reason {
   /*
    * The node is stopping.
    */
-  HAWKER__PEER__REFUSE__REASON__DRAINING = 3
+  HAWKER__PEER__REFUSE__REASON__DRAINING = 3,
+  /*
+   * The piece was just given to others, who will hand it on; the sender's link is kept for pieces that nobody else
+   * has. It may be asked for again when nobody said within half a second that he has it.
+   */
+  HAWKER__PEER__REFUSE__REASON__ELSEWHERE = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HAWKER__PEER__REFUSE__REASON)
 } Hawker__Peer__Refuse__Reason;
 
@@ -219,10 +224,15 @@ struct  Hawker__Peer__Have
   ProtobufCBinaryData blob;
   size_t n_pieces;
   uint32_t *pieces;
+  /*
+   * How many pieces the sender holds in all: more than it named, for it does not name those that it knows the receiver
+   * to hold. Of those who wait for a piece the one that holds least is served first.
+   */
+  uint32_t held;
 };
 #define HAWKER__PEER__HAVE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__have__descriptor) \
-    , {0,NULL}, 0,NULL }
+    , {0,NULL}, 0,NULL, 0 }
 
 
 struct  Hawker__Peer__Request

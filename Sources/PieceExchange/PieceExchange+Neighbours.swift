@@ -1,0 +1,54 @@
+import OCIModel
+import PieceModel
+
+/// Whom a want deals with: of all connected peers a bounded number, its neighbours, so that what a node says and
+/// remembers of a blob does not grow with the cluster.
+///
+/// A neighbour is a peer that was asked what it holds and has a claim. Who holds nothing and does not want the blob
+/// makes room for another. Who asks this node for a blob that it wants too becomes a neighbour while there is some
+/// room left beyond those that were chosen: in a crowd each is chosen by as many as it chooses.
+extension PieceExchange {
+    /// Asks peers that were not asked yet, at random, as many as there is room for.
+    mutating func chooseNeighbours(_ id: WantID) {
+        var room = limits.neighboursMax - neighbourCount(id)
+        guard room > 0 else { return }
+        var strangers = peers.indices.filter { peer in
+            peers[peer].isConnected && !peers[peer].isErrand && wants[id].claim(of: peer) == nil
+                && !wants[id].passed.contains(peer)
+        }
+        while room > 0, !strangers.isEmpty {
+            let index = strangers.count <= room ? strangers.count - 1 : random.below(strangers.count)
+            let peer = strangers.remove(at: index)
+            showInterest(in: id, to: peer)
+            room -= 1
+        }
+    }
+
+    private func neighbourCount(_ id: WantID) -> Int {
+        wants[id].claims.lazy.filter { $0 != nil }.count
+    }
+
+    /// The peer asked this node for a blob: if it is wanted here too, each can be of use to the other.
+    mutating func considerNeighbour(_ peer: PeerID, _ blob: Digest) {
+        guard let id = wantIDs[blob], wants[id].phase == .fetching, wants[id].claim(of: peer) == nil,
+            neighbourCount(id) < limits.neighboursMax + limits.neighboursMax / 2
+        else { return }
+        showInterest(in: id, to: peer)
+    }
+
+    /// Neighbours that have nothing to give and want nothing make room, if there are others to ask.
+    mutating func exchangeIdleNeighbours(_ id: WantID) {
+        guard wants[id].phase == .fetching, peerIDs.count > limits.neighboursMax else { return }
+        var hasRoom = false
+        for peer in wants[id].claims.indices {
+            guard let claim = wants[id].claims[peer], claim.hasAnswered, claim.isEmpty,
+                !peers[peer].interests.contains(wants[id].blob)
+            else { continue }
+            wants[id].passed.insert(peer)
+            wants[id].removeClaim(of: peer)
+            send(.uninterest(blob: wants[id].blob), to: peer)
+            hasRoom = true
+        }
+        if hasRoom { chooseNeighbours(id) }
+    }
+}
