@@ -1168,7 +1168,7 @@ const ProtobufCMessageDescriptor hawker__peer__piece_digests__descriptor =
   (ProtobufCMessageInit) hawker__peer__piece_digests__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__peer__have__field_descriptors[3] =
+static const ProtobufCFieldDescriptor hawker__peer__have__field_descriptors[6] =
 {
   {
     "blob",
@@ -1206,16 +1206,55 @@ static const ProtobufCFieldDescriptor hawker__peer__have__field_descriptors[3] =
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "digests",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__Have, digests),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "authors",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Hawker__Peer__Have, n_authors),
+    offsetof(Hawker__Peer__Have, authors),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "author_of",
+    6,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_UINT32,
+    offsetof(Hawker__Peer__Have, n_author_of),
+    offsetof(Hawker__Peer__Have, author_of),
+    NULL,
+    NULL,
+    0 | PROTOBUF_C_FIELD_FLAG_PACKED,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__peer__have__field_indices_by_name[] = {
+  5,   /* field[5] = author_of */
+  4,   /* field[4] = authors */
   0,   /* field[0] = blob */
+  3,   /* field[3] = digests */
   2,   /* field[2] = held */
   1,   /* field[1] = pieces */
 };
 static const ProtobufCIntRange hawker__peer__have__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 3 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor hawker__peer__have__descriptor =
 {
@@ -1225,7 +1264,7 @@ const ProtobufCMessageDescriptor hawker__peer__have__descriptor =
   "Hawker__Peer__Have",
   "hawker.peer",
   sizeof(Hawker__Peer__Have),
-  3,
+  6,
   hawker__peer__have__field_descriptors,
   hawker__peer__have__field_indices_by_name,
   1,  hawker__peer__have__number_ranges,

@@ -23,9 +23,10 @@ package struct ExchangeLimits: Sendable {
     package var windowPieces = 16
     /// Age of a request from which on, in the endgame, another peer is asked too.
     package var endgameMillis: UInt64 = 250
-    /// Stored pieces are announced together at most this late, or earlier when `haveBatchMax` have come
-    /// together.
-    package var haveDelayMillis: UInt64 = 20
+    /// Stored pieces are announced together this late, or up to the larger bound when they come slowly, or earlier when
+    /// `haveBatchMax` have come together.
+    package var haveDelayMillis: UInt64 = 50
+    package var haveDelayMillisMax: UInt64 = 250
     package var haveBatchMax = 64
     /// A want that may not turn to the registry ends when no piece came for this long.
     package var patienceMillis: UInt64 = 15_000

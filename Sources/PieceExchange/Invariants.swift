@@ -37,8 +37,11 @@ extension PieceExchange {
     private func brokenSupply(_ id: WantID) -> String? {
         let want = wants[id]
         var supply = [UInt16](repeating: 0, count: want.pieceCount)
-        for (peer, claim) in want.claims.enumerated() {
-            guard let claim else { continue }
+        guard want.claimCount == want.claims.lazy.filter(\.isThere).count,
+            want.unansweredCount == want.claims.lazy.filter({ $0.isThere && !$0.hasAnswered }).count,
+            want.deferringCount == want.claims.lazy.filter({ $0.deferred != nil }).count
+        else { return "the claims are counted wrongly" }
+        for (peer, claim) in want.claims.enumerated() where claim.isThere {
             guard peers[peer].isConnected else { return "a claim of peer \(peer), who is gone" }
             guard claim.isCounted == (peers[peer].benchedUntil == nil) else {
                 return "a benched peer is counted"

@@ -21,10 +21,8 @@ package enum PeerMessage: Equatable, Sendable {
     /// SHA-256 of a run of pieces, said by a node that holds them. A piece may be asked for when its holder
     /// has said both this and, by `holdings` or `have`, that it holds it.
     case pieceDigests(PieceDigests)
-    /// Pieces that the sender now holds, beyond those of its `holdings`; their digests went before. At most
-    /// `haveCountMax` in one message. `held` is how many the sender holds in all, those included that it did not
-    /// name because the receiver has them: who is furthest behind is served first.
-    case have(blob: Digest, pieces: [UInt32], held: UInt32)
+    /// Pieces that the sender now holds, beyond those of its `holdings`.
+    case have(Have)
     /// "Send me this piece." `request` is chosen by the asker, unique on this connection while outstanding.
     case request(request: UInt32, blob: Digest, piece: UInt32)
     /// Header of a piece; `payloadBytes` raw bytes follow it in the same frame.
@@ -104,6 +102,37 @@ package enum PeerMessage: Equatable, Sendable {
             self.blobBytes = blobBytes
             self.complete = complete
             self.bits = bits
+        }
+    }
+
+    package struct Have: Equatable, Sendable {
+        /// At most this many pieces in one message with their digests: so many and as many authors' names fit.
+        package static let newsMax = 512
+
+        package var blob: Digest
+        /// At most `haveCountMax`.
+        package var pieces: [UInt32]
+        /// How many the sender holds in all, those included that it did not name because the receiver has them: who
+        /// is furthest behind is served first.
+        package var held: UInt32
+        /// One for each of the pieces; or empty, when they were told by `pieceDigests` before.
+        package var digests: [Digest] = []
+        /// The nodes that computed them, and for each piece the index of its own among these.
+        package var authors: [PeerName] = []
+        package var authorOf: [UInt32] = []
+
+        package init(blob: Digest, pieces: [UInt32], held: UInt32) {
+            self.blob = blob
+            self.pieces = pieces
+            self.held = held
+        }
+
+        /// Whether each list is as long as its meaning demands.
+        package var isWellFormed: Bool {
+            guard !pieces.isEmpty, pieces.count <= PeerMessage.haveCountMax else { return false }
+            if digests.isEmpty { return authors.isEmpty && authorOf.isEmpty }
+            return pieces.count <= Self.newsMax && digests.count == pieces.count && authorOf.count == pieces.count
+                && authors.count <= pieces.count && authorOf.allSatisfy { $0 < authors.count }
         }
     }
 

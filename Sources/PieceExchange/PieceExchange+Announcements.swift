@@ -45,9 +45,14 @@ extension PieceExchange {
         audiences[blob]?.fresh.append(piece)
         if (audiences[blob]?.fresh.count ?? 0) >= limits.haveBatchMax { return flush(blob) }
         guard audiences[blob]?.batchDue == nil else { return }
-        let due = now.adding(milliseconds: limits.haveDelayMillis)
+        let due = now.adding(milliseconds: haveDelay(want))
         audiences[blob]?.batchDue = due
         arm(audience: blob, at: due)
+    }
+
+    /// As long as two pieces take to come, within bounds: each message costs as much as the pieces that it names.
+    private func haveDelay(_ want: WantID) -> UInt64 {
+        min(max(2 * wants[want].intervalNanos / 1_000_000, limits.haveDelayMillis), limits.haveDelayMillisMax)
     }
 
     /// Says everything that is due to be said of the blob.
@@ -95,11 +100,9 @@ extension PieceExchange {
             case .toldNothing: tell(.want(id), of: blob, to: index, from: 0)
             case .hearing, .current:
                 let news = audience.fresh.dropFirst(listener.skip).filter { piece in
-                    wants[id].held.contains(piece)
-                        && wants[id].claim(of: listener.peer)?.held.contains(piece) != true
+                    wants[id].held.contains(piece) && !wants[id].isKnownToHold(piece, listener.peer)
                 }
-                tellDigests(news.sorted(), of: .want(id), blob, to: listener.peer)
-                sendHave(news.sorted(), of: blob, to: listener.peer)
+                sendNews(news.sorted(), of: id, to: listener.peer)
             }
         }
     }
@@ -205,7 +208,24 @@ extension PieceExchange {
         let held = wantIDs[blob].map { wants[$0].held.count } ?? holdings[blob]?.layout.pieceCount ?? 0
         for start in stride(from: 0, to: pieces.count, by: PeerMessage.haveCountMax) {
             let page = pieces[start..<min(start + PeerMessage.haveCountMax, pieces.count)]
-            send(.have(blob: blob, pieces: page.map { UInt32($0) }, held: UInt32(held)), to: peer)
+            send(.have(.init(blob: blob, pieces: page.map { UInt32($0) }, held: UInt32(held))), to: peer)
+        }
+    }
+
+    /// Names fresh pieces and tells their digests in the same message.
+    private mutating func sendNews(_ pieces: [Int], of id: WantID, to peer: PeerID) {
+        let held = UInt32(wants[id].held.count)
+        for start in stride(from: 0, to: pieces.count, by: PeerMessage.Have.newsMax) {
+            var have = PeerMessage.Have(blob: wants[id].blob, pieces: [], held: held)
+            for piece in pieces[start..<min(start + PeerMessage.Have.newsMax, pieces.count)] {
+                guard let (digest, author) = digest(of: piece, .want(id)) else { continue }
+                have.pieces.append(UInt32(piece))
+                have.digests.append(digest)
+                let index = have.authors.firstIndex(of: author) ?? have.authors.count
+                if index == have.authors.count { have.authors.append(author) }
+                have.authorOf.append(UInt32(index))
+            }
+            if !have.pieces.isEmpty { send(.have(have), to: peer) }
         }
     }
 

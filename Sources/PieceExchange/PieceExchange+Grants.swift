@@ -41,6 +41,9 @@ extension PieceExchange {
         }
         guard wants[id].permit.next == nil else { return }
         if let pause = wants[id].origin.retryAt, pause > now { return arm(want: id, at: pause) }
+        if let retryAt = wants[id].permit.retryAt, retryAt > now, patienceEnd(id) > now {
+            return arm(want: id, at: min(retryAt, patienceEnd(id)))
+        }
         let isRetry = wants[id].hasFailedPieces
         let wanted = wants[id].runsNeedingOrigin(onlyFailed: isRetry, atMost: PeerMessage.GrantRequest.runsMax)
         guard !wanted.isEmpty else { return }

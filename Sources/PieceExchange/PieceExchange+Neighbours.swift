@@ -10,10 +10,10 @@ import PieceModel
 extension PieceExchange {
     /// Asks peers that were not asked yet, at random, as many as there is room for.
     mutating func chooseNeighbours(_ id: WantID) {
-        var room = limits.neighboursMax - neighbourCount(id)
+        var room = limits.neighboursMax - wants[id].claimCount
         guard room > 0 else { return }
         var strangers = peers.indices.filter { peer in
-            peers[peer].isConnected && !peers[peer].isErrand && wants[id].claim(of: peer) == nil
+            peers[peer].isConnected && !peers[peer].isErrand && !wants[id].hasClaim(of: peer)
                 && !wants[id].passed.contains(peer)
         }
         while room > 0, !strangers.isEmpty {
@@ -24,25 +24,22 @@ extension PieceExchange {
         }
     }
 
-    private func neighbourCount(_ id: WantID) -> Int {
-        wants[id].claims.lazy.filter { $0 != nil }.count
-    }
-
     /// The peer asked this node for a blob: if it is wanted here too, each can be of use to the other.
     mutating func considerNeighbour(_ peer: PeerID, _ blob: Digest) {
-        guard let id = wantIDs[blob], wants[id].phase == .fetching, wants[id].claim(of: peer) == nil,
-            neighbourCount(id) < limits.neighboursMax + limits.neighboursMax / 2
+        guard let id = wantIDs[blob], wants[id].phase == .fetching, !wants[id].hasClaim(of: peer),
+            wants[id].claimCount < limits.neighboursMax + limits.neighboursMax / 2
         else { return }
         showInterest(in: id, to: peer)
     }
 
     /// Neighbours that have nothing to give and want nothing make room, if there are others to ask.
     mutating func exchangeIdleNeighbours(_ id: WantID) {
-        guard wants[id].phase == .fetching, peerIDs.count > limits.neighboursMax else { return }
+        guard wants[id].mayHaveIdle, wants[id].phase == .fetching, peerIDs.count > limits.neighboursMax else { return }
+        wants[id].mayHaveIdle = false
         var hasRoom = false
         for peer in wants[id].claims.indices {
-            guard let claim = wants[id].claims[peer], claim.hasAnswered, claim.isEmpty,
-                !peers[peer].interests.contains(wants[id].blob)
+            let claim = wants[id].claims[peer]
+            guard claim.isThere, claim.hasAnswered, claim.isEmpty, !peers[peer].interests.contains(wants[id].blob)
             else { continue }
             wants[id].passed.insert(peer)
             wants[id].removeClaim(of: peer)

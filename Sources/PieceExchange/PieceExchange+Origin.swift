@@ -20,7 +20,7 @@ extension PieceExchange {
 
     /// Peers have said what they hold, or took too long.
     func isProbeOver(_ id: WantID) -> Bool {
-        now >= wants[id].probeUntil || wants[id].claims.allSatisfy { $0?.hasAnswered ?? true }
+        now >= wants[id].probeUntil || wants[id].unansweredCount == 0
     }
 
     mutating func stopOrigin(_ id: WantID) {

@@ -32,7 +32,7 @@ extension PieceExchange {
         guard let id = peerIDs.removeValue(forKey: peerName) else { return }
         for request in peers[id].requests { drop(request) }
         loseDirectory(peerName)
-        for want in wants.indices where wants[want].claim(of: id) != nil {
+        for want in wants.indices where wants[want].hasClaim(of: id) {
             wants[want].removeClaim(of: id)
             touch(want: want)
         }
@@ -62,7 +62,7 @@ extension PieceExchange {
             peers[peer].interests.remove(blob)
         case .holdings(let blob, let held): holdings(held, of: blob, from: peer)
         case .pieceDigests(let digests): pieceDigests(digests, from: peer)
-        case .have(let blob, let pieces, let held): have(pieces, of: blob, held: held, from: peer)
+        case .have(let news): have(news, from: peer)
         case .request(let request, let blob, let piece): requested(request, blob, piece, by: peer)
         case .refuse(let request, let reason, let retryAfterMillis):
             refused(request, reason, retryAfterMillis, by: peer)
@@ -79,12 +79,14 @@ extension PieceExchange {
         if let held, PieceLayout(blobBytes: held.blobBytes) == nil || held.complete && !held.bits.isEmpty {
             return violate(peer)
         }
-        guard let want = wantIDs[blob], let claim = wants[want].claim(of: peer) else { return }
+        guard let want = wantIDs[blob], wants[want].hasClaim(of: peer) else { return }
         touch(want: want)
-        wants[want].claims[peer]?.hasAnswered = true
-        guard let held, held.blobBytes == wants[want].layout.blobBytes, !claim.disagrees else {
-            wants[want].claims[peer]?.disagrees = claim.disagrees || held != nil
-            wants[want].claims[peer]?.isEmpty = true
+        wants[want].noteAnswer(of: peer)
+        let disagreed = wants[want].claims[peer].disagrees
+        guard let held, held.blobBytes == wants[want].layout.blobBytes, !disagreed else {
+            wants[want].claims[peer].disagrees = disagreed || held != nil
+            wants[want].claims[peer].isEmpty = true
+            wants[want].mayHaveIdle = true
             wants[want].replaceHeld(Bits(capacity: wants[want].pieceCount), by: peer)
             return
         }
@@ -97,8 +99,8 @@ extension PieceExchange {
                 Bits.forEachBit(UInt64(byte)) { bits.insert(index << 3 + $0) }
             }
         }
-        wants[want].claims[peer]?.isEmpty = false
-        wants[want].claims[peer]?.heldCount = bits.count
+        wants[want].claims[peer].isEmpty = false
+        wants[want].claims[peer].heldCount = bits.count
         wants[want].replaceHeld(bits, by: peer)
     }
 
@@ -106,41 +108,54 @@ extension PieceExchange {
         guard !message.digests.isEmpty, message.digests.count <= PeerMessage.PieceDigests.countMax else {
             return violate(peer)
         }
-        guard let want = wantIDs[message.blob], let claim = wants[want].claim(of: peer), !claim.disagrees
+        guard let want = wantIDs[message.blob], wants[want].hasClaim(of: peer), !wants[want].claims[peer].disagrees
         else { return }
         let first = Int(message.first)
         guard first <= wants[want].pieceCount - message.digests.count else {
             // The sender thinks the blob is larger; which of us is right is not known here.
-            wants[want].claims[peer]?.disagrees = true
+            wants[want].claims[peer].disagrees = true
             return
         }
-        let teller = peers[peer].name
-        // This node knows what it authored; for what it does not remember, whoever says so stands.
-        let author = message.author == name ? teller : message.author
         for (offset, digest) in message.digests.enumerated() {
-            let told = Blame.Statement(
-                digest: digest,
-                author: author,
-                teller: teller,
-                isFirsthand: message.author == teller
-            )
-            wants[want].noteDigest(of: first + offset, told, peer: peer)
+            note(digest, of: first + offset, author: message.author, toldBy: peer, want)
         }
         touch(want: want)
     }
 
-    private mutating func have(_ pieces: [UInt32], of blob: Digest, held: UInt32, from peer: PeerID) {
-        guard !pieces.isEmpty, pieces.count <= PeerMessage.haveCountMax else { return violate(peer) }
-        guard let want = wantIDs[blob], let claim = wants[want].claim(of: peer), !claim.disagrees else {
+    private mutating func note(
+        _ digest: Digest,
+        of piece: Int,
+        author: PeerName,
+        toldBy peer: PeerID,
+        _ want: WantID
+    ) {
+        let teller = peers[peer].name
+        let told = Blame.Statement(
+            digest: digest,
+            // This node knows what it authored; for what it does not remember, whoever says so stands.
+            author: author == name ? teller : author,
+            teller: teller,
+            isFirsthand: author == teller
+        )
+        wants[want].noteDigest(of: piece, told, peer: peer)
+    }
+
+    private mutating func have(_ news: PeerMessage.Have, from peer: PeerID) {
+        guard news.isWellFormed else { return violate(peer) }
+        guard let want = wantIDs[news.blob], wants[want].hasClaim(of: peer), !wants[want].claims[peer].disagrees else {
             return
         }
-        for piece in pieces {
-            guard Int(piece) < wants[want].pieceCount else { return violate(peer) }
+        let pieceCount = wants[want].pieceCount
+        for (index, piece) in news.pieces.enumerated() {
+            guard Int(piece) < pieceCount else { return violate(peer) }
+            if !news.digests.isEmpty {
+                let author = news.authors[Int(news.authorOf[index])]
+                note(news.digests[index], of: Int(piece), author: author, toldBy: peer, want)
+            }
             wants[want].noteHeld(Int(piece), by: peer)
         }
-        wants[want].claims[peer]?.isEmpty = false
-        let pieceCount = wants[want].pieceCount
-        wants[want].claims[peer]?.heldCount = min(Int(held), pieceCount)
+        wants[want].claims[peer].isEmpty = false
+        wants[want].claims[peer].heldCount = min(Int(news.held), pieceCount)
         touch(want: want)
     }
 
@@ -158,7 +173,7 @@ extension PieceExchange {
     mutating func bench(_ peer: PeerID, until: Instant) {
         guard peers[peer].benchedUntil.map({ $0 < until }) ?? true else { return }
         peers[peer].benchedUntil = until
-        for want in wants.indices where wants[want].claim(of: peer) != nil {
+        for want in wants.indices where wants[want].hasClaim(of: peer) {
             wants[want].setCounted(false, peer: peer)
             touch(want: want)
         }
@@ -169,7 +184,7 @@ extension PieceExchange {
     mutating func peerIsDue(_ peer: PeerID) {
         if let until = peers[peer].benchedUntil, until <= now {
             peers[peer].benchedUntil = nil
-            for want in wants.indices where wants[want].claim(of: peer) != nil {
+            for want in wants.indices where wants[want].hasClaim(of: peer) {
                 wants[want].setCounted(true, peer: peer)
             }
             touch(peer: peer)

@@ -119,7 +119,7 @@ extension PieceExchange {
         noteAnswer(request, from: peer)
         guard let want = want(of: request), !wants[want].held.contains(request.piece),
             // Said otherwise since it was asked: then its bytes are not those of the digest gone by here.
-            wants[want].claim(of: peer)?.offers(request.piece) == true,
+            wants[want].offers(request.piece, by: peer),
             wants[want].flights[request.piece]?.checking == nil,
             let told = wants[want].table.statement(of: request.piece)
         else {
@@ -208,7 +208,7 @@ extension PieceExchange {
         guard wants[want].hold(piece) else { return }
         for id in flight?.requests ?? [] { cancel(id) }
         if let checking = flight?.checking { wants[want].flights[piece] = Want.Flight(checking: checking) }
-        wants[want].progressAt = now
+        wants[want].noteStored(now)
         stored(piece, of: want)
     }
 
@@ -233,7 +233,7 @@ extension PieceExchange {
             wants[want].noteElsewhere(request.piece, by: peer, until: until)
             arm(want: want, at: until)
         case .notHeld:
-            guard let want = want(of: request), wants[want].claim(of: peer)?.offers(request.piece) == true
+            guard let want = want(of: request), wants[want].offers(request.piece, by: peer)
             else {
                 return
             }

@@ -41,10 +41,10 @@ extension PieceExchange {
         turn &+= 1
         var giving = wants.indices.filter { id in
             wants[id].phase == .fetching && !wants[id].open.isEmpty
-                && (due.contains(id) || free.contains { wants[id].claim(of: $0) != nil })
+                && (due.contains(id) || free.contains { wants[id].hasClaim(of: $0) })
         }
-        giving.sort { wants[$0].serial < wants[$1].serial }
-        if !giving.isEmpty {
+        if giving.count > 1 {
+            giving.sort { wants[$0].serial < wants[$1].serial }
             giving = Array(giving[(turn % giving.count)...] + giving[..<(turn % giving.count)])
         }
         while !giving.isEmpty {
@@ -57,7 +57,8 @@ extension PieceExchange {
         let count = wants[want].claims.count
         for step in 0..<count {
             let peer = (step + turn) % count
-            guard wants[want].claims[peer]?.isDry == false, peers[peer].mayBeAsked(now) else { continue }
+            guard wants[want].claims[peer].isThere, !wants[want].claims[peer].isDry, peers[peer].mayBeAsked(now)
+            else { continue }
             guard hasRoom(for: want) else {
                 isShortOfRoom = true
                 return false
@@ -86,7 +87,7 @@ extension PieceExchange {
                 continue
             }
             let helper = wants[id].claims.indices.first { peer in
-                peer != first.peer && wants[id].claim(of: peer)?.offers(piece) == true
+                peer != first.peer && wants[id].offers(piece, by: peer)
                     && peers[peer].mayBeAsked(now) && peers[peer].requests.count < 2
             }
             if let helper, hasRoom(for: id) { ask(helper, for: piece, of: id) }
@@ -120,10 +121,7 @@ extension PieceExchange {
 
     /// A connected peer has something of the blob, or has not said yet.
     private func mayPeersBringMore(_ id: WantID) -> Bool {
-        wants[id].claims.contains { claim in
-            guard let claim, !claim.disagrees else { return false }
-            return !claim.hasAnswered || !claim.isEmpty
-        }
+        wants[id].claims.contains { $0.isThere && !$0.disagrees && (!$0.hasAnswered || !$0.isEmpty) }
     }
 
     private func failure(of id: WantID) -> ExchangeAction.WantFailure {

@@ -96,12 +96,15 @@ extension PieceExchange {
         }
         for request in requests.sorted(by: { $0.key < $1.key })
         where request.value.want == id && request.value.stage == .late { cancel(request.key) }
-        for peer in peers.indices where wants[id].claim(of: peer) != nil {
+        for peer in peers.indices where wants[id].hasClaim(of: peer) {
             send(.uninterest(blob: blob), to: peer)
         }
         wantIDs[blob] = nil
         wants[id].phase = .ended
         wants[id].claims = []
+        wants[id].claimCount = 0
+        wants[id].unansweredCount = 0
+        wants[id].deferringCount = 0
         wants[id].flights = [:]
         wants[id].armed = nil
         touchedWants.removeAll { $0 == id }
@@ -117,7 +120,7 @@ extension PieceExchange {
         if wants[id].blame.mismatches > 1 { return fail(id, .wrongContent) }
         convictAlone(id, pieces)
         // What peers said before is not gone by any more; the honest ones are asked again.
-        for peer in peers.indices where wants[id].claim(of: peer) != nil { wants[id].removeClaim(of: peer) }
+        for peer in peers.indices where wants[id].hasClaim(of: peer) { wants[id].removeClaim(of: peer) }
         askWhoHolds(id)
         retell(blob)
         touch(want: id)

@@ -133,7 +133,7 @@ extension PieceExchange {
     /// node.
     private func progress(of peer: PeerID, _ blob: Digest) -> Int {
         guard let id = wantIDs[blob] else { return 0 }
-        let held = wants[id].claim(of: peer)?.heldCount ?? wants[id].held.count
+        let held = wants[id].hasClaim(of: peer) ? wants[id].claims[peer].heldCount : wants[id].held.count
         return held * Self.progressSteps / wants[id].pieceCount
     }
 

@@ -7,13 +7,13 @@ extension Want {
     /// The piece to ask this peer for: the first it offers inside the reader's window, else the rarest among
     /// a sample that starts anywhere, so that nodes in step do not all ask for the same one.
     mutating func pick(from peer: PeerID, random: inout SplitMix64) -> Int? {
-        guard let claim = claim(of: peer), claim.isCounted, !claim.isDry, !open.isEmpty else { return nil }
+        guard hasClaim(of: peer), claims[peer].isCounted, !claims[peer].isDry, !open.isEmpty else { return nil }
         let windowEnd = min(reader + windowPieces, pieceCount)
-        if let piece = (reader..<windowEnd).first(where: { isAskable($0, claim) }) { return piece }
-        return pickRarest(from: peer, claim, start: random.below(pieceCount))
+        if let piece = (reader..<windowEnd).first(where: { isAskable($0, of: peer) }) { return piece }
+        return pickRarest(from: peer, start: random.below(pieceCount))
     }
 
-    private mutating func pickRarest(from peer: PeerID, _ claim: Claim, start: Int) -> Int? {
+    private mutating func pickRarest(from peer: PeerID, start: Int) -> Int? {
         var best: Int?
         var leastSupply = UInt16.max
         var samples = 0
@@ -22,8 +22,8 @@ extension Want {
         let first = start >> 6
         scan: for step in 0...wordCount {
             let index = (first + step) % wordCount
-            var candidates = open.words[index] & claim.held.words[index] & claim.told.words[index]
-            if let deferred = claim.deferred { candidates &= ~deferred.words[index] }
+            var candidates = open.words[index] & claims[peer].held.words[index] & claims[peer].told.words[index]
+            if deferringCount > 0, let deferred = claims[peer].deferred { candidates &= ~deferred.words[index] }
             // The word of the start is visited twice: first from the start on, at the end up to it.
             let above = UInt64.max << UInt64(start & 63)
             if step == 0 { candidates &= above } else if step == wordCount { candidates &= ~above }
@@ -42,12 +42,12 @@ extension Want {
                 if leastSupply <= 1 || samples >= Self.samplesMax { break scan }
             }
         }
-        if best == nil, !leftToOrigin { claims[peer]?.isDry = true }
+        if best == nil, !leftToOrigin { claims[peer].isDry = true }
         return best
     }
 
-    private func isAskable(_ piece: Int, _ claim: Claim) -> Bool {
-        open.contains(piece) && claim.offers(piece) && !claim.isDeferred(piece)
+    private func isAskable(_ piece: Int, of peer: PeerID) -> Bool {
+        open.contains(piece) && claims[peer].offers(piece) && !claims[peer].isDeferred(piece)
             && !origin.isAbout(toRead: piece, lead: originLead)
     }
 

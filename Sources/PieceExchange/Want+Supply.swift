@@ -5,7 +5,12 @@ import PieceModel
 ///
 /// A piece may be asked for when the peer said both that it holds it and the digest this node goes by, in any
 /// order.
+///
+/// A peer that made none has `none` in its place: an optional would be copied, and its sets be retained, at each look.
 struct Claim: Sendable {
+    static let none = Claim(isThere: false, held: Bits(capacity: 0), told: Bits(capacity: 0), isCounted: false)
+
+    let isThere: Bool
     /// A `holdings` came.
     var hasAnswered = false
     /// The peer said it holds nothing, or something of another size; either way it is no source.
@@ -31,70 +36,93 @@ struct Claim: Sendable {
 }
 
 extension Want {
-    func claim(of peer: PeerID) -> Claim? { peer < claims.count ? claims[peer] : nil }
+    func hasClaim(of peer: PeerID) -> Bool { peer < claims.count && claims[peer].isThere }
+
+    /// Whether the peer may be asked for the piece, as far as what it said goes.
+    func offers(_ piece: Int, by peer: PeerID) -> Bool { hasClaim(of: peer) && claims[peer].offers(piece) }
+
+    func isKnownToHold(_ piece: Int, _ peer: PeerID) -> Bool {
+        hasClaim(of: peer) && claims[peer].held.contains(piece)
+    }
 
     mutating func addClaim(of peer: PeerID, isCounted: Bool) {
-        while claims.count <= peer { claims.append(nil) }
+        while claims.count <= peer { claims.append(Claim.none) }
+        if claims[peer].isThere { removeClaim(of: peer) }
         claims[peer] = Claim(
+            isThere: true,
             held: Bits(capacity: pieceCount),
             told: Bits(capacity: pieceCount),
             isCounted: isCounted
         )
+        claimCount += 1
+        unansweredCount += 1
+    }
+
+    mutating func noteAnswer(of peer: PeerID) {
+        guard !claims[peer].hasAnswered else { return }
+        claims[peer].hasAnswered = true
+        unansweredCount -= 1
     }
 
     mutating func removeClaim(of peer: PeerID) {
-        guard claim(of: peer) != nil else { return }
+        guard hasClaim(of: peer) else { return }
         setCounted(false, peer: peer)
-        claims[peer] = nil
+        claimCount -= 1
+        if !claims[peer].hasAnswered { unansweredCount -= 1 }
+        if claims[peer].deferred != nil { deferringCount -= 1 }
+        claims[peer] = Claim.none
     }
 
     mutating func wakeClaims() {
-        for peer in claims.indices { claims[peer]?.isDry = false }
+        for peer in claims.indices { claims[peer].isDry = false }
     }
 
     /// Takes the peer's offers into the supply, or out of it.
     mutating func setCounted(_ counted: Bool, peer: PeerID) {
-        guard let claim = claim(of: peer), claim.isCounted != counted else { return }
-        claims[peer]?.isCounted = counted
-        for index in claim.held.words.indices {
-            Bits.forEachBit(claim.held.words[index] & claim.told.words[index]) { bit in
+        guard hasClaim(of: peer), claims[peer].isCounted != counted else { return }
+        claims[peer].isCounted = counted
+        for index in claims[peer].held.words.indices {
+            Bits.forEachBit(claims[peer].held.words[index] & claims[peer].told.words[index]) { bit in
                 shiftSupply(of: index << 6 + bit, up: counted)
             }
         }
-        claims[peer]?.isDry = false
+        claims[peer].isDry = false
     }
 
     /// The peer holds this piece too.
     mutating func noteHeld(_ piece: Int, by peer: PeerID) {
-        guard claim(of: peer) != nil, claims[peer]?.held.insert(piece) == true else { return }
-        claims[peer]?.isDry = false
-        if claims[peer]?.told.contains(piece) == true { noteOffer(piece, by: peer) }
+        guard hasClaim(of: peer), claims[peer].held.insert(piece) else { return }
+        claims[peer].isDry = false
+        if claims[peer].told.contains(piece) { noteOffer(piece, by: peer) }
     }
 
     /// The peer does not hold this piece after all.
     mutating func noteNotHeld(_ piece: Int, by peer: PeerID) {
-        guard claim(of: peer) != nil, claims[peer]?.held.remove(piece) == true else { return }
-        if claims[peer]?.told.contains(piece) == true { withdrawOffer(piece, by: peer) }
+        guard hasClaim(of: peer), claims[peer].held.remove(piece) else { return }
+        if claims[peer].told.contains(piece) { withdrawOffer(piece, by: peer) }
     }
 
     /// The peer leaves the piece to others for now.
     mutating func noteElsewhere(_ piece: Int, by peer: PeerID, until: Instant) {
-        guard claim(of: peer) != nil else { return }
-        if claims[peer]?.deferred == nil {
-            claims[peer]?.deferred = Bits(capacity: pieceCount)
-            claims[peer]?.deferredUntil = until
+        guard hasClaim(of: peer) else { return }
+        if claims[peer].deferred == nil {
+            deferringCount += 1
+            claims[peer].deferred = Bits(capacity: pieceCount)
+            claims[peer].deferredUntil = until
         }
-        claims[peer]?.deferred?.insert(piece)
+        claims[peer].deferred?.insert(piece)
     }
 
     /// Returns when the first of the peers that left pieces to others is to be asked for them again.
     mutating func releaseDeferred(_ now: Instant) -> Instant? {
+        guard deferringCount > 0 else { return nil }
         var next: Instant?
-        for peer in claims.indices where claims[peer]?.deferred != nil {
-            guard let until = claims[peer]?.deferredUntil else { continue }
+        for peer in claims.indices where claims[peer].deferred != nil {
+            let until = claims[peer].deferredUntil
             if until <= now {
-                claims[peer]?.deferred = nil
-                claims[peer]?.isDry = false
+                deferringCount -= 1
+                claims[peer].deferred = nil
+                claims[peer].isDry = false
             } else {
                 next = min(until, next ?? until)
             }
@@ -104,12 +132,13 @@ extension Want {
 
     /// Replaces what the peer said it holds.
     mutating func replaceHeld(_ set: Bits, by peer: PeerID) {
-        guard let claim = claim(of: peer) else { return }
+        guard hasClaim(of: peer) else { return }
+        let wasCounted = claims[peer].isCounted
         setCounted(false, peer: peer)
-        claims[peer]?.held = set
-        setCounted(claim.isCounted, peer: peer)
-        claims[peer]?.isDry = false
-        if !claim.told.isEmpty, !set.isEmpty { everOffered = true }
+        claims[peer].held = set
+        setCounted(wasCounted, peer: peer)
+        claims[peer].isDry = false
+        if !claims[peer].told.isEmpty, !set.isEmpty { everOffered = true }
     }
 
     /// The peer told the digest of a piece.
@@ -117,18 +146,18 @@ extension Want {
     /// The first teller's digest is the one this node goes by; a peer that says otherwise is no source of
     /// that piece.
     mutating func noteDigest(of piece: Int, _ told: Blame.Statement, peer: PeerID) {
-        guard claim(of: peer) != nil, !blame.bars(told, of: piece) else { return }
+        guard hasClaim(of: peer), !blame.bars(told, of: piece) else { return }
         if table.digest(of: piece) == nil { table.set(piece, told) }
-        let isHeld = claims[peer]?.held.contains(piece) == true
+        let isHeld = claims[peer].held.contains(piece)
         if table.digest(of: piece) == told.digest {
-            guard claims[peer]?.told.insert(piece) == true else { return }
-            claims[peer]?.isDry = false
+            guard claims[peer].told.insert(piece) else { return }
+            claims[peer].isDry = false
             if isHeld { noteOffer(piece, by: peer) }
             return
         }
-        claims[peer]?.contradicts = true
+        claims[peer].contradicts = true
         hasOrphans = true
-        if claims[peer]?.told.remove(piece) == true, isHeld { withdrawOffer(piece, by: peer) }
+        if claims[peer].told.remove(piece), isHeld { withdrawOffer(piece, by: peer) }
     }
 
     /// Gives up digests that nobody brings bytes for while others say otherwise: whoever tells first must not
@@ -137,7 +166,7 @@ extension Want {
     /// Returns the peers to ask anew.
     mutating func releaseOrphans(_ now: Instant) -> [PeerID] {
         guard hasOrphans, orphansDue <= now else { return [] }
-        let doubters = claims.indices.filter { claims[$0]?.contradicts == true }
+        let doubters = claims.indices.filter { claims[$0].contradicts }
         guard !doubters.isEmpty else { return [] }
         hasOrphans = false
         var isReleased = false
@@ -147,13 +176,13 @@ extension Want {
                 guard table.digest(of: piece) != nil else { return }
                 isReleased = true
                 table.remove(piece)
-                for peer in claims.indices where claims[peer]?.told.remove(piece) == true {
-                    claims[peer]?.contradicts = true
+                for peer in claims.indices where claims[peer].told.remove(piece) {
+                    claims[peer].contradicts = true
                 }
             }
         }
         guard isReleased else { return [] }
-        for peer in doubters { claims[peer]?.contradicts = false }
+        for peer in doubters { claims[peer].contradicts = false }
         orphansDue = now.adding(milliseconds: 500 << UInt64(min(orphanReleases, 5)))
         orphanReleases += 1
         return doubters
@@ -161,11 +190,11 @@ extension Want {
 
     private mutating func noteOffer(_ piece: Int, by peer: PeerID) {
         everOffered = true
-        if claims[peer]?.isCounted == true { shiftSupply(of: piece, up: true) }
+        if claims[peer].isCounted { shiftSupply(of: piece, up: true) }
     }
 
     private mutating func withdrawOffer(_ piece: Int, by peer: PeerID) {
-        if claims[peer]?.isCounted == true { shiftSupply(of: piece, up: false) }
+        if claims[peer].isCounted { shiftSupply(of: piece, up: false) }
     }
 
     private mutating func shiftSupply(of piece: Int, up: Bool) {

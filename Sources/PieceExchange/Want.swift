@@ -42,7 +42,11 @@ struct Want: Sendable {
     var supply: [UInt16]
     var covered: Bits
     /// What each peer says, by `PeerID`.
-    var claims: [Claim?] = []
+    var claims: [Claim] = []
+    /// Claims that are there, those among them whose peer has not said yet, and those with pieces left to others.
+    var claimCount = 0
+    var unansweredCount = 0
+    var deferringCount = 0
     var table: DigestTable
 
     /// Failures of peers to bring the piece.
@@ -62,9 +66,13 @@ struct Want: Sendable {
     var orphansDue = Instant(nanoseconds: 0)
     var orphanReleases = 0
     var probeUntil: Instant
+    /// Smoothed time between two stored pieces; 0 at first.
+    var intervalNanos: UInt64 = 0
     /// When a piece was last stored, or the want began.
     var progressAt: Instant
     var everOffered = false
+    /// A neighbour said that it holds nothing since the idle ones were last exchanged for others.
+    var mayHaveIdle = false
     /// Peers that held nothing and wanted nothing when they were asked.
     var passed: Set<PeerID> = []
     var blame = Blame()
@@ -134,11 +142,17 @@ struct Want: Sendable {
         return held.insert(piece)
     }
 
+    mutating func noteStored(_ now: Instant) {
+        let interval = now.nanoseconds - progressAt.nanoseconds
+        progressAt = now
+        intervalNanos = intervalNanos - intervalNanos / 8 + interval / 8
+    }
+
     /// The piece is not in the store any more.
     mutating func lose(_ piece: Int) {
         held.remove(piece)
         table.remove(piece)
-        for peer in claims.indices { claims[peer]?.told.remove(piece) }
+        for peer in claims.indices { claims[peer].told.remove(piece) }
         supply[piece] = 0
         covered.remove(piece)
         reopen(piece)

@@ -141,9 +141,7 @@ struct PeerFrameReader {
                 guard UInt64(message.first) + UInt64(count) <= UInt64(UInt32.max) else {
                     return .failure(BadField("first"))
                 }
-                let digests = stride(from: 0, to: bytes.count, by: Digest.byteCount).compactMap {
-                    Digest(bytes: bytes[$0..<$0 + Digest.byteCount])
-                }
+                let digests = Self.digests(bytes)
                 return .success(
                     PeerMessage.PieceDigests(
                         blob: blob,
@@ -160,11 +158,23 @@ struct PeerFrameReader {
         try read(PeerSchemas.have) { message in
             blob(message.blob).flatMap { blob in
                 let pieces = ProtobufField.elements(message.pieces, count: message.n_pieces)
-                guard (1...PeerMessage.haveCountMax).contains(pieces.count) else {
-                    return .failure(BadField("pieces"))
-                }
-                return .success(.have(blob: blob, pieces: Array(pieces), held: message.held))
+                var have = PeerMessage.Have(blob: blob, pieces: Array(pieces), held: message.held)
+                let digests = ProtobufField.bytes(message.digests)
+                guard digests.count % Digest.byteCount == 0 else { return .failure(BadField("digests")) }
+                have.digests = Self.digests(digests)
+                let names = ProtobufField.texts(message.authors, count: message.n_authors)
+                let authors = names?.compactMap { PeerName($0) } ?? []
+                guard authors.count == message.n_authors else { return .failure(BadField("authors")) }
+                have.authors = authors
+                have.authorOf = Array(ProtobufField.elements(message.author_of, count: message.n_author_of))
+                return have.isWellFormed ? .success(.have(have)) : .failure(BadField("pieces"))
             }
+        }
+    }
+
+    private static func digests(_ bytes: [UInt8]) -> [Digest] {
+        stride(from: 0, to: bytes.count, by: Digest.byteCount).compactMap {
+            Digest(bytes: bytes[$0..<$0 + Digest.byteCount])
         }
     }
 

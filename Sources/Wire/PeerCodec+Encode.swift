@@ -43,13 +43,8 @@ package enum PeerCodec {
             encode(blob: blob, held)
         case .pieceDigests(let run):
             encode(run)
-        case .have(let blob, let pieces, let held):
-            frame(.have, PeerSchemas.have) { message, arena in
-                message.blob = arena.digest(blob)
-                message.n_pieces = pieces.count
-                message.pieces = arena.array(pieces)
-                message.held = held
-            }
+        case .have(let have):
+            encode(have)
         case .request(let request, let blob, let piece):
             frame(.request, stream: request, PeerSchemas.request) { message, arena in
                 message.blob = arena.digest(blob)
@@ -79,6 +74,21 @@ package enum PeerCodec {
             message.blob_bytes = UInt64(clamping: held.blobBytes)
             message.complete = held.complete ? 1 : 0
             message.bits = arena.bytes(held.bits)
+        }
+    }
+
+    private static func encode(_ have: PeerMessage.Have) -> [UInt8] {
+        frame(.have, PeerSchemas.have) { message, arena in
+            message.blob = arena.digest(have.blob)
+            message.n_pieces = have.pieces.count
+            message.pieces = arena.array(have.pieces)
+            message.held = have.held
+            guard !have.digests.isEmpty else { return }
+            message.digests = arena.bytes(have.digests.flatMap(\.bytes))
+            message.n_authors = have.authors.count
+            message.authors = arena.array(have.authors.map { Optional(arena.text($0.text)) })
+            message.n_author_of = have.authorOf.count
+            message.author_of = arena.array(have.authorOf)
         }
     }
 

@@ -15,8 +15,10 @@ enum MessageSize {
         case .pieceDigests(let run):
             header + blob + field(run.author.text.utf8.count) + number(UInt64(run.first))
                 + field(run.digests.count * Digest.byteCount)
-        case .have(_, let pieces, let held):
-            header + blob + number(UInt64(held)) + field(pieces.reduce(0) { $0 + varint(UInt64($1)) })
+        case .have(let have):
+            header + blob + number(UInt64(have.held)) + field(have.pieces.reduce(0) { $0 + varint(UInt64($1)) })
+                + field(have.digests.count * Digest.byteCount) + field(have.authorOf.count)
+                + have.authors.reduce(0) { $0 + field($1.text.utf8.count) }
         case .request(_, _, let piece): header + blob + number(UInt64(piece))
         case .piece: header + 2
         case .refuse(_, _, let hint): header + 2 + number(UInt64(hint))

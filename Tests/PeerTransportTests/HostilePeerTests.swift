@@ -184,7 +184,7 @@ struct HostilePeerTests {
             Frame(type: 77).encoded,
             Frame(type: 3, message: [0xFF]).encoded,
             // Within the codec's rules, but not the exchange's.
-            PeerCodec.encode(.have(blob: blob.digest, pieces: [4_000_000_000], held: 1)),
+            PeerCodec.encode(.have(.init(blob: blob.digest, pieces: [4_000_000_000], held: 1))),
         ]
     )
     func garbage(bytes: [UInt8]) async throws {

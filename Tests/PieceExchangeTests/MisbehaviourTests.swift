@@ -32,7 +32,7 @@ struct MisbehaviourTests {
         var desk = try Desk(pieces: 1)
         let a = try peer("a")
         desk.put(.peerConnected(a))
-        desk.put(.message(.have(blob: desk.digest, pieces: [], held: 1), from: a))
+        desk.put(.message(.have(.init(blob: desk.digest, pieces: [], held: 1)), from: a))
         let ban = desk.actions
         #expect(ban.count == 1)
         desk.put(.message(.interest(blob: desk.digest), from: a))
@@ -44,10 +44,26 @@ struct MisbehaviourTests {
         #expect(desk.actions == [.discardPayload(request: 5, from: a)])
     }
 
+    /// Two pieces and their digests by two authors, marred.
+    private static func news(_ blob: Digest, _ mar: (inout PeerMessage.Have) -> Void) -> PeerMessage.Have {
+        var have = PeerMessage.Have(blob: blob, pieces: [0, 1], held: 2)
+        have.digests = [blob, blob]
+        have.authors = ["x", "y"].compactMap { PeerName($0) }
+        have.authorOf = [0, 1]
+        mar(&have)
+        return have
+    }
+
     static let nonsense: [(String, @Sendable (Digest, PeerName) -> PeerMessage)] = [
-        ("no pieces", { blob, _ in .have(blob: blob, pieces: [], held: 1) }),
-        ("a piece outside the blob", { blob, _ in .have(blob: blob, pieces: [9], held: 1) }),
-        ("too many pieces", { blob, _ in .have(blob: blob, pieces: [UInt32](repeating: 0, count: 1025), held: 1) }),
+        ("no pieces", { blob, _ in .have(.init(blob: blob, pieces: [], held: 1)) }),
+        ("a piece outside the blob", { blob, _ in .have(.init(blob: blob, pieces: [9], held: 1)) }),
+        ("a digest too few", { blob, _ in .have(news(blob) { $0.digests.removeLast() }) }),
+        ("an author too few", { blob, _ in .have(news(blob) { $0.authors = [] }) }),
+        ("no word of who computed a digest", { blob, _ in .have(news(blob) { $0.authorOf = [0] }) }),
+        (
+            "too many pieces",
+            { blob, _ in .have(.init(blob: blob, pieces: [UInt32](repeating: 0, count: 1025), held: 1)) }
+        ),
         (
             "a negative size",
             { blob, _ in .holdings(blob: blob, held: .init(blobBytes: -1, complete: true, bits: [])) }
@@ -89,7 +105,7 @@ struct MisbehaviourTests {
         let held = PeerMessage.Holdings(blobBytes: desk.blob.layout.blobBytes + 1, complete: true, bits: [])
         desk.put(.message(.holdings(blob: desk.digest, held: held), from: a))
         #expect(desk.actions == [.fetchFromOrigin(blob: desk.digest, pieces: 0..<4)])
-        desk.put(.message(.have(blob: desk.digest, pieces: [.max], held: 1), from: a))
+        desk.put(.message(.have(.init(blob: desk.digest, pieces: [.max], held: 1)), from: a))
         #expect(desk.actions.isEmpty)
     }
 

@@ -103,7 +103,7 @@ struct ServingOrderTests {
         ask(&desk, 3, 161, b)
         desk.put(.uploadEnded(request: 1, to: c))
         #expect(uploads(desk) == [3])
-        desk.put(.message(.have(blob: desk.digest, pieces: [161], held: 190), from: b))
+        desk.put(.message(.have(.init(blob: desk.digest, pieces: [161], held: 190)), from: b))
         ask(&desk, 4, 162, b)
         desk.put(.uploadEnded(request: 3, to: b))
         #expect(uploads(desk) == [2], "b says that it is ahead now")

@@ -142,7 +142,7 @@ extension SimulatedSwarm {
             3 &+ blob.words.0 << 8 &+ (held?.bits.reduce(1) { $0 &* 31 &+ UInt64($1) } ?? 0) << 16
         case .pieceDigests(let digests):
             4 &+ UInt64(digests.first) << 8 &+ UInt64(digests.digests.count) << 24
-        case .have(_, let pieces, let held): pieces.reduce(5 &+ UInt64(held)) { $0 &* 31 &+ UInt64($1) }
+        case .have(let have): have.pieces.reduce(5 &+ UInt64(have.held)) { $0 &* 31 &+ UInt64($1) }
         case .request(let request, _, let piece): 6 &+ UInt64(request) << 8 &+ UInt64(piece) << 40
         case .piece(let header): 7 &+ UInt64(header.request) << 8
         case .refuse(let request, let reason, let hint):

@@ -227,7 +227,7 @@ extension SimulatedSwarm {
 
     private mutating func babble(_ blob: Digest, _ node: Int, _ peer: PeerName) {
         let nonsense: [PeerMessage] = [
-            .have(blob: blob, pieces: [], held: 1), .have(blob: blob, pieces: [.max], held: 1),
+            .have(.init(blob: blob, pieces: [], held: 1)), .have(.init(blob: blob, pieces: [.max], held: 1)),
             .holdings(blob: blob, held: .init(blobBytes: -1, complete: true, bits: [])),
             .holdings(blob: blob, held: .init(blobBytes: 1 << 62, complete: false, bits: [1])),
             .request(request: 1, blob: blob, piece: .max),

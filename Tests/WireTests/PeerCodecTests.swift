@@ -48,6 +48,10 @@ enum Raw {
         var some = PieceSet(layout: layout)
         some.insert(try #require(layout.piece(3)))
         let digests = (0..<PeerMessage.PieceDigests.countMax).map { Digest(words: (UInt64($0), 0, .max, 7)) }
+        var news = PeerMessage.Have(blob: blob, pieces: (0..<512).reversed(), held: 700)
+        news.digests = Array(digests[..<512])
+        news.authors = try [name("a"), name(String(repeating: "b", count: PeerName.byteCountMax))]
+        news.authorOf = (0..<512).map { $0 % 2 }
         return [
             .interest(blob: blob),
             .uninterest(blob: blob),
@@ -56,8 +60,9 @@ enum Raw {
             .holdings(blob: blob, held: .init(blobBytes: 1_000_000, complete: false, bits: some.bytes)),
             .pieceDigests(.init(blob: blob, author: try name("a.b-c_D9"), first: 5, digests: digests)),
             .holdings(blob: blob, held: .init(blobBytes: 1_000_000, complete: false, bits: [])),
-            .have(blob: blob, pieces: [0, 1, 127, 128, .max], held: .max),
-            .have(blob: blob, pieces: [UInt32](repeating: .max, count: PeerMessage.haveCountMax), held: 0),
+            .have(.init(blob: blob, pieces: [0, 1, 127, 128, .max], held: .max)),
+            .have(.init(blob: blob, pieces: [UInt32](repeating: .max, count: PeerMessage.haveCountMax), held: 0)),
+            .have(news),
             .request(request: 77, blob: blob, piece: .max),
             .request(request: 0, blob: blob, piece: 0),
             .refuse(request: 1, reason: .busy, retryAfterMillis: 250),
@@ -185,6 +190,11 @@ enum Raw {
             (9, Raw.number(1, 5), "reason"),
             (9, Raw.number(1, 257), "reason"),
             (11, d, "pieces"),
+            (11, d + Raw.bytes(2, [1]) + Raw.bytes(4, [0]), "digests"),
+            (11, d + Raw.bytes(2, [1]) + Raw.bytes(4, blob.bytes), "pieces"),
+            (11, d + Raw.bytes(2, [1]) + Raw.bytes(4, blob.bytes) + Raw.bytes(6, [0]), "pieces"),
+            (11, d + Raw.bytes(2, [1]) + Raw.bytes(4, blob.bytes) + Raw.text(5, "/") + Raw.bytes(6, [0]), "authors"),
+            (11, d + Raw.bytes(2, [1]) + Raw.bytes(4, blob.bytes) + Raw.text(5, "a") + Raw.bytes(6, [1]), "pieces"),
             (14, d + Raw.bytes(3, [0, 1]), "blob_bytes"),
             (14, d + Raw.number(2, 1_000_000), "wanted"),
             (14, d + Raw.number(2, 1_000_000) + Raw.bytes(3, [0]), "wanted"),

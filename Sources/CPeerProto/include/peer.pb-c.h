@@ -216,7 +216,7 @@ struct  Hawker__Peer__PieceDigests
 
 
 /*
- * Pieces the sender got since its Holdings, their digests went before; 1 to 1024.
+ * Pieces the sender got since its Holdings, 1 to 1024, with their digests unless these went before as PieceDigests.
  */
 struct  Hawker__Peer__Have
 {
@@ -229,10 +229,21 @@ struct  Hawker__Peer__Have
    * to hold. Of those who wait for a piece the one that holds least is served first.
    */
   uint32_t held;
+  /*
+   * SHA-256 of the pieces, 32 bytes each, in the order of `pieces`, of at most 512; or empty.
+   */
+  ProtobufCBinaryData digests;
+  /*
+   * Names of the nodes that computed them, and for each piece which of these it was, counted from 0.
+   */
+  size_t n_authors;
+  char **authors;
+  size_t n_author_of;
+  uint32_t *author_of;
 };
 #define HAWKER__PEER__HAVE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__have__descriptor) \
-    , {0,NULL}, 0,NULL, 0 }
+    , {0,NULL}, 0,NULL, 0, {0,NULL}, 0,NULL, 0,NULL }
 
 
 struct  Hawker__Peer__Request
