@@ -6,6 +6,7 @@ import Logging
 import MirrorServer
 import OriginClient
 import PeerTransport
+import PieceModel
 import Telemetry
 
 /// Why a node did not start; what had been started is stopped again.
@@ -73,6 +74,7 @@ package final class Node {
         options.port = settings.mirrorListen.port
         options.defaultRegistry = settings.defaultRegistry
         mirror = MirrorServer(options: options, source: images, onRequest: NodeLog.request(Logger(label: "mirror")))
+        swarm.dialOnly(settings.staticPeers.compactMap { PeerEndpoint(host: $0.host, port: $0.port) })
         try await listen()
         wiring = WiringWatch(settings, mirrorPort: mirror.port, logger: Logger(label: "containerd"))
         wiring?.start()
@@ -149,7 +151,6 @@ package final class Node {
         options.cluster = settings.cluster
         options.listenHost = settings.peersListen?.host
         options.listenPort = settings.peersListen?.port ?? 0
-        options.peers = settings.staticPeers.compactMap { PeerEndpoint(host: $0.host, port: $0.port) }
         options.compression = settings.compression
         return options
     }

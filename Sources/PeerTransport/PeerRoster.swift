@@ -26,12 +26,14 @@ final class PeerRoster {
     private var listener: Listener?
     private var connections: [ObjectIdentifier: PeerConnection] = [:]
     private var peers: [PeerName: PeerConnection] = [:]
-    private var dialers: [Dialer]
+    /// One for each endpoint that `dialOnly` named last.
+    private var dialers: [Dialer] = []
     private var bans = BanList()
     /// What peers sent and got over connections that ended.
     private var past: [PeerName: Past] = [:]
     private let sweeper = LoopTimer()
     private var unflushed: Set<PeerName> = []
+    private var isStarted = false
     private var isStopped = false
 
     private struct Past {
@@ -46,7 +48,6 @@ final class PeerRoster {
 
     init(options: SwarmOptions) {
         self.options = options
-        dialers = options.peers.map { Dialer(endpoint: $0) }
     }
 
     /// 0 when it does not listen.
@@ -61,8 +62,16 @@ final class PeerRoster {
             listener.accept { [weak self] stream in self?.accept(stream) }
             self.listener = listener
         }
+        isStarted = true
         sweep()
         sweeper.start(after: Self.sweepMillis, every: Self.sweepMillis) { [weak self] in self?.sweep() }
+    }
+
+    /// Dials these and no others from now on. What is connected stays connected.
+    func dialOnly(_ endpoints: [PeerEndpoint]) {
+        let known = Dictionary(dialers.map { ($0.endpoint, $0) }) { first, _ in first }
+        dialers = Set(endpoints).sorted().map { known[$0] ?? Dialer(endpoint: $0) }
+        if isStarted { sweep() }
     }
 
     /// No new connections from now on.
@@ -129,6 +138,7 @@ final class PeerRoster {
         for connection in Array(connections.values) { connection.check(options) }
         let now = Loop.nowNanoseconds
         for dialer in dialers where !isStopped && dialer.isDue(now) {
+            guard connections.count < options.connectionsMax else { return }
             if let name = dialer.name, peers[name] != nil || bans.ban(of: name, now: now) != nil { continue }
             dial(dialer)
         }
@@ -184,6 +194,7 @@ final class PeerRoster {
         for (name, connection) in peers {
             var state = states[name] ?? SwarmStatus.Peer(name: name)
             state.address = connection.address
+            state.endpoint = dialers.first { $0.name == name }?.endpoint
             state.state = .connected(outbound: connection.outbound)
             state.received.add(connection.received)
             state.sent.add(connection.sent)

@@ -2,7 +2,7 @@ package import ContentStore
 package import EventLoop
 package import OCIModel
 import PieceExchange
-import PieceModel
+package import PieceModel
 import Wire
 
 /// This node's part in the swarm: gets blobs from peers and the registry into the store, and gives them to
@@ -56,7 +56,7 @@ package final class Swarm {
     /// The port peers can reach, 0 when it does not listen.
     package var port: UInt16 { roster.port }
 
-    /// Listens, dials the static peers and offers what the store has. Call it once.
+    /// Listens, dials and offers what the store has. Call it once.
     package func start() throws(LoopError) {
         try roster.start()
         let store = store
@@ -65,6 +65,12 @@ package final class Swarm {
         } then: { blobs in
             for blob in blobs { self.blobCommitted(blob.digest) }
         }
+    }
+
+    /// Dials these endpoints, and no others, from now on. A connected peer stays one although its endpoint is
+    /// no longer among them.
+    package func dialOnly(_ endpoints: [PeerEndpoint]) {
+        roster.dialOnly(endpoints)
     }
 
     /// Ends every download (what came stays for the next start), lets pieces on their way to peers arrive for

@@ -226,27 +226,4 @@ struct RosterTests {
         #expect(most == 2)
         await node.stopAndRemove()
     }
-
-    @Test(
-        "endpoints are host and port",
-        arguments: [
-            ("10.0.0.1:4000", "10.0.0.1", 4000), ("[::1]:1", "::1", 1),
-            ("node-1.example:65535", "node-1.example", 65535),
-        ]
-    )
-    func endpoint(text: String, host: String, port: UInt16) {
-        let endpoint = PeerEndpoint(text)
-        #expect(endpoint?.host == host && endpoint?.port == port)
-        #expect(endpoint?.description == text)
-    }
-
-    @Test(
-        "what is not an endpoint is refused",
-        arguments: [
-            "", ":", "host", "host:", ":1", "host:0", "host:65536", "host:+1", "::1:4000", "[]:1", "host:1x",
-        ]
-    )
-    func noEndpoint(text: String) {
-        #expect(PeerEndpoint(text) == nil)
-    }
 }
