@@ -23,13 +23,14 @@ private let importTable = """
     layer 2
     MirrorServer   | OCIModel EventLoop Telemetry CHTTPParser Glibc
     PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop ContentStore Compression Hashing Telemetry Glibc
+    PeerDirectory  | PieceModel EventLoop CAres CHiredis Glibc
     OriginClient   | OCIModel Hashing EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
     RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc Foundation Synchronization
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto Foundation Glibc
 
     layer 3
-    Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport OriginClient AdminAPI RuntimeConfig Logging Glibc Foundation
+    Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig Logging Glibc Foundation
 
     layer 4
     hawker         | OCIModel EventLoop ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc Foundation
