@@ -24,10 +24,26 @@ package struct NodeStatus: Codable, Equatable, Sendable {
     package var uploadedWireBytes: UInt64 = 0
     /// Newest warnings and errors of the log, oldest first.
     package var recentProblems: [String] = []
+    /// One for each way that the settings name to find peers.
+    package var discovery: [DiscoveryReport] = []
     /// `nil` when no containerd is watched.
     package var containerdWiring: ContainerdWiring?
     /// Probes that came to the mirror, oldest first, as `registry/hawker-probe/name:tag`.
     package var recentProbes: [String] = []
+
+    package init() {}
+}
+
+/// How one way to find the other nodes does.
+package struct DiscoveryReport: Codable, Equatable, Sendable {
+    /// `static`, `dns` or `redis`, as the settings name it.
+    package var source = ""
+    /// The name or the servers that are asked.
+    package var asked = ""
+    /// `starting`, `working` or `failing`; who was found before a failure stays known.
+    package var state = ""
+    package var reason = ""
+    package var endpoints: UInt32 = 0
 
     package init() {}
 }
@@ -91,6 +107,8 @@ package struct PeerStatus: Codable, Equatable, Sendable {
     /// `connected`, `connecting`, `waiting` or `banned`.
     package var state = ""
     package var reason = ""
+    /// The ways by which this node knows where it listens; none when it has only dialled this node.
+    package var knownFrom: [String] = []
     package var receivedBytes: UInt64 = 0
     package var receivedWireBytes: UInt64 = 0
     package var sentBytes: UInt64 = 0

@@ -187,6 +187,51 @@ void   hawker__admin__v1__node_status__free_unpacked
   assert(message->base.descriptor == &hawker__admin__v1__node_status__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   hawker__admin__v1__discovery__init
+                     (Hawker__Admin__V1__Discovery         *message)
+{
+  static const Hawker__Admin__V1__Discovery init_value = HAWKER__ADMIN__V1__DISCOVERY__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__discovery__get_packed_size
+                     (const Hawker__Admin__V1__Discovery *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__discovery__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__discovery__pack
+                     (const Hawker__Admin__V1__Discovery *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__discovery__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__discovery__pack_to_buffer
+                     (const Hawker__Admin__V1__Discovery *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__discovery__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__Discovery *
+       hawker__admin__v1__discovery__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__Discovery *)
+     protobuf_c_message_unpack (&hawker__admin__v1__discovery__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__discovery__free_unpacked
+                     (Hawker__Admin__V1__Discovery *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__discovery__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   hawker__admin__v1__containerd_wiring__init
                      (Hawker__Admin__V1__ContainerdWiring         *message)
 {
@@ -700,7 +745,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__end__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[18] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[19] =
 {
   {
     "name",
@@ -918,11 +963,24 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "discovery",
+    20,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Hawker__Admin__V1__NodeStatus, n_discovery),
+    offsetof(Hawker__Admin__V1__NodeStatus, discovery),
+    &hawker__admin__v1__discovery__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = {
   5,   /* field[5] = cache */
   14,   /* field[14] = cache_path */
   16,   /* field[16] = containerd_wiring */
+  18,   /* field[18] = discovery */
   8,   /* field[8] = downloads_running */
   15,   /* field[15] = draining */
   7,   /* field[7] = mirror */
@@ -939,10 +997,11 @@ static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = 
   2,   /* field[2] = uptime_seconds */
   1,   /* field[1] = version */
 };
-static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[1 + 1] =
+static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 18 }
+  { 20, 18 },
+  { 0, 19 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
 {
@@ -952,11 +1011,101 @@ const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
   "Hawker__Admin__V1__NodeStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__NodeStatus),
-  18,
+  19,
   hawker__admin__v1__node_status__field_descriptors,
   hawker__admin__v1__node_status__field_indices_by_name,
-  1,  hawker__admin__v1__node_status__number_ranges,
+  2,  hawker__admin__v1__node_status__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__node_status__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__discovery__field_descriptors[5] =
+{
+  {
+    "source",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, source),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "asked",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, asked),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "state",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, state),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "endpoints",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, endpoints),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__discovery__field_indices_by_name[] = {
+  1,   /* field[1] = asked */
+  4,   /* field[4] = endpoints */
+  3,   /* field[3] = reason */
+  0,   /* field[0] = source */
+  2,   /* field[2] = state */
+};
+static const ProtobufCIntRange hawker__admin__v1__discovery__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__discovery__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.Discovery",
+  "Discovery",
+  "Hawker__Admin__V1__Discovery",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__Discovery),
+  5,
+  hawker__admin__v1__discovery__field_descriptors,
+  hawker__admin__v1__discovery__field_indices_by_name,
+  1,  hawker__admin__v1__discovery__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__discovery__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor hawker__admin__v1__containerd_wiring__field_descriptors[3] =
@@ -1319,7 +1468,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor 
   (ProtobufCMessageInit) hawker__admin__v1__mirror_counters__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[8] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[9] =
 {
   {
     "name",
@@ -1417,9 +1566,22 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "known_from",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Hawker__Admin__V1__PeerStatus, n_known_from),
+    offsetof(Hawker__Admin__V1__PeerStatus, known_from),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__peer_status__field_indices_by_name[] = {
   1,   /* field[1] = address */
+  8,   /* field[8] = known_from */
   0,   /* field[0] = name */
   3,   /* field[3] = reason */
   4,   /* field[4] = received_bytes */
@@ -1428,10 +1590,11 @@ static const unsigned hawker__admin__v1__peer_status__field_indices_by_name[] = 
   7,   /* field[7] = sent_wire_bytes */
   2,   /* field[2] = state */
 };
-static const ProtobufCIntRange hawker__admin__v1__peer_status__number_ranges[1 + 1] =
+static const ProtobufCIntRange hawker__admin__v1__peer_status__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 12, 8 },
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor =
 {
@@ -1441,10 +1604,10 @@ const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor =
   "Hawker__Admin__V1__PeerStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__PeerStatus),
-  8,
+  9,
   hawker__admin__v1__peer_status__field_descriptors,
   hawker__admin__v1__peer_status__field_indices_by_name,
-  1,  hawker__admin__v1__peer_status__number_ranges,
+  2,  hawker__admin__v1__peer_status__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__peer_status__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -5,6 +5,7 @@ import Glibc
 import Logging
 import MirrorServer
 import OriginClient
+import PeerDirectory
 import PeerTransport
 import PieceModel
 import Telemetry
@@ -42,6 +43,7 @@ package final class Node {
     private let origin: OriginClient
     let probes: ProbeLog
     private(set) var wiring: WiringWatch?
+    private(set) var discovery = PeerDiscovery([])
     private var admin: AdminServer?
     private let logger: Logger
 
@@ -74,8 +76,8 @@ package final class Node {
         options.port = settings.mirrorListen.port
         options.defaultRegistry = settings.defaultRegistry
         mirror = MirrorServer(options: options, source: images, onRequest: NodeLog.request(Logger(label: "mirror")))
-        swarm.dialOnly(settings.staticPeers.compactMap { PeerEndpoint(host: $0.host, port: $0.port) })
         try await listen()
+        startDiscovery()
         wiring = WiringWatch(settings, mirrorPort: mirror.port, logger: Logger(label: "containerd"))
         wiring?.start()
         logger.info(
@@ -99,6 +101,7 @@ package final class Node {
         logger.info("draining")
         wiring?.stop()
         let began = Loop.nowNanoseconds
+        await discovery.stop()
         await mirror.stop(drainMillis: drainMillis)
         let spent = (Loop.nowNanoseconds - began) / 1_000_000
         await swarm.stop(drainMillis: spent < drainMillis ? drainMillis - spent : 0)
@@ -124,6 +127,14 @@ package final class Node {
             await Loop.offload { store.close() }
             throw .listen("cannot listen on \(address): \(Self.advice(error))")
         }
+    }
+
+    private func startDiscovery() {
+        let logger = Logger(label: "peers")
+        discovery = NodeDiscovery.make(settings, peerPort: swarm.port)
+        let dial: @LoopActor ([PeerEndpoint]) -> Void = { [weak self] in self?.swarm.dialOnly($0) }
+        discovery.start(
+            DiscoveryHandlers(changed: dial, stateChanged: { NodeDiscovery.log($0, logger) }))
     }
 
     private static func advice(_ error: LoopError) -> String {

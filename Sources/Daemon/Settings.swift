@@ -13,7 +13,18 @@ package struct Settings: Equatable, Sendable {
     package var registries: [RegistrySettings] = []
     /// `nil`: no peer port, and no peers.
     package var peersListen: SocketAddress?
-    package var staticPeers: [SocketAddress] = []
+    /// Where others dial this node; `nil`: at `peersListen`.
+    package var peersAdvertise: PeerEndpoint?
+    package var staticPeers: [PeerEndpoint] = []
+    /// As `DNSTarget` reads it.
+    package var peersDNS: String?
+    /// With a literal address; `nil` means the system's.
+    package var peersDNSServer: PeerEndpoint?
+    package var peersDNSSeconds: UInt64 = 10
+    package var peersRedis: [PeerEndpoint] = []
+    package var peersRedisUser: String?
+    package var peersRedisPasswordFile: String?
+    package var peersRedisSeconds: UInt64 = 10
     /// Nodes of another cluster are refused at the greeting.
     package var cluster = "default"
     package var compression = true

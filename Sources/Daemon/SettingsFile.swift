@@ -82,8 +82,24 @@ private struct SettingsReader {
                 try apply(SettingsKeys.all, path: "\(name).\(key)", value, document.line(of: [name, key]) ?? line)
             }
         }
-        if !settings.staticPeers.isEmpty, settings.peersListen == nil {
-            throw fail(document.line(of: ["peers"]) ?? 0, "peers.static needs peers.listen: peers ask each other")
+        try checkPeers()
+    }
+
+    /// What no key can know alone.
+    private func checkPeers() throws(SettingsError) {
+        let line = document.line(of: ["peers"]) ?? 0
+        let needListen = [
+            ("static", !settings.staticPeers.isEmpty), ("dns", settings.peersDNS != nil),
+            ("redis", !settings.peersRedis.isEmpty), ("advertise", settings.peersAdvertise != nil),
+        ]
+        if settings.peersListen == nil, let (key, _) = needListen.first(where: \.1) {
+            throw fail(line, "peers.\(key) needs peers.listen: peers ask each other")
+        }
+        if settings.peersRedisUser != nil, settings.peersRedisPasswordFile == nil {
+            throw fail(line, "peers.redis_user needs peers.redis_password_file")
+        }
+        if settings.peersRedisPasswordFile != nil, settings.peersRedis.isEmpty {
+            throw fail(line, "peers.redis_password_file needs peers.redis: no server is named")
         }
     }
 

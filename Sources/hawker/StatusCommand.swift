@@ -32,6 +32,7 @@ struct StatusCommand: AsyncParsableCommand {
             ["state", status.draining ? "draining" : "serving"],
             ["mirror", "http://\(status.mirrorAddress)"],
             ["peers", peers(status)],
+        ] + status.discovery.map { ["found by", discovery($0)] } + [
             [
                 "cache",
                 "\(status.cachePath): \(cache.blobCount) blobs, \(Console.bytes(cache.usedBytes)) of "
@@ -57,6 +58,13 @@ struct StatusCommand: AsyncParsableCommand {
     private func peers(_ status: NodeStatus) -> String {
         if status.peerAddress.isEmpty { return "none: peers.listen is not set" }
         return "\(status.peersConnected) of \(status.peersKnown) connected, listening on \(status.peerAddress)"
+    }
+
+    private func discovery(_ report: DiscoveryReport) -> String {
+        let asked = report.asked.isEmpty ? "" : " (\(report.asked))"
+        let state = report.state == "working" ? "" : ", \(report.state)"
+        let reason = report.reason.isEmpty ? "" : ": \(report.reason)"
+        return "\(report.source)\(asked): \(report.endpoints) endpoints\(state)\(reason)"
     }
 
     private func uploads(_ status: NodeStatus) -> String {

@@ -34,6 +34,14 @@ struct SettingsTests {
             static = ["10.0.0.2:4000", "node-b:4000"]
             cluster = "blue"
             compression = false
+            advertise = "node-a:4000"
+            dns = "_hawker._tcp.nodes"
+            dns_server = "10.0.0.10:53"
+            dns_seconds = 30
+            redis = ["redis-a:6379", "[::1]:6380"]
+            redis_user = "hawker"
+            redis_password_file = "/etc/hawker/redis"
+            redis_seconds = 5
             [cache]
             path = "/srv/cache"
             quota = "3MB"
@@ -61,6 +69,14 @@ struct SettingsTests {
         #expect(settings.peersListen == SocketAddress(host: "::1", port: 4000))
         #expect(settings.staticPeers.map(\.description) == ["10.0.0.2:4000", "node-b:4000"])
         #expect(settings.cluster == "blue")
+        #expect(settings.peersAdvertise?.description == "node-a:4000")
+        #expect(settings.peersDNS == "_hawker._tcp.nodes")
+        #expect(settings.peersDNSServer?.description == "10.0.0.10:53")
+        #expect(settings.peersDNSSeconds == 30)
+        #expect(settings.peersRedis.map(\.description) == ["redis-a:6379", "[::1]:6380"])
+        #expect(settings.peersRedisUser == "hawker")
+        #expect(settings.peersRedisPasswordFile == "/etc/hawker/redis")
+        #expect(settings.peersRedisSeconds == 5)
         #expect(!settings.compression)
         #expect(settings.containerdConfig == "/etc/containerd/config.toml")
         #expect(settings.containerdSocket == "/run/k3s/containerd/containerd.sock")
@@ -91,6 +107,17 @@ struct SettingsTests {
             ("[node]\nname = \"\"", 2, "node.name"),
             ("[peers]\nlisten = \"0.0.0.0:4000\"\nstatic = [\"a:0\"]", 3, "peers.static"),
             ("[peers]\nstatic = [\"a:1\"]", 1, "peers.static needs peers.listen"),
+            ("[peers]\ndns = \"nodes.test\"", 1, "peers.dns needs peers.listen"),
+            ("[peers]\nredis = [\"a:1\"]", 1, "peers.redis needs peers.listen"),
+            ("[peers]\nadvertise = \"a:1\"", 1, "peers.advertise needs peers.listen"),
+            ("[peers]\nadvertise = \"a:0\"", 2, "peers.advertise"),
+            ("[peers]\ndns = \"a b\"", 2, "peers.dns"),
+            ("[peers]\ndns = [\"a\"]", 2, "peers.dns"),
+            ("[peers]\ndns_server = \"resolver:53\"", 2, "literal address"),
+            ("[peers]\ndns_seconds = 0", 2, "peers.dns_seconds"),
+            ("[peers]\nlisten = \"a:1\"\nredis = [\"a\"]", 3, "peers.redis"),
+            ("[peers]\nlisten = \"a:1\"\nredis = [\"a:1\"]\nredis_user = \"u\"", 1, "needs peers.redis_password_file"),
+            ("[peers]\nredis_password_file = \"/p\"", 1, "needs peers.redis"),
             ("[cache]\nquota = \"20 GiB\"", 2, "cache.quota"),
             ("[cache]\nquota = \"9000000TiB\"", 2, "cache.quota"),
             ("[cache]\nquota = \"0B\"", 2, "cache.quota"),

@@ -56,7 +56,13 @@ struct NodeReport: Decodable {
         let bytesSent: Int
     }
 
+    struct Discovery: Decodable {
+        let state: String
+        let endpoints: Int
+    }
+
     let received: [Source]
+    let discovery: [Discovery]
     let mirror: Mirror
 
     var bytesFromRegistry: Int { received.filter { !$0.isPeer }.map(\.contentBytes).reduce(0, +) }
@@ -70,6 +76,7 @@ struct NodeReport: Decodable {
 struct PeerReport: Decodable {
     let name: String
     let state: String
+    let knownFrom: [String]
 }
 
 extension NodeProcess {

@@ -6,6 +6,10 @@ package final class NodeProcess: Sendable {
         package var name: String
         package var mirrorPort: UInt16
         package var peerPort: UInt16
+        /// Address that the peer port is listened on.
+        package var peerHost = "127.0.0.1"
+        /// More lines for the table `[peers]`.
+        package var peerLines: [String] = []
         /// `host:port` of the nodes it connects to.
         package var peers: [String] = []
         package var defaultRegistry: String?
@@ -93,9 +97,10 @@ package final class NodeProcess: Sendable {
             listen = "127.0.0.1:\(settings.mirrorPort)"
             \(mirrorDefault)
             [peers]
-            listen = "127.0.0.1:\(settings.peerPort)"
+            listen = "\(settings.peerHost):\(settings.peerPort)"
             static = [\(peers)]
             cluster = "test"
+            \(settings.peerLines.joined(separator: "\n"))
 
             [cache]
             path = "\(cache)"
