@@ -57,6 +57,7 @@ let package = Package(
         module("PieceModel"),
         module("Telemetry", [log]),
         module("EventLoop", ["CLibuv", "CLinux"]),
+        module("Pacing", ["EventLoop"]),
         module("Hashing", ["COpenSSL", "OCIModel"]),
         module("Compression", ["CZstd"]),
         module("ProtobufCodec", ["CProtobufC"]),
@@ -73,8 +74,8 @@ let package = Package(
         module(
             "PeerTransport",
             [
-                "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression", "Hashing",
-                "OCIModel", "Telemetry",
+                "EventLoop", "Pacing", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression",
+                "Hashing", "OCIModel", "Telemetry",
             ]),
         module("PeerDirectory", ["CAres", "CHiredis", "EventLoop", "PieceModel"]),
         module("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
@@ -87,7 +88,8 @@ let package = Package(
             "Daemon",
             [
                 "MirrorServer", "PeerTransport", "PeerDirectory", "OriginClient", "AdminAPI", "ContentStore",
-                "EventLoop", "Wire", "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit", "RuntimeConfig",
+                "EventLoop", "Pacing", "Wire", "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
+                "RuntimeConfig",
             ]),
         .executableTarget(
             name: "hawker",
@@ -107,6 +109,7 @@ let package = Package(
         tests("OCIModel"),
         tests("PieceModel", ["OCIModel"]),
         tests("EventLoop", ["TestSupport"]),
+        tests("Pacing", ["EventLoop", "TestSupport"]),
         tests("Hashing", ["OCIModel"]),
         tests("Compression"),
         tests("TOMLEdit"),
