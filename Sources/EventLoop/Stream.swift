@@ -94,6 +94,14 @@ package final class Stream {
         return SocketAddress { uv_tcp_getsockname(handle.as(uv_tcp_t.self), $0, $1) }?.host
     }
 
+    /// Marks what this end of a TCP connection sends with a code point for differentiated services (RFC 2474),
+    /// 0 to 63. A mark that the kernel does not take is left out: it is a wish.
+    package func setTrafficClass(_ codePoint: UInt8) {
+        var file: Int32 = -1
+        guard handle.isOpen, uv_fileno(handle.as(uv_handle_t.self), &file) == 0 else { return }
+        clinux_set_traffic_class(file, Int32(codePoint & 0x3F))
+    }
+
     private static func credentials(of handle: Handle) -> PeerCredentials? {
         var file: Int32 = -1
         guard uv_fileno(handle.as(uv_handle_t.self), &file) == 0 else { return nil }

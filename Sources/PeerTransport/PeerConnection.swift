@@ -1,4 +1,5 @@
 import EventLoop
+import Pacing
 import PieceExchange
 import PieceModel
 import Wire
@@ -37,6 +38,9 @@ final class PeerConnection {
     var sent = PieceTraffic()
 
     private weak var owner: (any PeerConnectionOwner)?
+    private let arrivals: Pacer
+    /// Not read from for now: bytes came faster than they may.
+    private var isHeldBack = false
     private var decoder = FrameDecoder(limits: PeerLimits.beforeHello)
     private var isOpen = false
     private var outbox: [UInt8] = []
@@ -52,7 +56,8 @@ final class PeerConnection {
     private var pinged = false
     private var probeDeadline: UInt64?
 
-    init(stream: Stream, outbound: Bool, owner: any PeerConnectionOwner) {
+    init(stream: Stream, outbound: Bool, arrivals: Pacer, owner: any PeerConnectionOwner) {
+        self.arrivals = arrivals
         self.stream = stream
         self.outbound = outbound
         self.owner = owner
@@ -68,7 +73,7 @@ final class PeerConnection {
     func start(_ own: Hello) {
         write(PeerCodec.encode(own))
         stream.limitUnsent(Self.unsentBytesMax)
-        stream.startReading { [weak self] event in self?.heard(event) }
+        read()
     }
 
     /// Takes the other side for the peer that its Hello names.
@@ -85,13 +90,30 @@ final class PeerConnection {
 
     // MARK: Reading
 
+    private func read() { stream.startReading { [weak self] event in self?.heard(event) } }
+
+    /// Leaves what comes in the kernel until it is within the rate again.
+    private func holdBack() {
+        isHeldBack = true
+        stream.stopReading()
+        arrivals.whenOpen { [weak self] in
+            guard let self, !isClosed else { return }
+            isHeldBack = false
+            lastAlive = Loop.nowNanoseconds
+            read()
+        }
+    }
+
     private func heard(_ event: Stream.ReadEvent) {
         guard !isClosed else { return }
         lastAlive = Loop.nowNanoseconds
         pinged = false
         probeDeadline = nil
         switch event {
-        case .bytes(let bytes): decode(bytes)
+        case .bytes(let bytes):
+            arrivals.count(bytes.count)
+            decode(bytes)
+            if !isClosed, !arrivals.isOpen { holdBack() }
         case .end: end(.closedByPeer(nil))
         case .failed(let error): end(.failed(error))
         }
@@ -245,11 +267,13 @@ final class PeerConnection {
         // Over a slow link every byte is a sign of life.
         if passed(Self.patientMillis, since: lastAlive) { stream.expect(0) }
         if !isOpen {
-            if passed(options.helloMillis, since: began) { end(.noHello) }
+            if !isHeldBack, passed(options.helloMillis, since: began) { end(.noHello) }
         } else if stream.queuedBytes > 0, passed(options.stallMillis, since: lastTaken) {
             end(.stalled)
         } else if stream.queuedBytes > options.queuedBytesMax {
             end(.stalled)
+        } else if isHeldBack {
+            return
         } else if passed(options.silentMillis, since: lastAlive) {
             end(.silent)
         } else if let probeDeadline, now >= probeDeadline {

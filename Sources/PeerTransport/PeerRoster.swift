@@ -1,4 +1,5 @@
 import EventLoop
+import Pacing
 import PieceExchange
 import PieceModel
 import Wire
@@ -21,6 +22,7 @@ protocol PeerRosterOwner: AnyObject {
 @LoopActor
 final class PeerRoster {
     private let options: SwarmOptions
+    private let arrivals: Pacer
     /// Set before `start`.
     weak var owner: (any PeerRosterOwner)?
     private var listener: Listener?
@@ -46,8 +48,9 @@ final class PeerRoster {
     private static let probeMillis: UInt64 = 5_000
     private static let pastMax = 1024
 
-    init(options: SwarmOptions) {
+    init(options: SwarmOptions, arrivals: Pacer) {
         self.options = options
+        self.arrivals = arrivals
     }
 
     /// 0 when it does not listen.
@@ -121,7 +124,8 @@ final class PeerRoster {
 
     @discardableResult
     private func adopt(_ stream: Stream, outbound: Bool) -> PeerConnection {
-        let connection = PeerConnection(stream: stream, outbound: outbound, owner: self)
+        stream.setTrafficClass(options.trafficClass)
+        let connection = PeerConnection(stream: stream, outbound: outbound, arrivals: arrivals, owner: self)
         connections[ObjectIdentifier(connection)] = connection
         connection.start(
             Hello(

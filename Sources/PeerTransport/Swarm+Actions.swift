@@ -1,6 +1,7 @@
 import ContentStore
 import EventLoop
 import OCIModel
+import Pacing
 import PieceExchange
 import PieceModel
 import Wire
@@ -201,16 +202,30 @@ extension Swarm {
             refuse(blob, request: request, to: peer)
         case .file(let file, let offset, let bytes, let owner):
             header.payloadBytes = bytes
-            connection.send(OutgoingPiece(header: header, content: .file(file, offset: offset)) {
-                withExtendedLifetime(owner) {}
-                ended(sent: PieceTraffic(raw: bytes, wire: bytes))
-            })
+            pacedUpload(bytes, over: connection) {
+                connection.send(OutgoingPiece(header: header, content: .file(file, offset: offset)) {
+                    withExtendedLifetime(owner) {}
+                    ended(sent: PieceTraffic(raw: bytes, wire: bytes))
+                })
+            }
         case .compressed(let payload, let rawBytes):
             header.encoding = .zstd
             header.payloadBytes = payload.count
-            connection.send(OutgoingPiece(header: header, content: .bytes(payload)) {
-                ended(sent: PieceTraffic(raw: rawBytes, wire: payload.count))
-            })
+            pacedUpload(payload.count, over: connection) {
+                connection.send(OutgoingPiece(header: header, content: .bytes(payload)) {
+                    ended(sent: PieceTraffic(raw: rawBytes, wire: payload.count))
+                })
+            }
+        }
+    }
+
+    /// A connection that has ended meanwhile costs nothing of the rate.
+    private func pacedUpload(
+        _ bytes: Int, over connection: PeerConnection, send: @escaping @LoopActor () -> Void
+    ) {
+        pacers.uploads.whenOpen { [pacers] in
+            if !connection.isClosed { pacers.uploads.count(bytes) }
+            send()
         }
     }
 

@@ -1,6 +1,7 @@
 package import ContentStore
 package import EventLoop
 package import OCIModel
+import Pacing
 import PieceExchange
 package import PieceModel
 import Wire
@@ -21,6 +22,7 @@ package final class Swarm {
     let work = OffloadedWork()
     let locator = BlobLocator()
     let roster: PeerRoster
+    package let pacers: SwarmPacers
     private let observer: @LoopActor (SwarmEvent) -> Void
 
     var transfers: [Digest: BlobTransfer] = [:]
@@ -42,6 +44,7 @@ package final class Swarm {
         store: ContentStore,
         options: SwarmOptions,
         origin: any OriginFetching,
+        pacers: SwarmPacers = SwarmPacers(),
         observer: @escaping @LoopActor (SwarmEvent) -> Void = { _ in }
     ) {
         self.store = store
@@ -49,7 +52,8 @@ package final class Swarm {
         self.origin = origin
         self.observer = observer
         exchange = PieceExchange(name: options.name, limits: options.exchange, seed: .random(in: 0...(.max)))
-        roster = PeerRoster(options: options)
+        roster = PeerRoster(options: options, arrivals: pacers.arrivals)
+        self.pacers = pacers
         roster.owner = self
     }
 
@@ -84,6 +88,8 @@ package final class Swarm {
         let deadline = Loop.nowNanoseconds &+ drainMillis &* 1_000_000
         while uploadsRunning > 0, Loop.nowNanoseconds < deadline { await pause(millis: 10) }
         roster.stop()
+        pacers.uploads.release()
+        pacers.arrivals.release()
         alarm.stop()
         await work.untilIdle()
     }

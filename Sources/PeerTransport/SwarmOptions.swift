@@ -10,6 +10,8 @@ package struct SwarmOptions: Sendable {
     package var listenHost: String?
     /// 0 lets the kernel choose.
     package var listenPort: UInt16 = 0
+    /// The code point (DSCP) of packets to peers, 0 to 63.
+    package var trafficClass: UInt8 = 0
     /// Whether pieces are taken and sent compressed where that pays.
     package var compression = true
     package var exchange = ExchangeLimits()
