@@ -29,6 +29,8 @@ enum AdminSchemas {
     static let peer = ProtobufSchema(hawker__admin__v1__peer_status__init)
     static let wiring = ProtobufSchema(hawker__admin__v1__containerd_wiring__init)
     static let discovery = ProtobufSchema(hawker__admin__v1__discovery__init)
+    static let limit = ProtobufSchema(hawker__admin__v1__limit__init)
+    static let reloaded = ProtobufSchema(hawker__admin__v1__reloaded__init)
     static let blob = ProtobufSchema(hawker__admin__v1__cached_blob__init)
     static let removeRequest = ProtobufSchema(hawker__admin__v1__cache_remove_request__init)
     static let removed = ProtobufSchema(hawker__admin__v1__cache_removed__init)
@@ -63,6 +65,9 @@ extension NodeStatus: AdminMessage {
             message.n_discovery = discovery.count
             message.discovery = arena.array(
                 discovery.map { report in arena.message(AdminSchemas.discovery) { report.fill(&$0, arena) } })
+            message.n_limits = limits.count
+            message.limits = arena.array(
+                limits.map { limit in arena.message(AdminSchemas.limit) { limit.fill(&$0, arena) } })
             if let wiring = containerdWiring {
                 message.containerd_wiring = arena.message(AdminSchemas.wiring) { wiring.fill(&$0, arena) }
             }
@@ -92,6 +97,7 @@ extension NodeStatus: AdminMessage {
             status.recentProbes = ProtobufField.texts(message.recent_probes, count: message.n_recent_probes) ?? []
             status.discovery = ProtobufField.messages(message.discovery, count: message.n_discovery)
                 .map(DiscoveryReport.init)
+            status.limits = ProtobufField.messages(message.limits, count: message.n_limits).map(LimitStatus.init)
             status.containerdWiring = (message.containerd_wiring?.pointee).map(ContainerdWiring.init)
             return status
         }

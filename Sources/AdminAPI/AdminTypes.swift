@@ -26,6 +26,7 @@ package struct NodeStatus: Codable, Equatable, Sendable {
     package var recentProblems: [String] = []
     /// One for each way that the settings name to find peers.
     package var discovery: [DiscoveryReport] = []
+    package var limits: [LimitStatus] = []
     /// `nil` when no containerd is watched.
     package var containerdWiring: ContainerdWiring?
     /// Probes that came to the mirror, oldest first, as `registry/hawker-probe/name:tag`.
@@ -44,6 +45,20 @@ package struct DiscoveryReport: Codable, Equatable, Sendable {
     package var state = ""
     package var reason = ""
     package var endpoints: UInt32 = 0
+
+    package init() {}
+}
+
+/// One bound on a rate, with what it was applied to so far.
+package struct LimitStatus: Codable, Equatable, Sendable {
+    /// The key of the settings that sets it.
+    package var key = ""
+    /// 0 for none.
+    package var bytesPerSecond: UInt64 = 0
+    /// Bytes that fell under it since the start, bound or not.
+    package var bytes: UInt64 = 0
+    /// How often something had to wait.
+    package var waits: UInt64 = 0
 
     package init() {}
 }
@@ -137,6 +152,16 @@ package struct CacheRemoved: Codable, Equatable, Sendable {
     /// False when the cache did not hold it.
     package var removed = false
     package var bytes: UInt64 = 0
+
+    package init() {}
+}
+
+/// What `hawker reload` did. Keys are as in the settings, or `registry.KEY of HOST`.
+package struct ReloadReport: Codable, Equatable, Sendable {
+    package var file = ""
+    package var applied: [String] = []
+    /// Their new values wait for the daemon's next start.
+    package var needRestart: [String] = []
 
     package init() {}
 }

@@ -3,6 +3,7 @@ import ContentStore
 import EventLoop
 import MirrorServer
 import OCIModel
+import Pacing
 import PeerDirectory
 import PeerTransport
 import PieceModel
@@ -36,6 +37,14 @@ struct NodeAdmin: AdminService {
         status.uploadedBytes = UInt64(clamping: swarm.sent.rawBytes)
         status.uploadedWireBytes = UInt64(clamping: swarm.sent.wireBytes)
         status.discovery = node.discovery.status.map(DiscoveryReport.init)
+        status.limits = node.limits.all.map { key, pacer in
+            var limit = LimitStatus()
+            limit.key = key
+            limit.bytesPerSecond = pacer.bytesPerSecond ?? 0
+            limit.bytes = pacer.countedBytes
+            limit.waits = pacer.waits
+            return limit
+        }
         status.recentProblems = Log.recentProblems
         status.recentProbes = node.probes.names
         status.containerdWiring = node.wiring?.wiring.map { wiring in
@@ -46,6 +55,10 @@ struct NodeAdmin: AdminService {
             return shown
         }
         return status
+    }
+
+    func reload() async throws(AdminFailure) -> ReloadReport {
+        try await node.reload()
     }
 
     @LoopActor

@@ -12,8 +12,8 @@ enum NodeDiscovery {
         let own = OwnEndpoint(
             advertised: settings.peersAdvertise, listenHost: listen.host == "localhost" ? "127.0.0.1" : listen.host,
             listenPort: peerPort)
-        var engines: [any DiscoveryEngine] = []
-        if !settings.staticPeers.isEmpty { engines.append(StaticEngine(settings.staticPeers, own: own)) }
+        // Also with an empty list: the settings may name some later.
+        var engines: [any DiscoveryEngine] = [StaticEngine(settings.staticPeers, own: own)]
         if let target = settings.peersDNS.flatMap({ DNSTarget($0, defaultPort: peerPort) }) {
             var options = DNSOptions()
             options.server = settings.peersDNSServer

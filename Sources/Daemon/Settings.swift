@@ -33,6 +33,7 @@ package struct Settings: Equatable, Sendable {
     package var freeFloorBytes: Int64 = 1 << 30
     package var adminSocket = "/run/hawker/hawker.sock"
     package var logLevel = "info"
+    package var limits = LimitSettings()
     /// The configuration file of the containerd that is watched; `nil` watches none.
     package var containerdConfig: String?
     /// Leads to the process that tells containerd's release.
@@ -66,6 +67,8 @@ package struct RegistrySettings: Equatable, Sendable {
     package var url: String?
     /// PEM file of authorities to trust for this registry beside the system's.
     package var caFile: String?
+    /// Bytes a second of its blobs; `nil` for no bound of its own.
+    package var rate: UInt64?
 
     package init(host: RegistryHost) {
         self.host = host

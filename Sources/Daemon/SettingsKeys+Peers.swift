@@ -29,7 +29,7 @@ extension SettingsKeys {
                 guard let peers = endpoints(value, most: staticPeersMax) else { return false }
                 settings.staticPeers = peers
                 return true
-            },
+            }.reloadable(),
         ] + dns + redis + [
             .text(
                 "peers.cluster", shown: "\"default\"", "Nodes that say another cluster's name are refused.",

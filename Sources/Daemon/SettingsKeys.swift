@@ -14,15 +14,23 @@ struct SettingsKey: Sendable {
     let expected: String
     /// Takes the value over; false when it is not as expected.
     let read: @Sendable (TOMLNode, inout Settings) -> Bool
+    /// Whether a running node takes a new value over; the others wait for its next start.
+    var isReloadable = false
 
     static func text(
-        _ path: String, shown: String = "", _ meaning: String, expected: String,
+        _ path: String, shown: String = "", _ meaning: String, expected: String, isReloadable: Bool = false,
         _ apply: @escaping @Sendable (String, inout Settings) -> Bool
     ) -> SettingsKey {
         SettingsKey(path: path, shown: shown, meaning: meaning, expected: expected) { value, settings in
             guard let text = value.string else { return false }
             return apply(text, &settings)
-        }
+        }.reloadable(isReloadable)
+    }
+
+    func reloadable(_ isReloadable: Bool = true) -> SettingsKey {
+        var key = self
+        key.isReloadable = isReloadable
+        return key
     }
 
     static func flag(
@@ -39,7 +47,7 @@ struct SettingsKey: Sendable {
 
 /// The one list of settings: the reader, `hawker config default` and the README's table come from it.
 enum SettingsKeys {
-    static let all: [SettingsKey] = nodeAndMirror + peers + cacheAndMore + containerd
+    static let all: [SettingsKey] = nodeAndMirror + peers + cacheAndMore + limits + containerd
 
     private static let nodeAndMirror: [SettingsKey] = [
         .text(
@@ -105,7 +113,8 @@ enum SettingsKeys {
             return SettingsText.isAbsolutePath(text) && text.utf8.count <= 107
         },
         .text(
-            "log.level", shown: "\"info\"", "debug, info, warning or error.", expected: "debug, info, warning or error"
+            "log.level", shown: "\"info\"", "debug, info, warning or error.", expected: "debug, info, warning or error",
+            isReloadable: true
         ) { text, settings in
             settings.logLevel = text
             return ["debug", "info", "warning", "error"].contains(text)
@@ -135,6 +144,9 @@ enum SettingsKeys {
             guard let last = settings.registries.indices.last, SettingsText.isAbsolutePath(text) else { return false }
             settings.registries[last].caFile = text
             return true
+        },
+        rate("registry.rate", "Most that is read from this registry, in blobs, a second.") { rate, settings in
+            if let last = settings.registries.indices.last { settings.registries[last].rate = rate }
         },
     ]
 

@@ -12,7 +12,15 @@ package final class PeerDiscovery {
         self.engines = engines
     }
 
-    package var status: [DiscoveryStatus] { engines.map(\.status) }
+    /// An empty list in the settings is no way to find anybody.
+    package var status: [DiscoveryStatus] {
+        engines.map(\.status).filter { $0.source != .static || $0.endpoints > 0 }
+    }
+
+    /// The list in the settings is this one now.
+    package func replaceStatic(with endpoints: [PeerEndpoint]) {
+        for case let engine as StaticEngine in engines { engine.replace(with: endpoints) }
+    }
 
     /// Which engines know an endpoint, in the order of their names.
     package func sources(of endpoint: PeerEndpoint) -> [DiscoverySource] {

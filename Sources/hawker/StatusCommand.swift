@@ -44,6 +44,12 @@ struct StatusCommand: AsyncParsableCommand {
             ],
             ["sent", "\(Console.bytes(status.mirror.bytesSent)) to containerd, \(uploads(status)) to peers"],
         ]
+        for limit in status.limits where limit.bytesPerSecond > 0 {
+            let rate = Console.bytes(limit.bytesPerSecond)
+            rows.append([
+                "bound", "\(limit.key) \(rate)/s: \(Console.bytes(limit.bytes)) so far, \(limit.waits) waits",
+            ])
+        }
         if let wiring = status.containerdWiring {
             let reason = wiring.reason.isEmpty ? "" : ": \(wiring.reason)"
             rows.append(["containerd", "\(wiring.state) (\(wiring.config))\(reason)"])
