@@ -9,6 +9,8 @@ package struct LimitSettings: Equatable, Sendable {
     package var origin: UInt64?
     package var peerConnections = 256
     package var mirrorConnections = 1024
+    /// Bytes on their way from registries to the disk.
+    package var buffers = 64 << 20
     /// The code point (DSCP) of packets to peers.
     package var trafficClass: UInt8 = 0
 }

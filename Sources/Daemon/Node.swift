@@ -180,6 +180,7 @@ package final class Node {
         options.listenPort = settings.peersListen?.port ?? 0
         options.compression = settings.compression
         options.connectionsMax = settings.limits.peerConnections
+        options.originBytesTotalMax = settings.limits.buffers
         options.trafficClass = settings.limits.trafficClass
         return options
     }

@@ -19,6 +19,15 @@ extension SettingsKeys {
             "Connections of container runtimes; further ones are closed at once, and pull from the registry.",
             range: 1...16_384
         ) { $1.limits.mirrorConnections = Int($0) },
+        .text(
+            "limits.buffers", shown: "\"64MiB\"",
+            "Memory for what is on its way from registries to the disk; beyond it, reading pauses.",
+            expected: "a size from \"1MiB\" to \"16GiB\""
+        ) { text, settings in
+            guard let bytes = SettingsText.byteCount(text), (1 << 20...16 << 30).contains(bytes) else { return false }
+            settings.limits.buffers = Int(bytes)
+            return true
+        },
         number(
             "limits.dscp", shown: "0",
             "Mark (DSCP) of packets to other nodes, for routers that treat some as less urgent: 8 is bulk, 1 is least.",

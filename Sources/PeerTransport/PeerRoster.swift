@@ -35,6 +35,7 @@ final class PeerRoster {
     private var past: [PeerName: Past] = [:]
     private let sweeper = LoopTimer()
     private var unflushed: Set<PeerName> = []
+    private var dialsRunning = 0
     private var isStarted = false
     private var isStopped = false
 
@@ -142,7 +143,7 @@ final class PeerRoster {
         for connection in Array(connections.values) { connection.check(options) }
         let now = Loop.nowNanoseconds
         for dialer in dialers where !isStopped && dialer.isDue(now) {
-            guard connections.count < options.connectionsMax else { return }
+            guard connections.count + dialsRunning < options.connectionsMax else { return }
             if let name = dialer.name, peers[name] != nil || bans.ban(of: name, now: now) != nil { continue }
             dial(dialer)
         }
@@ -150,10 +151,12 @@ final class PeerRoster {
 
     private func dial(_ dialer: Dialer) {
         dialer.began()
+        dialsRunning += 1
         let endpoint = dialer.endpoint
         Stream.connect(host: endpoint.host, port: endpoint.port, timeoutMillis: options.connectMillis) {
             [weak self] result in
             guard let self else { return }
+            dialsRunning -= 1
             switch result {
             case .success(let stream):
                 guard !isStopped else { return stream.close() }

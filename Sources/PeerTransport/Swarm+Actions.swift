@@ -94,11 +94,16 @@ extension Swarm {
             pieces: pieces,
             author: options.name,
             work: work,
-            bytesMax: options.originBytesMax,
+            bytesMax: { [weak self] in self?.originShare ?? 0 },
             handlers: handlers
         )
         origins[blob] = intake
         intake.start(origin, source: source)
+    }
+
+    /// Bytes of one blob that may wait to be stored: all blobs together keep to their bound, but for a piece each.
+    private var originShare: Int {
+        min(options.originBytesMax, options.originBytesTotalMax / max(origins.count, 1))
     }
 
     // MARK: Whole blobs

@@ -38,6 +38,8 @@ package struct SwarmOptions: Sendable {
 
     /// Bytes from the registry waiting to be stored, for each blob; beyond it the transfer pauses.
     package var originBytesMax = 8 << 20
+    /// The same for all blobs together.
+    package var originBytesTotalMax = 64 << 20
     /// How long a download that no reader wants goes on: containerd often comes back for the rest.
     package var lingerMillis: UInt64 = 5_000
     /// How long `locate` waits for peers.

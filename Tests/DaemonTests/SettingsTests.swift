@@ -91,6 +91,7 @@ struct SettingsTests {
             origin = "1KB/s"
             peer_connections = 7
             mirror_connections = 8
+            buffers = "2MiB"
             dscp = 63
             """)
         #expect(settings.peersListen == SocketAddress(host: "::1", port: 4000))
@@ -110,6 +111,7 @@ struct SettingsTests {
         #expect(settings.limits.origin == 1000)
         #expect(settings.limits.peerConnections == 7)
         #expect(settings.limits.mirrorConnections == 8)
+        #expect(settings.limits.buffers == 2 << 20)
         #expect(settings.limits.trafficClass == 63)
     }
 
@@ -145,6 +147,7 @@ struct SettingsTests {
             ("[limits]\nupload = \"50bit/s\"", 2, "limits.upload"),
             ("[limits]\nupload = \"/s\"", 2, "limits.upload"),
             ("[limits]\norigin = 5", 2, "limits.origin"),
+            ("[limits]\nbuffers = \"1KB\"", 2, "limits.buffers"),
             ("[limits]\ndscp = 64", 2, "from 0 to 63"),
             ("[limits]\npeer_connections = 0", 2, "limits.peer_connections"),
             ("[[registry]]\nhost = \"a.io\"\nrate = \"fast\"", 3, "registry.rate"),

@@ -28,6 +28,34 @@ struct RosterTests {
 
     static func states(_ node: TestNode) -> [SwarmStatus.Peer.State] { node.swarm.status.peers.map(\.state) }
 
+    @Test("who is dialled can change; a peer no longer named stays connected, and is not dialled again")
+    func dialledChange() async throws {
+        let (first, second) = (try TestNode("first"), try TestNode("second"))
+        let node = try TestNode("node", peers: [first.port])
+        await node.untilConnected(to: first.name)
+        let endpoint = try #require(PeerEndpoint(host: "127.0.0.1", port: second.port))
+        node.swarm.dialOnly([endpoint])
+        await node.untilConnected(to: first.name, second.name)
+        #expect(node.swarm.status.peers.first { $0.name == second.name }?.endpoint == endpoint)
+        #expect(node.swarm.status.peers.first { $0.name == first.name }?.endpoint == nil)
+        await first.stopAndRemove()
+        await node.until { !node.connected.contains(first.name) }
+        #expect(node.swarm.status.unreached.isEmpty)
+        await node.stopAndRemove()
+        await second.stopAndRemove()
+    }
+
+    @Test("no more is dialled than may be connected")
+    func dialsBounded() async throws {
+        let holders = [try TestNode("h1"), try TestNode("h2"), try TestNode("h3")]
+        let node = try TestNode("node", peers: holders.map(\.port)) { $0.connectionsMax = 2 }
+        await node.until { node.connected.count == 2 }
+        await Pause.millis(700)
+        #expect(node.connected.count == 2)
+        await node.stopAndRemove()
+        for holder in holders { await holder.stopAndRemove() }
+    }
+
     @Test("a peer that comes back is dialled again")
     func redial() async throws {
         let holder = try TestNode("holder")
