@@ -83,7 +83,7 @@ struct NodeAdmin: AdminService {
         }
         let met = swarm.peers.map { known in
             var peer = PeerStatus(known)
-            peer.knownFrom = known.endpoint.map(sources) ?? []
+            peer.knownFrom = Set(known.endpoints.flatMap(sources)).sorted()
             return peer
         }
         return met + swarm.unreached.map { endpoint in

@@ -5,7 +5,7 @@ package import PieceModel
 @LoopActor
 package final class PeerDiscovery {
     private let engines: [any DiscoveryEngine]
-    private var found: [DiscoverySource: [PeerEndpoint]] = [:]
+    private var found: [DiscoverySource: Set<PeerEndpoint>] = [:]
     private var told: [PeerEndpoint] = []
 
     package init(_ engines: [any DiscoveryEngine]) {
@@ -43,7 +43,7 @@ package final class PeerDiscovery {
     }
 
     private func took(_ endpoints: [PeerEndpoint], from source: DiscoverySource, _ handlers: DiscoveryHandlers) {
-        found[source] = endpoints
+        found[source] = Set(endpoints)
         let all = Set(found.values.joined()).sorted()
         guard all != told else { return }
         told = all

@@ -35,6 +35,9 @@ final class Resolver {
     private var pollers: [Int32: Poller] = [:]
     private let timer = LoopTimer()
 
+    /// Once in the process: c-ares counts its initialisations without a lock.
+    nonisolated private static let libraryStatus = ares_library_init(ARES_LIB_INIT_NONE)
+
     /// A channel on its way from the pool to the loop. Unchecked: only one thread at a time has it.
     private struct Opened: @unchecked Sendable {
         let channel: ares_channel?
@@ -69,8 +72,7 @@ final class Resolver {
     private var hook: Hook?
 
     nonisolated private static func make(servers: String?, _ data: UnsafeMutableRawPointer) -> Opened {
-        let ready = ares_library_init(ARES_LIB_INIT_NONE)
-        guard ready == ARES_SUCCESS else { return Opened(channel: nil, status: ready) }
+        guard libraryStatus == ARES_SUCCESS else { return Opened(channel: nil, status: libraryStatus) }
         var options = ares_options()
         options.timeout = tryMillis
         options.tries = tries

@@ -74,7 +74,8 @@ final class PeerRoster {
     /// Dials these and no others from now on. What is connected stays connected.
     func dialOnly(_ endpoints: [PeerEndpoint]) {
         let known = Dictionary(dialers.map { ($0.endpoint, $0) }) { first, _ in first }
-        dialers = Set(endpoints).sorted().map { known[$0] ?? Dialer(endpoint: $0) }
+        // In no order: where there are more than can be connected, nodes should not all choose the same.
+        dialers = Set(endpoints).shuffled().map { known[$0] ?? Dialer(endpoint: $0) }
         if isStarted { sweep() }
     }
 
@@ -201,7 +202,6 @@ final class PeerRoster {
         for (name, connection) in peers {
             var state = states[name] ?? SwarmStatus.Peer(name: name)
             state.address = connection.address
-            state.endpoint = dialers.first { $0.name == name }?.endpoint
             state.state = .connected(outbound: connection.outbound)
             state.received.add(connection.received)
             state.sent.add(connection.sent)
@@ -211,10 +211,11 @@ final class PeerRoster {
             let left = Int((ban.until - now) / 1_000_000_000)
             states[name]?.state = .banned(ban.cause, secondsLeft: left)
         }
+        for dialer in dialers { if let name = dialer.name { states[name]?.endpoints.append(dialer.endpoint) } }
         return states.values.sorted { $0.name < $1.name }
     }
 
-    var unreached: [PeerEndpoint] { dialers.filter { $0.name == nil && !$0.isSelf }.map(\.endpoint) }
+    var unreached: [PeerEndpoint] { dialers.filter { $0.name == nil && !$0.isSelf }.map(\.endpoint).sorted() }
 
     private func remember(_ connection: PeerConnection, of peer: PeerName) {
         if past[peer] == nil, past.count >= Self.pastMax,

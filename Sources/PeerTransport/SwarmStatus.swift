@@ -44,8 +44,8 @@ package struct SwarmStatus: Sendable {
         package var name: PeerName
         /// `host:port` of the connection, or of the last one.
         package var address = ""
-        /// Where this node dials it; `nil` while it is known only because it dialled this node.
-        package var endpoint: PeerEndpoint?
+        /// Where this node dials it; none while it is known only because it dialled this node.
+        package var endpoints: [PeerEndpoint] = []
         package var state = State.disconnected
         package var received = PieceTraffic()
         package var sent = PieceTraffic()

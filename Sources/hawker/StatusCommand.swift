@@ -70,7 +70,8 @@ struct StatusCommand: AsyncParsableCommand {
         let asked = report.asked.isEmpty ? "" : " (\(report.asked))"
         let state = report.state == "working" ? "" : ", \(report.state)"
         let reason = report.reason.isEmpty ? "" : ": \(report.reason)"
-        return "\(report.source)\(asked): \(report.endpoints) endpoints\(state)\(reason)"
+        let count = report.endpoints == 0 ? "no other node yet" : "\(report.endpoints) endpoints"
+        return "\(report.source)\(asked): \(count)\(state)\(reason)"
     }
 
     private func uploads(_ status: NodeStatus) -> String {
