@@ -38,9 +38,7 @@ final class PeerConnection {
     var sent = PieceTraffic()
 
     private weak var owner: (any PeerConnectionOwner)?
-    private let arrivals: Pacer
-    /// Not read from for now: bytes came faster than they may.
-    private var isHeldBack = false
+    private let reader: PacedReader
     private var decoder = FrameDecoder(limits: PeerLimits.beforeHello)
     private var isOpen = false
     private var outbox: [UInt8] = []
@@ -57,8 +55,8 @@ final class PeerConnection {
     private var probeDeadline: UInt64?
 
     init(stream: Stream, outbound: Bool, arrivals: Pacer, owner: any PeerConnectionOwner) {
-        self.arrivals = arrivals
         self.stream = stream
+        reader = PacedReader(stream, arrivals)
         self.outbound = outbound
         self.owner = owner
         address = stream.peerAddress
@@ -73,7 +71,7 @@ final class PeerConnection {
     func start(_ own: Hello) {
         write(PeerCodec.encode(own))
         stream.limitUnsent(Self.unsentBytesMax)
-        read()
+        reader.start { [weak self] event in self?.heard(event) }
     }
 
     /// Takes the other side for the peer that its Hello names.
@@ -90,30 +88,13 @@ final class PeerConnection {
 
     // MARK: Reading
 
-    private func read() { stream.startReading { [weak self] event in self?.heard(event) } }
-
-    /// Leaves what comes in the kernel until it is within the rate again.
-    private func holdBack() {
-        isHeldBack = true
-        stream.stopReading()
-        arrivals.whenOpen { [weak self] in
-            guard let self, !isClosed else { return }
-            isHeldBack = false
-            lastAlive = Loop.nowNanoseconds
-            read()
-        }
-    }
-
     private func heard(_ event: Stream.ReadEvent) {
         guard !isClosed else { return }
         lastAlive = Loop.nowNanoseconds
         pinged = false
         probeDeadline = nil
         switch event {
-        case .bytes(let bytes):
-            arrivals.count(bytes.count)
-            decode(bytes)
-            if !isClosed, !arrivals.isOpen { holdBack() }
+        case .bytes(let bytes): decode(bytes)
         case .end: end(.closedByPeer(nil))
         case .failed(let error): end(.failed(error))
         }
@@ -264,16 +245,16 @@ final class PeerConnection {
             now > start && (now - start) / 1_000_000 >= millis
         }
         guard !isClosed else { return }
+        // Who is not read from cannot be heard.
+        if reader.isHeldBack { lastAlive = now }
         // Over a slow link every byte is a sign of life.
         if passed(Self.patientMillis, since: lastAlive) { stream.expect(0) }
         if !isOpen {
-            if !isHeldBack, passed(options.helloMillis, since: began) { end(.noHello) }
+            if !reader.isHeldBack, passed(options.helloMillis, since: began) { end(.noHello) }
         } else if stream.queuedBytes > 0, passed(options.stallMillis, since: lastTaken) {
             end(.stalled)
         } else if stream.queuedBytes > options.queuedBytesMax {
             end(.stalled)
-        } else if isHeldBack {
-            return
         } else if passed(options.silentMillis, since: lastAlive) {
             end(.silent)
         } else if let probeDeadline, now >= probeDeadline {
@@ -294,7 +275,7 @@ final class PeerConnection {
         pieces = []
         for piece in unsent { piece.ended() }
         let stream = stream
-        stream.stopReading()
+        reader.stop()
         if goodbye != nil, stream.queuedBytes <= Self.goodbyeQueueMax {
             stream.shutdown { stream.close() }
             // The other side may never take it.
