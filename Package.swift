@@ -42,6 +42,8 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
+        .systemLibrary(name: "CHiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CHTTPParser", providers: [.apt(["libhttp-parser-dev"])]),
         .systemLibrary(
             name: "CProtobufC", pkgConfig: "libprotobuf-c", providers: [.apt(["libprotobuf-c-dev"])]),
@@ -55,6 +57,7 @@ let package = Package(
         module("PieceModel"),
         module("Telemetry", [log]),
         module("EventLoop", ["CLibuv", "CLinux"]),
+        module("Pacing", ["EventLoop"]),
         module("Hashing", ["COpenSSL", "OCIModel"]),
         module("Compression", ["CZstd"]),
         module("ProtobufCodec", ["CProtobufC"]),
@@ -71,9 +74,10 @@ let package = Package(
         module(
             "PeerTransport",
             [
-                "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression", "Hashing",
-                "OCIModel", "Telemetry",
+                "EventLoop", "Pacing", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression",
+                "Hashing", "OCIModel", "Telemetry",
             ]),
+        module("PeerDirectory", ["CAres", "CHiredis", "EventLoop", "PieceModel", "OCIModel"]),
         module("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
         module("AdminAPI", ["CAdminProto", "ProtobufCodec", "Wire", "EventLoop", "CLinux"]),
         module("RuntimeConfig", ["TOMLEdit", "OCIModel", "CLinux"]),
@@ -83,8 +87,9 @@ let package = Package(
         module(
             "Daemon",
             [
-                "MirrorServer", "PeerTransport", "OriginClient", "AdminAPI", "ContentStore", "EventLoop", "Wire",
-                "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit", "RuntimeConfig",
+                "MirrorServer", "PeerTransport", "PeerDirectory", "OriginClient", "AdminAPI", "ContentStore",
+                "EventLoop", "Pacing", "Wire", "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
+                "RuntimeConfig",
             ]),
         .executableTarget(
             name: "hawker",
@@ -104,6 +109,7 @@ let package = Package(
         tests("OCIModel"),
         tests("PieceModel", ["OCIModel"]),
         tests("EventLoop", ["TestSupport"]),
+        tests("Pacing", ["EventLoop", "TestSupport"]),
         tests("Hashing", ["OCIModel"]),
         tests("Compression"),
         tests("TOMLEdit"),
@@ -117,6 +123,7 @@ let package = Package(
             [
                 "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "OCIModel", "Hashing", "TestSupport",
             ]),
+        tests("PeerDirectory", ["EventLoop", "PieceModel", "OCIModel", "TestSupport"]),
         tests("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("CRIClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("AdminAPI", ["EventLoop", "TestSupport"]),

@@ -33,6 +33,14 @@ package struct AdminClient: Sendable {
         try await items(.cacheRemove, CacheRemoveRequest.encode(digests), CacheRemoved.self)
     }
 
+    /// Has the node read its settings again; `.failedPrecondition` when they are wrong.
+    package func reload() async throws(AdminFailure) -> ReloadReport {
+        guard let report = try await items(.reload, [], ReloadReport.self).first else {
+            throw AdminFailure(.internal, "the daemon answered without saying what it did")
+        }
+        return report
+    }
+
     private func items<Message: AdminMessage & Sendable>(
         _ method: AdminMethod, _ argument: [UInt8], _: Message.Type
     ) async throws(AdminFailure) -> [Message] {

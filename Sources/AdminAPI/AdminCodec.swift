@@ -28,6 +28,9 @@ enum AdminSchemas {
     static let mirror = ProtobufSchema(hawker__admin__v1__mirror_counters__init)
     static let peer = ProtobufSchema(hawker__admin__v1__peer_status__init)
     static let wiring = ProtobufSchema(hawker__admin__v1__containerd_wiring__init)
+    static let discovery = ProtobufSchema(hawker__admin__v1__discovery__init)
+    static let limit = ProtobufSchema(hawker__admin__v1__limit__init)
+    static let reloaded = ProtobufSchema(hawker__admin__v1__reloaded__init)
     static let blob = ProtobufSchema(hawker__admin__v1__cached_blob__init)
     static let removeRequest = ProtobufSchema(hawker__admin__v1__cache_remove_request__init)
     static let removed = ProtobufSchema(hawker__admin__v1__cache_removed__init)
@@ -59,6 +62,12 @@ extension NodeStatus: AdminMessage {
             message.recent_problems = arena.array(recentProblems.map { arena.text($0) })
             message.n_recent_probes = recentProbes.count
             message.recent_probes = arena.array(recentProbes.map { arena.text($0) })
+            message.n_discovery = discovery.count
+            message.discovery = arena.array(
+                discovery.map { report in arena.message(AdminSchemas.discovery) { report.fill(&$0, arena) } })
+            message.n_limits = limits.count
+            message.limits = arena.array(
+                limits.map { limit in arena.message(AdminSchemas.limit) { limit.fill(&$0, arena) } })
             if let wiring = containerdWiring {
                 message.containerd_wiring = arena.message(AdminSchemas.wiring) { wiring.fill(&$0, arena) }
             }
@@ -86,6 +95,9 @@ extension NodeStatus: AdminMessage {
             status.recentProblems =
                 ProtobufField.texts(message.recent_problems, count: message.n_recent_problems) ?? []
             status.recentProbes = ProtobufField.texts(message.recent_probes, count: message.n_recent_probes) ?? []
+            status.discovery = ProtobufField.messages(message.discovery, count: message.n_discovery)
+                .map(DiscoveryReport.init)
+            status.limits = ProtobufField.messages(message.limits, count: message.n_limits).map(LimitStatus.init)
             status.containerdWiring = (message.containerd_wiring?.pointee).map(ContainerdWiring.init)
             return status
         }
@@ -103,6 +115,24 @@ extension ContainerdWiring {
         state = text(message.state)
         reason = text(message.reason)
         config = text(message.config)
+    }
+}
+
+extension DiscoveryReport {
+    fileprivate func fill(_ message: inout Hawker__Admin__V1__Discovery, _ arena: ProtobufArena) {
+        message.source = arena.text(source)
+        message.asked = arena.text(asked)
+        message.state = arena.text(state)
+        message.reason = arena.text(reason)
+        message.endpoints = endpoints
+    }
+
+    fileprivate init(_ message: Hawker__Admin__V1__Discovery) {
+        source = text(message.source)
+        asked = text(message.asked)
+        state = text(message.state)
+        reason = text(message.reason)
+        endpoints = message.endpoints
     }
 }
 
@@ -175,6 +205,8 @@ extension PeerStatus: AdminMessage {
             message.received_wire_bytes = receivedWireBytes
             message.sent_bytes = sentBytes
             message.sent_wire_bytes = sentWireBytes
+            message.n_known_from = knownFrom.count
+            message.known_from = arena.array(knownFrom.map { arena.text($0) })
         }
     }
 
@@ -189,6 +221,7 @@ extension PeerStatus: AdminMessage {
             peer.receivedWireBytes = message.received_wire_bytes
             peer.sentBytes = message.sent_bytes
             peer.sentWireBytes = message.sent_wire_bytes
+            peer.knownFrom = ProtobufField.texts(message.known_from, count: message.n_known_from) ?? []
             return peer
         }
     }

@@ -4,6 +4,7 @@ package enum AdminMethod: String, CaseIterable, Sendable {
     case peers = "peers"
     case cacheList = "cache.list"
     case cacheRemove = "cache.remove"
+    case reload = "reload"
 }
 
 /// Bounds of the admin protocol.
@@ -21,4 +22,6 @@ package protocol AdminService: Sendable {
     func cacheList() async throws(AdminFailure) -> [CachedBlob]
     /// One answer a digest, in the order given. Digests are as the caller typed them.
     func cacheRemove(_ digests: [String]) async throws(AdminFailure) -> [CacheRemoved]
+    /// `.failedPrecondition`, with file, line and reason, for settings that are wrong: those in force stay.
+    func reload() async throws(AdminFailure) -> ReloadReport
 }

@@ -120,6 +120,7 @@ private final class AdminConnection {
         case .status: return [await service.status().encoded]
         case .peers: return await service.peers().map(\.encoded)
         case .cacheList: return try await service.cacheList().map(\.encoded)
+        case .reload: return [try await service.reload().encoded]
         case .cacheRemove:
             return try await service.cacheRemove(CacheRemoveRequest.decode(argument)).map(\.encoded)
         }

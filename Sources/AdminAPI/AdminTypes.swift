@@ -24,10 +24,41 @@ package struct NodeStatus: Codable, Equatable, Sendable {
     package var uploadedWireBytes: UInt64 = 0
     /// Newest warnings and errors of the log, oldest first.
     package var recentProblems: [String] = []
+    /// One for each way that the settings name to find peers.
+    package var discovery: [DiscoveryReport] = []
+    package var limits: [LimitStatus] = []
     /// `nil` when no containerd is watched.
     package var containerdWiring: ContainerdWiring?
     /// Probes that came to the mirror, oldest first, as `registry/hawker-probe/name:tag`.
     package var recentProbes: [String] = []
+
+    package init() {}
+}
+
+/// How one way to find the other nodes does.
+package struct DiscoveryReport: Codable, Equatable, Sendable {
+    /// `static`, `dns` or `redis`, as the settings name it.
+    package var source = ""
+    /// The name or the servers that are asked.
+    package var asked = ""
+    /// `starting`, `working` or `failing`; who was found before a failure stays known.
+    package var state = ""
+    package var reason = ""
+    package var endpoints: UInt32 = 0
+
+    package init() {}
+}
+
+/// One bound on a rate, with what it was applied to so far.
+package struct LimitStatus: Codable, Equatable, Sendable {
+    /// The key of the settings that sets it.
+    package var key = ""
+    /// 0 for none.
+    package var bytesPerSecond: UInt64 = 0
+    /// Bytes that fell under it since the start, bound or not.
+    package var bytes: UInt64 = 0
+    /// How often something had to wait.
+    package var waits: UInt64 = 0
 
     package init() {}
 }
@@ -91,6 +122,8 @@ package struct PeerStatus: Codable, Equatable, Sendable {
     /// `connected`, `connecting`, `waiting` or `banned`.
     package var state = ""
     package var reason = ""
+    /// The ways by which this node knows where it listens; none when it has only dialled this node.
+    package var knownFrom: [String] = []
     package var receivedBytes: UInt64 = 0
     package var receivedWireBytes: UInt64 = 0
     package var sentBytes: UInt64 = 0
@@ -119,6 +152,16 @@ package struct CacheRemoved: Codable, Equatable, Sendable {
     /// False when the cache did not hold it.
     package var removed = false
     package var bytes: UInt64 = 0
+
+    package init() {}
+}
+
+/// What `hawker reload` did. Keys are as in the settings, or `registry.KEY of HOST`.
+package struct ReloadReport: Codable, Equatable, Sendable {
+    package var file = ""
+    package var applied: [String] = []
+    /// Their new values wait for the daemon's next start.
+    package var needRestart: [String] = []
 
     package init() {}
 }

@@ -187,6 +187,141 @@ void   hawker__admin__v1__node_status__free_unpacked
   assert(message->base.descriptor == &hawker__admin__v1__node_status__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   hawker__admin__v1__limit__init
+                     (Hawker__Admin__V1__Limit         *message)
+{
+  static const Hawker__Admin__V1__Limit init_value = HAWKER__ADMIN__V1__LIMIT__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__limit__get_packed_size
+                     (const Hawker__Admin__V1__Limit *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__limit__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__limit__pack
+                     (const Hawker__Admin__V1__Limit *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__limit__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__limit__pack_to_buffer
+                     (const Hawker__Admin__V1__Limit *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__limit__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__Limit *
+       hawker__admin__v1__limit__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__Limit *)
+     protobuf_c_message_unpack (&hawker__admin__v1__limit__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__limit__free_unpacked
+                     (Hawker__Admin__V1__Limit *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__limit__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__admin__v1__reloaded__init
+                     (Hawker__Admin__V1__Reloaded         *message)
+{
+  static const Hawker__Admin__V1__Reloaded init_value = HAWKER__ADMIN__V1__RELOADED__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__reloaded__get_packed_size
+                     (const Hawker__Admin__V1__Reloaded *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__reloaded__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__reloaded__pack
+                     (const Hawker__Admin__V1__Reloaded *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__reloaded__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__reloaded__pack_to_buffer
+                     (const Hawker__Admin__V1__Reloaded *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__reloaded__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__Reloaded *
+       hawker__admin__v1__reloaded__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__Reloaded *)
+     protobuf_c_message_unpack (&hawker__admin__v1__reloaded__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__reloaded__free_unpacked
+                     (Hawker__Admin__V1__Reloaded *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__reloaded__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__admin__v1__discovery__init
+                     (Hawker__Admin__V1__Discovery         *message)
+{
+  static const Hawker__Admin__V1__Discovery init_value = HAWKER__ADMIN__V1__DISCOVERY__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__discovery__get_packed_size
+                     (const Hawker__Admin__V1__Discovery *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__discovery__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__discovery__pack
+                     (const Hawker__Admin__V1__Discovery *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__discovery__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__discovery__pack_to_buffer
+                     (const Hawker__Admin__V1__Discovery *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__discovery__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__Discovery *
+       hawker__admin__v1__discovery__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__Discovery *)
+     protobuf_c_message_unpack (&hawker__admin__v1__discovery__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__discovery__free_unpacked
+                     (Hawker__Admin__V1__Discovery *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__discovery__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   hawker__admin__v1__containerd_wiring__init
                      (Hawker__Admin__V1__ContainerdWiring         *message)
 {
@@ -700,7 +835,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__end__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[18] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[20] =
 {
   {
     "name",
@@ -918,13 +1053,39 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "discovery",
+    20,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Hawker__Admin__V1__NodeStatus, n_discovery),
+    offsetof(Hawker__Admin__V1__NodeStatus, discovery),
+    &hawker__admin__v1__discovery__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "limits",
+    21,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Hawker__Admin__V1__NodeStatus, n_limits),
+    offsetof(Hawker__Admin__V1__NodeStatus, limits),
+    &hawker__admin__v1__limit__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = {
   5,   /* field[5] = cache */
   14,   /* field[14] = cache_path */
   16,   /* field[16] = containerd_wiring */
+  18,   /* field[18] = discovery */
   8,   /* field[8] = downloads_running */
   15,   /* field[15] = draining */
+  19,   /* field[19] = limits */
   7,   /* field[7] = mirror */
   3,   /* field[3] = mirror_address */
   0,   /* field[0] = name */
@@ -939,10 +1100,11 @@ static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = 
   2,   /* field[2] = uptime_seconds */
   1,   /* field[1] = version */
 };
-static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[1 + 1] =
+static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 18 }
+  { 20, 18 },
+  { 0, 20 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
 {
@@ -952,11 +1114,242 @@ const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
   "Hawker__Admin__V1__NodeStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__NodeStatus),
-  18,
+  20,
   hawker__admin__v1__node_status__field_descriptors,
   hawker__admin__v1__node_status__field_indices_by_name,
-  1,  hawker__admin__v1__node_status__number_ranges,
+  2,  hawker__admin__v1__node_status__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__node_status__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__limit__field_descriptors[4] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Limit, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes_per_second",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Limit, bytes_per_second),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Limit, bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "waits",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Limit, waits),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__limit__field_indices_by_name[] = {
+  2,   /* field[2] = bytes */
+  1,   /* field[1] = bytes_per_second */
+  0,   /* field[0] = key */
+  3,   /* field[3] = waits */
+};
+static const ProtobufCIntRange hawker__admin__v1__limit__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__limit__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.Limit",
+  "Limit",
+  "Hawker__Admin__V1__Limit",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__Limit),
+  4,
+  hawker__admin__v1__limit__field_descriptors,
+  hawker__admin__v1__limit__field_indices_by_name,
+  1,  hawker__admin__v1__limit__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__limit__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__reloaded__field_descriptors[3] =
+{
+  {
+    "file",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Reloaded, file),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "applied",
+    2,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Hawker__Admin__V1__Reloaded, n_applied),
+    offsetof(Hawker__Admin__V1__Reloaded, applied),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "need_restart",
+    3,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Hawker__Admin__V1__Reloaded, n_need_restart),
+    offsetof(Hawker__Admin__V1__Reloaded, need_restart),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__reloaded__field_indices_by_name[] = {
+  1,   /* field[1] = applied */
+  0,   /* field[0] = file */
+  2,   /* field[2] = need_restart */
+};
+static const ProtobufCIntRange hawker__admin__v1__reloaded__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__reloaded__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.Reloaded",
+  "Reloaded",
+  "Hawker__Admin__V1__Reloaded",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__Reloaded),
+  3,
+  hawker__admin__v1__reloaded__field_descriptors,
+  hawker__admin__v1__reloaded__field_indices_by_name,
+  1,  hawker__admin__v1__reloaded__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__reloaded__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__discovery__field_descriptors[5] =
+{
+  {
+    "source",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, source),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "asked",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, asked),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "state",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, state),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "reason",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, reason),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "endpoints",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT32,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Discovery, endpoints),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__discovery__field_indices_by_name[] = {
+  1,   /* field[1] = asked */
+  4,   /* field[4] = endpoints */
+  3,   /* field[3] = reason */
+  0,   /* field[0] = source */
+  2,   /* field[2] = state */
+};
+static const ProtobufCIntRange hawker__admin__v1__discovery__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__discovery__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.Discovery",
+  "Discovery",
+  "Hawker__Admin__V1__Discovery",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__Discovery),
+  5,
+  hawker__admin__v1__discovery__field_descriptors,
+  hawker__admin__v1__discovery__field_indices_by_name,
+  1,  hawker__admin__v1__discovery__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__discovery__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor hawker__admin__v1__containerd_wiring__field_descriptors[3] =
@@ -1319,7 +1712,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor 
   (ProtobufCMessageInit) hawker__admin__v1__mirror_counters__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[8] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[9] =
 {
   {
     "name",
@@ -1417,9 +1810,22 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "known_from",
+    12,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_STRING,
+    offsetof(Hawker__Admin__V1__PeerStatus, n_known_from),
+    offsetof(Hawker__Admin__V1__PeerStatus, known_from),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__peer_status__field_indices_by_name[] = {
   1,   /* field[1] = address */
+  8,   /* field[8] = known_from */
   0,   /* field[0] = name */
   3,   /* field[3] = reason */
   4,   /* field[4] = received_bytes */
@@ -1428,10 +1834,11 @@ static const unsigned hawker__admin__v1__peer_status__field_indices_by_name[] = 
   7,   /* field[7] = sent_wire_bytes */
   2,   /* field[2] = state */
 };
-static const ProtobufCIntRange hawker__admin__v1__peer_status__number_ranges[1 + 1] =
+static const ProtobufCIntRange hawker__admin__v1__peer_status__number_ranges[2 + 1] =
 {
   { 1, 0 },
-  { 0, 8 }
+  { 12, 8 },
+  { 0, 9 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor =
 {
@@ -1441,10 +1848,10 @@ const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor =
   "Hawker__Admin__V1__PeerStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__PeerStatus),
-  8,
+  9,
   hawker__admin__v1__peer_status__field_descriptors,
   hawker__admin__v1__peer_status__field_indices_by_name,
-  1,  hawker__admin__v1__peer_status__number_ranges,
+  2,  hawker__admin__v1__peer_status__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__peer_status__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -116,6 +116,14 @@ int clinux_peer_credentials(int socket, pid_t *pid, uid_t *uid, gid_t *gid) {
     return 0;
 }
 
+void clinux_set_traffic_class(int socket, int code_point) {
+    // The two lowest bits of the byte belong to congestion notification.
+    int value = code_point << 2;
+    // A socket of one family refuses the other's option; one of IPv6 with a mapped address needs both.
+    setsockopt(socket, IPPROTO_IP, IP_TOS, &value, sizeof value);
+    setsockopt(socket, IPPROTO_IPV6, IPV6_TCLASS, &value, sizeof value);
+}
+
 bool clinux_connected_to_itself(int socket) {
     struct sockaddr_storage here, there;
     memset(&here, 0, sizeof here);

@@ -5,7 +5,9 @@ import Glibc
 import Logging
 import MirrorServer
 import OriginClient
+import PeerDirectory
 import PeerTransport
+import PieceModel
 import Telemetry
 
 /// Why a node did not start; what had been started is stopped again.
@@ -31,7 +33,10 @@ package final class Node {
     /// Running answers and uploads get this long to finish after the listeners have closed.
     package static let drainMillis: UInt64 = 30_000
 
-    let settings: Settings
+    private(set) var settings: Settings
+    /// Where the settings came from, and the file's content as it is in force.
+    var file: (path: String?, content: SettingsFile)?
+    let limits: NodeLimits
     let version: String
     let startedNanoseconds = Loop.nowNanoseconds
     let store: ContentStore
@@ -41,8 +46,9 @@ package final class Node {
     private let origin: OriginClient
     let probes: ProbeLog
     private(set) var wiring: WiringWatch?
+    private(set) var discovery = PeerDiscovery([])
     private var admin: AdminServer?
-    private let logger: Logger
+    let logger: Logger
 
     /// The port the mirror listens on: the settings' own, or what the kernel chose for 0.
     package var mirrorPort: UInt16 { mirror.port }
@@ -55,14 +61,18 @@ package final class Node {
         let store = try await Self.openStore(settings)
         let registries = RegistryTable(settings)
         let origin = OriginClient(userAgent: "hawker/\(version)")
+        let limits = NodeLimits(settings)
         let swarm = Swarm(
             store: store, options: Self.swarmOptions(settings),
-            origin: NodeOrigin(client: origin, registries: registries, logger: Logger(label: "mirror")),
+            origin: NodeOrigin(
+                client: origin, registries: registries, limits: limits, logger: Logger(label: "mirror")),
+            pacers: limits.swarm,
             observer: NodeLog.swarm(Logger(label: "peers")))
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries, logger: Logger(label: "mirror"))
         probes = images.probes
         self.settings = settings
+        self.limits = limits
         self.version = version
         self.logger = logger
         self.store = store
@@ -72,8 +82,10 @@ package final class Node {
         options.host = settings.mirrorListen.host
         options.port = settings.mirrorListen.port
         options.defaultRegistry = settings.defaultRegistry
+        options.limits.connectionsMax = settings.limits.mirrorConnections
         mirror = MirrorServer(options: options, source: images, onRequest: NodeLog.request(Logger(label: "mirror")))
         try await listen()
+        startDiscovery()
         wiring = WiringWatch(settings, mirrorPort: mirror.port, logger: Logger(label: "containerd"))
         wiring?.start()
         logger.info(
@@ -97,6 +109,7 @@ package final class Node {
         logger.info("draining")
         wiring?.stop()
         let began = Loop.nowNanoseconds
+        await discovery.stop()
         await mirror.stop(drainMillis: drainMillis)
         let spent = (Loop.nowNanoseconds - began) / 1_000_000
         await swarm.stop(drainMillis: spent < drainMillis ? drainMillis - spent : 0)
@@ -124,6 +137,22 @@ package final class Node {
         }
     }
 
+    /// New values of the keys that can change while it runs.
+    func take(_ new: Settings) {
+        settings = new
+        limits.apply(new)
+        discovery.replaceStatic(with: new.staticPeers)
+        Log.setLevel(new.logLevel)
+    }
+
+    private func startDiscovery() {
+        let logger = Logger(label: "peers")
+        discovery = NodeDiscovery.make(settings, peerPort: swarm.port)
+        let dial: @LoopActor ([PeerEndpoint]) -> Void = { [weak self] in self?.swarm.dialOnly($0) }
+        discovery.start(
+            DiscoveryHandlers(changed: dial, stateChanged: { NodeDiscovery.log($0, logger) }))
+    }
+
     private static func advice(_ error: LoopError) -> String {
         switch error.code {
         case .addressInUse: "it is in use; is another hawker running?"
@@ -149,8 +178,10 @@ package final class Node {
         options.cluster = settings.cluster
         options.listenHost = settings.peersListen?.host
         options.listenPort = settings.peersListen?.port ?? 0
-        options.peers = settings.staticPeers.compactMap { PeerEndpoint(host: $0.host, port: $0.port) }
         options.compression = settings.compression
+        options.connectionsMax = settings.limits.peerConnections
+        options.originBytesTotalMax = settings.limits.buffers
+        options.trafficClass = settings.limits.trafficClass
         return options
     }
 
@@ -160,9 +191,18 @@ package final class Node {
 }
 
 extension Node {
-    /// Runs a node until SIGTERM or SIGINT, then drains it. A second signal ends the process at once.
-    package static func runUntilSignal(_ settings: Settings, version: String) async throws(NodeError) {
-        let node = try await Node(settings, version: version)
+    /// Runs a node until SIGTERM or SIGINT, then drains it. A second signal ends the process at once. SIGHUP reads
+    /// the settings again, from `path`, where `file` was read from.
+    package static func runUntilSignal(
+        _ file: SettingsFile, path: String?, version: String
+    ) async throws(NodeError) {
+        let node = try await Node(file.settings, version: version)
+        node.file = (path, file)
+        let reloads = SignalWatcher(SIGHUP) { [weak node] in
+            // What a file with a mistake does is in the log.
+            Task { @LoopActor in _ = try? await node?.reload() }
+        }
+        defer { reloads.close() }
         let signals = Signals()
         await signals.first()
         await node.stop()

@@ -3,6 +3,8 @@ import ContentStore
 import EventLoop
 import MirrorServer
 import OCIModel
+import Pacing
+import PeerDirectory
 import PeerTransport
 import PieceModel
 import RuntimeConfig
@@ -34,6 +36,15 @@ struct NodeAdmin: AdminService {
         status.peersKnown = UInt32(clamping: swarm.peers.count + swarm.unreached.count)
         status.uploadedBytes = UInt64(clamping: swarm.sent.rawBytes)
         status.uploadedWireBytes = UInt64(clamping: swarm.sent.wireBytes)
+        status.discovery = node.discovery.status.map(DiscoveryReport.init)
+        status.limits = node.limits.all.map { key, pacer in
+            var limit = LimitStatus()
+            limit.key = key
+            limit.bytesPerSecond = pacer.bytesPerSecond ?? 0
+            limit.bytes = pacer.countedBytes
+            limit.waits = pacer.waits
+            return limit
+        }
         status.recentProblems = Log.recentProblems
         status.recentProbes = node.probes.names
         status.containerdWiring = node.wiring?.wiring.map { wiring in
@@ -44,6 +55,10 @@ struct NodeAdmin: AdminService {
             return shown
         }
         return status
+    }
+
+    func reload() async throws(AdminFailure) -> ReloadReport {
+        try await node.reload()
     }
 
     @LoopActor
@@ -63,8 +78,17 @@ struct NodeAdmin: AdminService {
     @LoopActor
     func peers() async -> [PeerStatus] {
         let swarm = node.swarm.status
-        return swarm.peers.map(PeerStatus.init) + swarm.unreached.map { endpoint in
+        func sources(_ endpoint: PeerEndpoint) -> [String] {
+            node.discovery.sources(of: endpoint).map(\.rawValue)
+        }
+        let met = swarm.peers.map { known in
+            var peer = PeerStatus(known)
+            peer.knownFrom = Set(known.endpoints.flatMap(sources)).sorted()
+            return peer
+        }
+        return met + swarm.unreached.map { endpoint in
             var peer = PeerStatus()
+            peer.knownFrom = sources(endpoint)
             peer.address = endpoint.description
             peer.state = "connecting"
             peer.reason = "not reached yet"
@@ -144,6 +168,22 @@ extension SourceBytes {
         isPeer = true
         contentBytes = UInt64(clamping: peer.received.rawBytes)
         wireBytes = UInt64(clamping: peer.received.wireBytes)
+    }
+}
+
+extension DiscoveryReport {
+    fileprivate init(_ status: DiscoveryStatus) {
+        self.init()
+        source = status.source.rawValue
+        asked = status.subject
+        endpoints = UInt32(clamping: status.endpoints)
+        switch status.state {
+        case .starting: state = "starting"
+        case .working: state = "working"
+        case .failing(let why):
+            state = "failing"
+            reason = why
+        }
     }
 }
 

@@ -9,11 +9,13 @@ import PeerTransport
 final class NodeOrigin: OriginFetching {
     private let client: OriginClient
     private let registries: RegistryTable
+    private let limits: NodeLimits
     private let logger: Logger
 
-    init(client: OriginClient, registries: RegistryTable, logger: Logger) {
+    init(client: OriginClient, registries: RegistryTable, limits: NodeLimits, logger: Logger) {
         self.client = client
         self.registries = registries
+        self.limits = limits
         self.logger = logger
     }
 
@@ -25,9 +27,13 @@ final class NodeOrigin: OriginFetching {
         guard let host = RegistryHost(source.registry), let endpoint = registries.endpoint(for: host),
             let repository = RepositoryName(source.repository)
         else { return RefusedFetch(onEnd) }
+        let fetch = PacedFetch(limits.origin(of: host))
         let transfer = client.fetchBlob(
-            endpoint: endpoint, repository: repository, digest: blob, range: range, onBytes: onBytes
-        ) { [logger] result in
+            endpoint: endpoint, repository: repository, digest: blob, range: range
+        ) { [weak fetch] bytes in
+            fetch?.count(bytes.count)
+            onBytes(bytes)
+        } onEnd: { [logger] result in
             switch result {
             case .success: onEnd(.complete)
             case .failure(let error):
@@ -35,7 +41,8 @@ final class NodeOrigin: OriginFetching {
                 onEnd(error.mayPass ? .transient : .refused)
             }
         }
-        return RunningFetch(transfer)
+        fetch.begin(transfer)
+        return fetch
     }
 }
 
@@ -47,17 +54,6 @@ extension OriginError {
         case .notFound, .denied, .untrusted, .badContent, .refused, .cancelled: false
         }
     }
-}
-
-@LoopActor
-private final class RunningFetch: OriginFetch {
-    private let transfer: OriginTransfer
-
-    init(_ transfer: OriginTransfer) { self.transfer = transfer }
-
-    func pause() { transfer.pause() }
-    func resume() { transfer.resume() }
-    func cancel() { transfer.cancel() }
 }
 
 /// A fetch from a registry that this node may not use.

@@ -13,7 +13,18 @@ package struct Settings: Equatable, Sendable {
     package var registries: [RegistrySettings] = []
     /// `nil`: no peer port, and no peers.
     package var peersListen: SocketAddress?
-    package var staticPeers: [SocketAddress] = []
+    /// Where others dial this node; `nil`: at `peersListen`.
+    package var peersAdvertise: PeerEndpoint?
+    package var staticPeers: [PeerEndpoint] = []
+    /// As `DNSTarget` reads it.
+    package var peersDNS: String?
+    /// With a literal address; `nil` means the system's.
+    package var peersDNSServer: PeerEndpoint?
+    package var peersDNSSeconds: UInt64 = 10
+    package var peersRedis: [PeerEndpoint] = []
+    package var peersRedisUser: String?
+    package var peersRedisPasswordFile: String?
+    package var peersRedisSeconds: UInt64 = 10
     /// Nodes of another cluster are refused at the greeting.
     package var cluster = "default"
     package var compression = true
@@ -22,6 +33,7 @@ package struct Settings: Equatable, Sendable {
     package var freeFloorBytes: Int64 = 1 << 30
     package var adminSocket = "/run/hawker/hawker.sock"
     package var logLevel = "info"
+    package var limits = LimitSettings()
     /// The configuration file of the containerd that is watched; `nil` watches none.
     package var containerdConfig: String?
     /// Leads to the process that tells containerd's release.
@@ -55,6 +67,8 @@ package struct RegistrySettings: Equatable, Sendable {
     package var url: String?
     /// PEM file of authorities to trust for this registry beside the system's.
     package var caFile: String?
+    /// Bytes a second of its blobs; `nil` for no bound of its own.
+    package var rate: UInt64?
 
     package init(host: RegistryHost) {
         self.host = host

@@ -14,18 +14,36 @@ package struct SettingsError: Error, Equatable, Sendable, CustomStringConvertibl
 
 extension Settings {
     package static let defaultFile = "/etc/hawker/hawker.toml"
-    static let fileBytesMax = 1 << 20
 
     /// Reads and checks a settings file. `nil` means the default file, which may be missing: then the defaults hold.
     package static func load(file: String?) throws(SettingsError) -> Settings {
-        let path = file ?? defaultFile
+        try SettingsFile.load(file: file).settings
+    }
+
+    /// Reads and checks the content of a settings file; `file` is its name for errors.
+    package static func parse(_ content: [UInt8], file: String) throws(SettingsError) -> Settings {
+        try SettingsFile.parse(content, file: file).settings
+    }
+}
+
+/// A settings file that was read and found right.
+package struct SettingsFile: Sendable {
+    package let settings: Settings
+    /// What the file says, by key; of a registry's keys as `registry.KEY of HOST`.
+    let given: [String: TOMLNode]
+
+    static let bytesMax = 1 << 20
+
+    /// As `Settings.load`.
+    package static func load(file: String?) throws(SettingsError) -> SettingsFile {
+        let path = file ?? Settings.defaultFile
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
-            if file == nil, errno == ENOENT { return .defaults() }
+            if file == nil, errno == ENOENT { return SettingsFile(settings: .defaults(), given: [:]) }
             throw SettingsError(file: path, line: 0, reason: "cannot be read: \(String(cString: strerror(errno)))")
         }
         defer { close(descriptor) }
-        var content = [UInt8](repeating: 0, count: fileBytesMax + 1)
+        var content = [UInt8](repeating: 0, count: bytesMax + 1)
         var count = 0
         while count < content.count {
             let got = content.withUnsafeMutableBytes { buffer in
@@ -37,14 +55,13 @@ extension Settings {
             if got == 0 { break }
             count += got
         }
-        guard count <= fileBytesMax else {
-            throw SettingsError(file: path, line: 0, reason: "is larger than \(fileBytesMax) bytes")
+        guard count <= bytesMax else {
+            throw SettingsError(file: path, line: 0, reason: "is larger than \(bytesMax) bytes")
         }
         return try parse(Array(content[..<count]), file: path)
     }
 
-    /// Reads and checks the content of a settings file; `file` is its name for errors.
-    package static func parse(_ content: [UInt8], file: String) throws(SettingsError) -> Settings {
+    static func parse(_ content: [UInt8], file: String) throws(SettingsError) -> SettingsFile {
         let document: TOMLDocument
         do throws(TOMLError) {
             document = try TOMLDocument(content)
@@ -53,7 +70,7 @@ extension Settings {
         }
         var reader = SettingsReader(file: file, document: document)
         try reader.read()
-        return reader.settings
+        return SettingsFile(settings: reader.settings, given: reader.given)
     }
 }
 
@@ -62,6 +79,7 @@ private struct SettingsReader {
     let file: String
     let document: TOMLDocument
     var settings = Settings.defaults()
+    var given: [String: TOMLNode] = [:]
 
     init(file: String, document: TOMLDocument) {
         self.file = file
@@ -80,10 +98,27 @@ private struct SettingsReader {
             for key in document.keys(at: [name]) {
                 guard let value = members[key] else { continue }
                 try apply(SettingsKeys.all, path: "\(name).\(key)", value, document.line(of: [name, key]) ?? line)
+                given["\(name).\(key)"] = value
             }
         }
-        if !settings.staticPeers.isEmpty, settings.peersListen == nil {
-            throw fail(document.line(of: ["peers"]) ?? 0, "peers.static needs peers.listen: peers ask each other")
+        try checkPeers()
+    }
+
+    /// What no key can know alone.
+    private func checkPeers() throws(SettingsError) {
+        let line = document.line(of: ["peers"]) ?? 0
+        let needListen = [
+            ("static", !settings.staticPeers.isEmpty), ("dns", settings.peersDNS != nil),
+            ("redis", !settings.peersRedis.isEmpty), ("advertise", settings.peersAdvertise != nil),
+        ]
+        if settings.peersListen == nil, let (key, _) = needListen.first(where: \.1) {
+            throw fail(line, "peers.\(key) needs peers.listen: peers ask each other")
+        }
+        if settings.peersRedisUser != nil, settings.peersRedisPasswordFile == nil {
+            throw fail(line, "peers.redis_user needs peers.redis_password_file")
+        }
+        if settings.peersRedisPasswordFile != nil, settings.peersRedis.isEmpty {
+            throw fail(line, "peers.redis_password_file needs peers.redis: no server is named")
         }
     }
 
@@ -103,6 +138,7 @@ private struct SettingsReader {
             for (key, value) in members.sorted(by: { $0.key < $1.key }) {
                 let at = document.line(ofElement: number, at: ["registry"], key: key) ?? place
                 try apply(SettingsKeys.registry, path: "registry.\(key)", value, at)
+                given["registry.\(key) of \(host)"] = value
             }
         }
     }

@@ -14,15 +14,23 @@ struct SettingsKey: Sendable {
     let expected: String
     /// Takes the value over; false when it is not as expected.
     let read: @Sendable (TOMLNode, inout Settings) -> Bool
+    /// Whether a running node takes a new value over; the others wait for its next start.
+    var isReloadable = false
 
     static func text(
-        _ path: String, shown: String = "", _ meaning: String, expected: String,
+        _ path: String, shown: String = "", _ meaning: String, expected: String, isReloadable: Bool = false,
         _ apply: @escaping @Sendable (String, inout Settings) -> Bool
     ) -> SettingsKey {
         SettingsKey(path: path, shown: shown, meaning: meaning, expected: expected) { value, settings in
             guard let text = value.string else { return false }
             return apply(text, &settings)
-        }
+        }.reloadable(isReloadable)
+    }
+
+    func reloadable(_ isReloadable: Bool = true) -> SettingsKey {
+        var key = self
+        key.isReloadable = isReloadable
+        return key
     }
 
     static func flag(
@@ -39,7 +47,9 @@ struct SettingsKey: Sendable {
 
 /// The one list of settings: the reader, `hawker config default` and the README's table come from it.
 enum SettingsKeys {
-    static let all: [SettingsKey] = [
+    static let all: [SettingsKey] = nodeAndMirror + peers + cacheAndMore + limits + containerd
+
+    private static let nodeAndMirror: [SettingsKey] = [
         .text(
             "node.name", "Name of this node, unique in the cluster. Default: the host's name.",
             expected: "1 to 64 of the characters A-Z a-z 0-9 . _ -"
@@ -68,31 +78,9 @@ enum SettingsKeys {
             "mirror.any_registry", shown: "false",
             "Also serve registries that no [[registry]] names. Any process on the node can then make it dial any host."
         ) { $1.anyRegistry = $0 },
-        .text(
-            "peers.listen", "Where other nodes ask for pieces, such as \"0.0.0.0:4000\". Default: no peer port.",
-            expected: addressForm
-        ) { text, settings in
-            settings.peersListen = SocketAddress(text)
-            return settings.peersListen != nil
-        },
-        SettingsKey(
-            path: "peers.static", shown: "[]", meaning: "The other nodes, each as \"host:port\" of its peers.listen.",
-            expected: "a list of \"host:port\" with ports from 1, at most \(staticPeersMax)"
-        ) { value, settings in
-            guard let texts = value.strings, texts.count <= staticPeersMax else { return false }
-            settings.staticPeers = texts.compactMap { SocketAddress($0) }.filter { $0.port != 0 }
-            return settings.staticPeers.count == texts.count
-        },
-        .text(
-            "peers.cluster", shown: "\"default\"", "Nodes that say another cluster's name are refused.",
-            expected: "1 to 64 of the characters A-Z a-z 0-9 . _ -"
-        ) { text, settings in
-            settings.cluster = text
-            return PeerName(text) != nil
-        },
-        .flag("peers.compression", shown: "true", "Send pieces with zstd where that saves bytes.") {
-            $1.compression = $0
-        },
+    ]
+
+    private static let cacheAndMore: [SettingsKey] = [
         .text(
             "cache.path", shown: "\"/var/lib/dragonfly/content\"",
             "Folder of the cache; made if missing, refused if it holds anything else or others may write to it.",
@@ -125,12 +113,13 @@ enum SettingsKeys {
             return SettingsText.isAbsolutePath(text) && text.utf8.count <= 107
         },
         .text(
-            "log.level", shown: "\"info\"", "debug, info, warning or error.", expected: "debug, info, warning or error"
+            "log.level", shown: "\"info\"", "debug, info, warning or error.", expected: "debug, info, warning or error",
+            isReloadable: true
         ) { text, settings in
             settings.logLevel = text
             return ["debug", "info", "warning", "error"].contains(text)
         },
-    ] + containerd
+    ]
 
     /// Keys of each `[[registry]]`; `read` applies to the last element of `Settings.registries`.
     static let registry: [SettingsKey] = [
@@ -156,10 +145,12 @@ enum SettingsKeys {
             settings.registries[last].caFile = text
             return true
         },
+        rate("registry.rate", "Most that is read from this registry, in blobs, a second.") { rate, settings in
+            if let last = settings.registries.indices.last { settings.registries[last].rate = rate }
+        },
     ]
 
-    static let staticPeersMax = 4096
-    private static let addressForm = "\"host:port\""
+    static let addressForm = "\"host:port\""
     private static let hostForm = "a registry host, or host:port, such as \"docker.io\""
     private static let sizeForm = "a size such as \"20GiB\", \"500MB\" or \"1TiB\""
 }

@@ -62,6 +62,15 @@ struct SocketAddress {
         }
     }
 
+    /// The address alone, without brackets; a mapped IPv4 address as the IPv4 address that it is.
+    var host: String {
+        let name = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
+            guard let base = buffer.baseAddress else { return "" }
+            return withPointer { uv_ip_name($0, base, buffer.count) == 0 ? String(cString: base) : "?" }
+        }
+        return name.hasPrefix("::ffff:") && name.contains(".") ? String(name.dropFirst(7)) : name
+    }
+
     func withPointer<T>(_ body: (UnsafePointer<sockaddr>) -> T) -> T {
         withUnsafePointer(to: storage) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0) }
@@ -72,10 +81,6 @@ struct SocketAddress {
 extension SocketAddress: CustomStringConvertible {
     /// `192.0.2.1:4000` or `[2001:db8::1]:4000`.
     var description: String {
-        let name = withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
-            guard let base = buffer.baseAddress else { return "" }
-            return withPointer { uv_ip_name($0, base, buffer.count) == 0 ? String(cString: base) : "?" }
-        }
-        return isIPv6 ? "[\(name)]:\(port)" : "\(name):\(port)"
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 }

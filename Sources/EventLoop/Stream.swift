@@ -41,6 +41,7 @@ package final class Stream {
     /// Called once, when the descriptor is closed.
     package var onClose: (@LoopActor () -> Void)?
 
+    private static let unixAddress = "unix"
     private let handle: Handle
     private let writer: StreamWriter
     private var lowWater = LowWater(bytesMax: 128 << 10)
@@ -50,7 +51,7 @@ package final class Stream {
         self.handle = handle
         writer = StreamWriter(handle)
         if isUnix {
-            peerAddress = "unix"
+            peerAddress = Self.unixAddress
             peerCredentials = Self.credentials(of: handle)
         } else {
             let tcp = handle.as(uv_tcp_t.self)
@@ -85,6 +86,20 @@ package final class Stream {
 
     isolated deinit {
         close()
+    }
+
+    /// Literal address of this end of a TCP connection; `nil` for another stream, or once it is closed.
+    package var localHost: String? {
+        guard handle.isOpen, peerAddress != Self.unixAddress else { return nil }
+        return SocketAddress { uv_tcp_getsockname(handle.as(uv_tcp_t.self), $0, $1) }?.host
+    }
+
+    /// Marks what this end of a TCP connection sends with a code point for differentiated services (RFC 2474),
+    /// 0 to 63. A mark that the kernel does not take is left out: it is a wish.
+    package func setTrafficClass(_ codePoint: UInt8) {
+        var file: Int32 = -1
+        guard handle.isOpen, uv_fileno(handle.as(uv_handle_t.self), &file) == 0 else { return }
+        clinux_set_traffic_class(file, Int32(codePoint & 0x3F))
     }
 
     private static func credentials(of handle: Handle) -> PeerCredentials? {

@@ -2,7 +2,7 @@ import EventLoop
 import PieceModel
 import Wire
 
-/// Decides when one static peer is dialled.
+/// Decides when one endpoint is dialled.
 ///
 ///     waiting --due--> dialling --connected--> connected --ended--> waiting
 ///                          |                                          ^

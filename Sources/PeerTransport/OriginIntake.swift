@@ -29,7 +29,7 @@ final class OriginIntake {
     private let transfer: BlobTransfer
     private let author: PeerName
     private let work: OffloadedWork
-    private let bytesMax: Int
+    private let bytesMax: @LoopActor () -> Int
     private let handlers: Handlers
     private var fetch: (any OriginFetch)?
     /// The piece that is being read, and one past the last that is wanted.
@@ -50,7 +50,7 @@ final class OriginIntake {
         pieces: Range<Int>,
         author: PeerName,
         work: OffloadedWork,
-        bytesMax: Int,
+        bytesMax: @escaping @LoopActor () -> Int,
         handlers: Handlers
     ) {
         self.transfer = transfer
@@ -175,6 +175,7 @@ final class OriginIntake {
     }
 
     private func updatePause() {
+        let bytesMax = bytesMax()
         if !isPaused, bytesStoring > bytesMax {
             isPaused = true
             fetch?.pause()

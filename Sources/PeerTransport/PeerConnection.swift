@@ -1,4 +1,5 @@
 import EventLoop
+import Pacing
 import PieceExchange
 import PieceModel
 import Wire
@@ -37,6 +38,7 @@ final class PeerConnection {
     var sent = PieceTraffic()
 
     private weak var owner: (any PeerConnectionOwner)?
+    private let reader: PacedReader
     private var decoder = FrameDecoder(limits: PeerLimits.beforeHello)
     private var isOpen = false
     private var outbox: [UInt8] = []
@@ -52,8 +54,9 @@ final class PeerConnection {
     private var pinged = false
     private var probeDeadline: UInt64?
 
-    init(stream: Stream, outbound: Bool, owner: any PeerConnectionOwner) {
+    init(stream: Stream, outbound: Bool, arrivals: Pacer, owner: any PeerConnectionOwner) {
         self.stream = stream
+        reader = PacedReader(stream, arrivals)
         self.outbound = outbound
         self.owner = owner
         address = stream.peerAddress
@@ -68,7 +71,7 @@ final class PeerConnection {
     func start(_ own: Hello) {
         write(PeerCodec.encode(own))
         stream.limitUnsent(Self.unsentBytesMax)
-        stream.startReading { [weak self] event in self?.heard(event) }
+        reader.start { [weak self] event in self?.heard(event) }
     }
 
     /// Takes the other side for the peer that its Hello names.
@@ -242,10 +245,12 @@ final class PeerConnection {
             now > start && (now - start) / 1_000_000 >= millis
         }
         guard !isClosed else { return }
+        // Who is not read from cannot be heard.
+        if reader.isHeldBack { lastAlive = now }
         // Over a slow link every byte is a sign of life.
         if passed(Self.patientMillis, since: lastAlive) { stream.expect(0) }
         if !isOpen {
-            if passed(options.helloMillis, since: began) { end(.noHello) }
+            if !reader.isHeldBack, passed(options.helloMillis, since: began) { end(.noHello) }
         } else if stream.queuedBytes > 0, passed(options.stallMillis, since: lastTaken) {
             end(.stalled)
         } else if stream.queuedBytes > options.queuedBytesMax {
@@ -270,7 +275,7 @@ final class PeerConnection {
         pieces = []
         for piece in unsent { piece.ended() }
         let stream = stream
-        stream.stopReading()
+        reader.stop()
         if goodbye != nil, stream.queuedBytes <= Self.goodbyeQueueMax {
             stream.shutdown { stream.close() }
             // The other side may never take it.

@@ -1,4 +1,5 @@
 import EventLoop
+import Pacing
 import PieceExchange
 import PieceModel
 import Wire
@@ -21,17 +22,21 @@ protocol PeerRosterOwner: AnyObject {
 @LoopActor
 final class PeerRoster {
     private let options: SwarmOptions
+    private let arrivals: Pacer
     /// Set before `start`.
     weak var owner: (any PeerRosterOwner)?
     private var listener: Listener?
     private var connections: [ObjectIdentifier: PeerConnection] = [:]
     private var peers: [PeerName: PeerConnection] = [:]
-    private var dialers: [Dialer]
+    /// One for each endpoint that `dialOnly` named last.
+    private var dialers: [Dialer] = []
     private var bans = BanList()
     /// What peers sent and got over connections that ended.
     private var past: [PeerName: Past] = [:]
     private let sweeper = LoopTimer()
     private var unflushed: Set<PeerName> = []
+    private var dialsRunning = 0
+    private var isStarted = false
     private var isStopped = false
 
     private struct Past {
@@ -44,9 +49,9 @@ final class PeerRoster {
     private static let probeMillis: UInt64 = 5_000
     private static let pastMax = 1024
 
-    init(options: SwarmOptions) {
+    init(options: SwarmOptions, arrivals: Pacer) {
         self.options = options
-        dialers = options.peers.map { Dialer(endpoint: $0) }
+        self.arrivals = arrivals
     }
 
     /// 0 when it does not listen.
@@ -61,8 +66,17 @@ final class PeerRoster {
             listener.accept { [weak self] stream in self?.accept(stream) }
             self.listener = listener
         }
+        isStarted = true
         sweep()
         sweeper.start(after: Self.sweepMillis, every: Self.sweepMillis) { [weak self] in self?.sweep() }
+    }
+
+    /// Dials these and no others from now on. What is connected stays connected.
+    func dialOnly(_ endpoints: [PeerEndpoint]) {
+        let known = Dictionary(dialers.map { ($0.endpoint, $0) }) { first, _ in first }
+        // In no order: where there are more than can be connected, nodes should not all choose the same.
+        dialers = Set(endpoints).shuffled().map { known[$0] ?? Dialer(endpoint: $0) }
+        if isStarted { sweep() }
     }
 
     /// No new connections from now on.
@@ -112,7 +126,8 @@ final class PeerRoster {
 
     @discardableResult
     private func adopt(_ stream: Stream, outbound: Bool) -> PeerConnection {
-        let connection = PeerConnection(stream: stream, outbound: outbound, owner: self)
+        stream.setTrafficClass(options.trafficClass)
+        let connection = PeerConnection(stream: stream, outbound: outbound, arrivals: arrivals, owner: self)
         connections[ObjectIdentifier(connection)] = connection
         connection.start(
             Hello(
@@ -129,6 +144,7 @@ final class PeerRoster {
         for connection in Array(connections.values) { connection.check(options) }
         let now = Loop.nowNanoseconds
         for dialer in dialers where !isStopped && dialer.isDue(now) {
+            guard connections.count + dialsRunning < options.connectionsMax else { return }
             if let name = dialer.name, peers[name] != nil || bans.ban(of: name, now: now) != nil { continue }
             dial(dialer)
         }
@@ -136,10 +152,12 @@ final class PeerRoster {
 
     private func dial(_ dialer: Dialer) {
         dialer.began()
+        dialsRunning += 1
         let endpoint = dialer.endpoint
         Stream.connect(host: endpoint.host, port: endpoint.port, timeoutMillis: options.connectMillis) {
             [weak self] result in
             guard let self else { return }
+            dialsRunning -= 1
             switch result {
             case .success(let stream):
                 guard !isStopped else { return stream.close() }
@@ -193,10 +211,11 @@ final class PeerRoster {
             let left = Int((ban.until - now) / 1_000_000_000)
             states[name]?.state = .banned(ban.cause, secondsLeft: left)
         }
+        for dialer in dialers { if let name = dialer.name { states[name]?.endpoints.append(dialer.endpoint) } }
         return states.values.sorted { $0.name < $1.name }
     }
 
-    var unreached: [PeerEndpoint] { dialers.filter { $0.name == nil && !$0.isSelf }.map(\.endpoint) }
+    var unreached: [PeerEndpoint] { dialers.filter { $0.name == nil && !$0.isSelf }.map(\.endpoint).sorted() }
 
     private func remember(_ connection: PeerConnection, of peer: PeerName) {
         if past[peer] == nil, past.count >= Self.pastMax,

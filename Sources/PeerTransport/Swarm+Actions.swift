@@ -1,6 +1,7 @@
 import ContentStore
 import EventLoop
 import OCIModel
+import Pacing
 import PieceExchange
 import PieceModel
 import Wire
@@ -93,11 +94,16 @@ extension Swarm {
             pieces: pieces,
             author: options.name,
             work: work,
-            bytesMax: options.originBytesMax,
+            bytesMax: { [weak self] in self?.originShare ?? 0 },
             handlers: handlers
         )
         origins[blob] = intake
         intake.start(origin, source: source)
+    }
+
+    /// Bytes of one blob that may wait to be stored: all blobs together keep to their bound, but for a piece each.
+    private var originShare: Int {
+        min(options.originBytesMax, options.originBytesTotalMax / max(origins.count, 1))
     }
 
     // MARK: Whole blobs
@@ -201,16 +207,30 @@ extension Swarm {
             refuse(blob, request: request, to: peer)
         case .file(let file, let offset, let bytes, let owner):
             header.payloadBytes = bytes
-            connection.send(OutgoingPiece(header: header, content: .file(file, offset: offset)) {
-                withExtendedLifetime(owner) {}
-                ended(sent: PieceTraffic(raw: bytes, wire: bytes))
-            })
+            pacedUpload(bytes, over: connection) {
+                connection.send(OutgoingPiece(header: header, content: .file(file, offset: offset)) {
+                    withExtendedLifetime(owner) {}
+                    ended(sent: PieceTraffic(raw: bytes, wire: bytes))
+                })
+            }
         case .compressed(let payload, let rawBytes):
             header.encoding = .zstd
             header.payloadBytes = payload.count
-            connection.send(OutgoingPiece(header: header, content: .bytes(payload)) {
-                ended(sent: PieceTraffic(raw: rawBytes, wire: payload.count))
-            })
+            pacedUpload(payload.count, over: connection) {
+                connection.send(OutgoingPiece(header: header, content: .bytes(payload)) {
+                    ended(sent: PieceTraffic(raw: rawBytes, wire: payload.count))
+                })
+            }
+        }
+    }
+
+    /// A connection that has ended meanwhile costs nothing of the rate.
+    private func pacedUpload(
+        _ bytes: Int, over connection: PeerConnection, send: @escaping @LoopActor () -> Void
+    ) {
+        pacers.uploads.whenOpen { [pacers] in
+            if !connection.isClosed { pacers.uploads.count(bytes) }
+            send()
         }
     }
 

@@ -1,8 +1,9 @@
 package import ContentStore
 package import EventLoop
 package import OCIModel
+import Pacing
 import PieceExchange
-import PieceModel
+package import PieceModel
 import Wire
 
 /// This node's part in the swarm: gets blobs from peers and the registry into the store, and gives them to
@@ -21,6 +22,7 @@ package final class Swarm {
     let work = OffloadedWork()
     let locator = BlobLocator()
     let roster: PeerRoster
+    package let pacers: SwarmPacers
     private let observer: @LoopActor (SwarmEvent) -> Void
 
     var transfers: [Digest: BlobTransfer] = [:]
@@ -42,6 +44,7 @@ package final class Swarm {
         store: ContentStore,
         options: SwarmOptions,
         origin: any OriginFetching,
+        pacers: SwarmPacers = SwarmPacers(),
         observer: @escaping @LoopActor (SwarmEvent) -> Void = { _ in }
     ) {
         self.store = store
@@ -49,14 +52,15 @@ package final class Swarm {
         self.origin = origin
         self.observer = observer
         exchange = PieceExchange(name: options.name, limits: options.exchange, seed: .random(in: 0...(.max)))
-        roster = PeerRoster(options: options)
+        roster = PeerRoster(options: options, arrivals: pacers.arrivals)
+        self.pacers = pacers
         roster.owner = self
     }
 
     /// The port peers can reach, 0 when it does not listen.
     package var port: UInt16 { roster.port }
 
-    /// Listens, dials the static peers and offers what the store has. Call it once.
+    /// Listens, dials and offers what the store has. Call it once.
     package func start() throws(LoopError) {
         try roster.start()
         let store = store
@@ -65,6 +69,12 @@ package final class Swarm {
         } then: { blobs in
             for blob in blobs { self.blobCommitted(blob.digest) }
         }
+    }
+
+    /// Dials these endpoints, and no others, from now on. A connected peer stays one although its endpoint is
+    /// no longer among them.
+    package func dialOnly(_ endpoints: [PeerEndpoint]) {
+        roster.dialOnly(endpoints)
     }
 
     /// Ends every download (what came stays for the next start), lets pieces on their way to peers arrive for
@@ -78,6 +88,8 @@ package final class Swarm {
         let deadline = Loop.nowNanoseconds &+ drainMillis &* 1_000_000
         while uploadsRunning > 0, Loop.nowNanoseconds < deadline { await pause(millis: 10) }
         roster.stop()
+        pacers.uploads.release()
+        pacers.arrivals.release()
         alarm.stop()
         await work.untilIdle()
     }

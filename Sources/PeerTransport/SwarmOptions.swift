@@ -1,44 +1,6 @@
 package import PieceExchange
 package import PieceModel
 
-/// Where a peer listens.
-package struct PeerEndpoint: Hashable, Sendable {
-    /// A literal address without brackets, or a name.
-    package let host: String
-    package let port: UInt16
-
-    /// `nil` for an empty host or port 0.
-    package init?(host: String, port: UInt16) {
-        guard !host.isEmpty, port != 0 else { return nil }
-        self.host = host
-        self.port = port
-    }
-
-    /// Takes `host:port` and `[address]:port`.
-    package init?(_ text: String) {
-        guard let colon = text.lastIndex(of: ":") else { return nil }
-        var host = text[..<colon]
-        if host.hasPrefix("["), host.hasSuffix("]") {
-            host = host.dropFirst().dropLast()
-        } else if host.contains(":") {
-            return nil
-        }
-        let digits = text[text.index(after: colon)...]
-        guard !digits.isEmpty, digits.allSatisfy(\.isASCIIDigit), let port = UInt16(digits) else {
-            return nil
-        }
-        self.init(host: String(host), port: port)
-    }
-}
-
-extension PeerEndpoint: CustomStringConvertible {
-    package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
-}
-
-extension Character {
-    fileprivate var isASCIIDigit: Bool { isASCII && isWholeNumber }
-}
-
 /// How a node takes part in the swarm. Times are in milliseconds.
 package struct SwarmOptions: Sendable {
     package var name: PeerName
@@ -48,7 +10,8 @@ package struct SwarmOptions: Sendable {
     package var listenHost: String?
     /// 0 lets the kernel choose.
     package var listenPort: UInt16 = 0
-    package var peers: [PeerEndpoint] = []
+    /// The code point (DSCP) of packets to peers, 0 to 63.
+    package var trafficClass: UInt8 = 0
     /// Whether pieces are taken and sent compressed where that pays.
     package var compression = true
     package var exchange = ExchangeLimits()
@@ -75,6 +38,8 @@ package struct SwarmOptions: Sendable {
 
     /// Bytes from the registry waiting to be stored, for each blob; beyond it the transfer pauses.
     package var originBytesMax = 8 << 20
+    /// The same for all blobs together.
+    package var originBytesTotalMax = 64 << 20
     /// How long a download that no reader wants goes on: containerd often comes back for the rest.
     package var lingerMillis: UInt64 = 5_000
     /// How long `locate` waits for peers.

@@ -44,6 +44,8 @@ package struct SwarmStatus: Sendable {
         package var name: PeerName
         /// `host:port` of the connection, or of the last one.
         package var address = ""
+        /// Where this node dials it; none while it is known only because it dialled this node.
+        package var endpoints: [PeerEndpoint] = []
         package var state = State.disconnected
         package var received = PieceTraffic()
         package var sent = PieceTraffic()
@@ -59,7 +61,7 @@ package struct SwarmStatus: Sendable {
 
     package var name: PeerName
     package var peers: [Peer]
-    /// Static peers whose name is not known, because they were never reached.
+    /// Endpoints whose owner is not known, because it was never reached.
     package var unreached: [PeerEndpoint]
     package var downloads: [Download]
     /// Since the start, over all peers.

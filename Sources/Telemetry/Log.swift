@@ -1,5 +1,6 @@
 import Glibc
 import Logging
+import Synchronization
 
 /// The node's log: one line an event on standard error, and the last warnings and errors kept for `hawker status`.
 ///
@@ -9,8 +10,13 @@ package enum Log {
     /// Makes every `Logger` write in this form; call once, before the first logger is made. `level` is one of
     /// swift-log's names; any other word means `info`.
     package static func bootstrap(level name: String) {
-        let level = Logger.Level(rawValue: name) ?? .info
-        LoggingSystem.bootstrap { label in LineLogHandler(label: label, level: level) }
+        setLevel(name)
+        LoggingSystem.bootstrap { label in LineLogHandler(label: label) }
+    }
+
+    /// From now on, for every `Logger`; as for `bootstrap`.
+    package static func setLevel(_ name: String) {
+        LineLogHandler.commonLevel.withLock { $0 = Logger.Level(rawValue: name) ?? .info }
     }
 
     /// The most recent lines of level warning and above, oldest first, at most `recentCountMax`.
@@ -22,12 +28,18 @@ package enum Log {
 /// Writes each event as one `write(2)` to standard error, so that lines of several threads never mix.
 struct LineLogHandler: LogHandler {
     let label: String
-    var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
 
-    init(label: String, level: Logger.Level) {
+    fileprivate static let commonLevel = Mutex(Logger.Level.info)
+    private var ownLevel: Logger.Level?
+
+    init(label: String) {
         self.label = label
-        logLevel = level
+    }
+
+    var logLevel: Logger.Level {
+        get { ownLevel ?? Self.commonLevel.withLock { $0 } }
+        set { ownLevel = newValue }
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

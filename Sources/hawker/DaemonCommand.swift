@@ -8,23 +8,24 @@ struct DaemonCommand: AsyncParsableCommand {
         commandName: "daemon", abstract: "Run the node: the mirror for containerd, the cache, and the exchange with peers.",
         discussion: """
             SIGTERM and SIGINT drain: the listeners close, running answers get 30 seconds to finish, then the process \
-            ends with status 0. A second signal ends it at once.
+            ends with status 0. A second signal ends it at once. SIGHUP reads the settings again, as `hawker reload` \
+            does.
             """)
 
     @Option(help: "Settings file; its absence is an error only if you name one.")
     var config: String?
 
     func run() async throws {
-        let settings: Settings
+        let file: SettingsFile
         do {
-            settings = try Settings.load(file: config)
+            file = try SettingsFile.load(file: config)
         } catch {
             Console.complain("\(error)")
             throw Exit.configuration
         }
-        Log.bootstrap(level: settings.logLevel)
+        Log.bootstrap(level: file.settings.logLevel)
         do throws(NodeError) {
-            try await Node.runUntilSignal(settings, version: HawkerCommand.version)
+            try await Node.runUntilSignal(file, path: config, version: HawkerCommand.version)
         } catch {
             Console.complain("\(error)")
             throw error.status

@@ -11,14 +11,15 @@ struct PeersCommand: AsyncParsableCommand {
     func run() async throws {
         let peers = try await admin.ask { client throws(AdminFailure) in try await client.peers() }
         if admin.json { return try Console.printJSON(peers) }
-        if peers.isEmpty { return print("no peers: peers.static lists none and none has connected") }
+        if peers.isEmpty { return print("no peers: peers.static, peers.dns and peers.redis name none, and none has connected") }
         Console.printTable(
-            ["NAME", "ADDRESS", "STATE", "RECEIVED", "SENT", "REASON"],
+            ["NAME", "ADDRESS", "KNOWN FROM", "STATE", "RECEIVED", "SENT", "REASON"],
             peers.map {
                 [
-                    $0.name.isEmpty ? "-" : $0.name, $0.address, $0.state, Console.bytes($0.receivedBytes),
-                    Console.bytes($0.sentBytes), $0.reason,
+                    $0.name.isEmpty ? "-" : $0.name, $0.address,
+                    $0.knownFrom.isEmpty ? "its call" : $0.knownFrom.joined(separator: " "), $0.state,
+                    Console.bytes($0.receivedBytes), Console.bytes($0.sentBytes), $0.reason,
                 ]
-            }, right: [3, 4])
+            }, right: [4, 5])
     }
 }

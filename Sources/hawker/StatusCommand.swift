@@ -32,6 +32,7 @@ struct StatusCommand: AsyncParsableCommand {
             ["state", status.draining ? "draining" : "serving"],
             ["mirror", "http://\(status.mirrorAddress)"],
             ["peers", peers(status)],
+        ] + status.discovery.map { ["found by", discovery($0)] } + [
             [
                 "cache",
                 "\(status.cachePath): \(cache.blobCount) blobs, \(Console.bytes(cache.usedBytes)) of "
@@ -43,6 +44,12 @@ struct StatusCommand: AsyncParsableCommand {
             ],
             ["sent", "\(Console.bytes(status.mirror.bytesSent)) to containerd, \(uploads(status)) to peers"],
         ]
+        for limit in status.limits where limit.bytesPerSecond > 0 {
+            let rate = Console.bytes(limit.bytesPerSecond)
+            rows.append([
+                "bound", "\(limit.key) \(rate)/s: \(Console.bytes(limit.bytes)) so far, \(limit.waits) waits",
+            ])
+        }
         if let wiring = status.containerdWiring {
             let reason = wiring.reason.isEmpty ? "" : ": \(wiring.reason)"
             rows.append(["containerd", "\(wiring.state) (\(wiring.config))\(reason)"])
@@ -57,6 +64,14 @@ struct StatusCommand: AsyncParsableCommand {
     private func peers(_ status: NodeStatus) -> String {
         if status.peerAddress.isEmpty { return "none: peers.listen is not set" }
         return "\(status.peersConnected) of \(status.peersKnown) connected, listening on \(status.peerAddress)"
+    }
+
+    private func discovery(_ report: DiscoveryReport) -> String {
+        let asked = report.asked.isEmpty ? "" : " (\(report.asked))"
+        let state = report.state == "working" ? "" : ", \(report.state)"
+        let reason = report.reason.isEmpty ? "" : ": \(report.reason)"
+        let count = report.endpoints == 0 ? "no other node yet" : "\(report.endpoints) endpoints"
+        return "\(report.source)\(asked): \(count)\(state)\(reason)"
     }
 
     private func uploads(_ status: NodeStatus) -> String {

@@ -18,6 +18,19 @@ private struct FixedNode: AdminService {
         source.isPeer = true
         source.contentBytes = 1 << 40
         status.received = [source]
+        var discovery = DiscoveryReport()
+        discovery.source = "dns"
+        discovery.asked = "nodes:4000"
+        discovery.state = "failing"
+        discovery.reason = "because"
+        discovery.endpoints = 7
+        status.discovery = [discovery]
+        var limit = LimitStatus()
+        limit.key = "limits.upload"
+        limit.bytesPerSecond = 1 << 40
+        limit.bytes = 5
+        limit.waits = 2
+        status.limits = [limit]
         status.recentProblems = ["one", "two"]
         status.recentProbes = ["r.example/hawker-probe/x:probe"]
         var wiring = ContainerdWiring()
@@ -33,8 +46,17 @@ private struct FixedNode: AdminService {
             var peer = PeerStatus()
             peer.name = "peer-\(number)"
             peer.sentBytes = UInt64(number)
+            peer.knownFrom = ["dns", "redis"].prefix(number).map { $0 }
             return peer
         }
+    }
+
+    func reload() async throws(AdminFailure) -> ReloadReport {
+        var report = ReloadReport()
+        report.file = "/etc/hawker/hawker.toml"
+        report.applied = ["limits.upload", "registry.rate of docker.io"]
+        report.needRestart = ["mirror.listen"]
+        return report
     }
 
     func cacheList() async throws(AdminFailure) -> [CachedBlob] {

@@ -29,11 +29,6 @@ struct SettingsTests {
             listen = "127.0.0.1:4101"
             default_registry = "docker.io"
             any_registry = true
-            [peers]
-            listen = "[::1]:4000"
-            static = ["10.0.0.2:4000", "node-b:4000"]
-            cluster = "blue"
-            compression = false
             [cache]
             path = "/srv/cache"
             quota = "3MB"
@@ -53,19 +48,17 @@ struct SettingsTests {
             [[registry]]
             host = "docker.io"
             ca_file = "/etc/ca.pem"
+            rate = "2MiB/s"
             """)
         #expect(settings.nodeName.text == "node-a")
         #expect(settings.mirrorListen == SocketAddress(host: "127.0.0.1", port: 4101))
         #expect(settings.defaultRegistry == .dockerHub)
         #expect(settings.anyRegistry)
-        #expect(settings.peersListen == SocketAddress(host: "::1", port: 4000))
-        #expect(settings.staticPeers.map(\.description) == ["10.0.0.2:4000", "node-b:4000"])
-        #expect(settings.cluster == "blue")
-        #expect(!settings.compression)
         #expect(settings.containerdConfig == "/etc/containerd/config.toml")
         #expect(settings.containerdSocket == "/run/k3s/containerd/containerd.sock")
         #expect(settings.containerdRegistries == ["docker.io", "r:5000=http://r:5000"])
         #expect(settings.containerdCheckSeconds == 5)
+        #expect(settings.registries.map(\.rate) == [nil, 2 << 20])
         #expect(settings.cachePath == "/srv/cache")
         #expect(settings.quotaBytes == 3_000_000)
         #expect(settings.freeFloorBytes == 512 << 20)
@@ -73,6 +66,53 @@ struct SettingsTests {
         #expect(settings.logLevel == "debug")
         #expect(settings.registries.map(\.url) == ["http://localhost:5000", nil])
         #expect(settings.registries.map(\.caFile) == [nil, "/etc/ca.pem"])
+    }
+
+    @Test("every key of peers and limits reaches its setting")
+    func peersAndLimits() throws {
+        let settings = try parse(
+            """
+            [peers]
+            listen = "[::1]:4000"
+            static = ["10.0.0.2:4000", "node-b:4000"]
+            cluster = "blue"
+            compression = false
+            advertise = "node-a:4000"
+            dns = "_hawker._tcp.nodes"
+            dns_server = "10.0.0.10:53"
+            dns_seconds = 30
+            redis = ["redis-a:6379", "[::1]:6380"]
+            redis_user = "hawker"
+            redis_password_file = "/etc/hawker/redis"
+            redis_seconds = 5
+            [limits]
+            upload = "50MB/s"
+            download = "400Mbit/s"
+            origin = "1KB/s"
+            peer_connections = 7
+            mirror_connections = 8
+            buffers = "2MiB"
+            dscp = 63
+            """)
+        #expect(settings.peersListen == SocketAddress(host: "::1", port: 4000))
+        #expect(settings.staticPeers.map(\.description) == ["10.0.0.2:4000", "node-b:4000"])
+        #expect(settings.cluster == "blue")
+        #expect(settings.peersAdvertise?.description == "node-a:4000")
+        #expect(settings.peersDNS == "_hawker._tcp.nodes")
+        #expect(settings.peersDNSServer?.description == "10.0.0.10:53")
+        #expect(settings.peersDNSSeconds == 30)
+        #expect(settings.peersRedis.map(\.description) == ["redis-a:6379", "[::1]:6380"])
+        #expect(settings.peersRedisUser == "hawker")
+        #expect(settings.peersRedisPasswordFile == "/etc/hawker/redis")
+        #expect(settings.peersRedisSeconds == 5)
+        #expect(!settings.compression)
+        #expect(settings.limits.upload == 50_000_000)
+        #expect(settings.limits.download == 50_000_000)
+        #expect(settings.limits.origin == 1000)
+        #expect(settings.limits.peerConnections == 7)
+        #expect(settings.limits.mirrorConnections == 8)
+        #expect(settings.limits.buffers == 2 << 20)
+        #expect(settings.limits.trafficClass == 63)
     }
 
     @Test(
@@ -91,6 +131,26 @@ struct SettingsTests {
             ("[node]\nname = \"\"", 2, "node.name"),
             ("[peers]\nlisten = \"0.0.0.0:4000\"\nstatic = [\"a:0\"]", 3, "peers.static"),
             ("[peers]\nstatic = [\"a:1\"]", 1, "peers.static needs peers.listen"),
+            ("[peers]\ndns = \"nodes.test\"", 1, "peers.dns needs peers.listen"),
+            ("[peers]\nredis = [\"a:1\"]", 1, "peers.redis needs peers.listen"),
+            ("[peers]\nadvertise = \"a:1\"", 1, "peers.advertise needs peers.listen"),
+            ("[peers]\nadvertise = \"a:0\"", 2, "peers.advertise"),
+            ("[peers]\ndns = \"a b\"", 2, "peers.dns"),
+            ("[peers]\ndns = [\"a\"]", 2, "peers.dns"),
+            ("[peers]\ndns_server = \"resolver:53\"", 2, "literal address"),
+            ("[peers]\ndns_seconds = 0", 2, "peers.dns_seconds"),
+            ("[peers]\nlisten = \"a:1\"\nredis = [\"a\"]", 3, "peers.redis"),
+            ("[peers]\nlisten = \"a:1\"\nredis = [\"a:1\"]\nredis_user = \"u\"", 1, "needs peers.redis_password_file"),
+            ("[peers]\nredis_password_file = \"/p\"", 1, "needs peers.redis"),
+            ("[limits]\nupload = \"50MB\"", 2, "limits.upload: expected a rate"),
+            ("[limits]\nupload = \"999B/s\"", 2, "limits.upload"),
+            ("[limits]\nupload = \"50bit/s\"", 2, "limits.upload"),
+            ("[limits]\nupload = \"/s\"", 2, "limits.upload"),
+            ("[limits]\norigin = 5", 2, "limits.origin"),
+            ("[limits]\nbuffers = \"1KB\"", 2, "limits.buffers"),
+            ("[limits]\ndscp = 64", 2, "from 0 to 63"),
+            ("[limits]\npeer_connections = 0", 2, "limits.peer_connections"),
+            ("[[registry]]\nhost = \"a.io\"\nrate = \"fast\"", 3, "registry.rate"),
             ("[cache]\nquota = \"20 GiB\"", 2, "cache.quota"),
             ("[cache]\nquota = \"9000000TiB\"", 2, "cache.quota"),
             ("[cache]\nquota = \"0B\"", 2, "cache.quota"),

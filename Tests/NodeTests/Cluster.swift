@@ -56,10 +56,27 @@ struct NodeReport: Decodable {
         let bytesSent: Int
     }
 
+    struct Discovery: Decodable {
+        let state: String
+        let endpoints: Int
+    }
+
+    struct Limit: Decodable {
+        let key: String
+        let bytesPerSecond: Int
+        let bytes: Int
+        let waits: Int
+    }
+
     let received: [Source]
+    let limits: [Limit]
+    let discovery: [Discovery]
     let mirror: Mirror
 
     var bytesFromRegistry: Int { received.filter { !$0.isPeer }.map(\.contentBytes).reduce(0, +) }
+
+    /// The one whose key begins so.
+    func limit(_ key: String) -> Limit? { limits.first { $0.key.hasPrefix(key) } }
 
     func bytes(fromPeer name: String) -> Int {
         received.filter { $0.isPeer && $0.source == name }.map(\.contentBytes).reduce(0, +)
@@ -70,6 +87,7 @@ struct NodeReport: Decodable {
 struct PeerReport: Decodable {
     let name: String
     let state: String
+    let knownFrom: [String]
 }
 
 extension NodeProcess {

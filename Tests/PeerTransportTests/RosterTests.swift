@@ -28,6 +28,34 @@ struct RosterTests {
 
     static func states(_ node: TestNode) -> [SwarmStatus.Peer.State] { node.swarm.status.peers.map(\.state) }
 
+    @Test("who is dialled can change; a peer no longer named stays connected, and is not dialled again")
+    func dialledChange() async throws {
+        let (first, second) = (try TestNode("first"), try TestNode("second"))
+        let node = try TestNode("node", peers: [first.port])
+        await node.untilConnected(to: first.name)
+        let endpoint = try #require(PeerEndpoint(host: "127.0.0.1", port: second.port))
+        node.swarm.dialOnly([endpoint])
+        await node.untilConnected(to: first.name, second.name)
+        #expect(node.swarm.status.peers.first { $0.name == second.name }?.endpoints == [endpoint])
+        #expect(node.swarm.status.peers.first { $0.name == first.name }?.endpoints == [])
+        await first.stopAndRemove()
+        await node.until { !node.connected.contains(first.name) }
+        #expect(node.swarm.status.unreached.isEmpty)
+        await node.stopAndRemove()
+        await second.stopAndRemove()
+    }
+
+    @Test("no more is dialled than may be connected")
+    func dialsBounded() async throws {
+        let holders = [try TestNode("h1"), try TestNode("h2"), try TestNode("h3")]
+        let node = try TestNode("node", peers: holders.map(\.port)) { $0.connectionsMax = 2 }
+        await node.until { node.connected.count == 2 }
+        await Pause.millis(700)
+        #expect(node.connected.count == 2)
+        await node.stopAndRemove()
+        for holder in holders { await holder.stopAndRemove() }
+    }
+
     @Test("a peer that comes back is dialled again")
     func redial() async throws {
         let holder = try TestNode("holder")
@@ -225,28 +253,5 @@ struct RosterTests {
         #expect(try await node.pull(blob) == blob.bytes)
         #expect(most == 2)
         await node.stopAndRemove()
-    }
-
-    @Test(
-        "endpoints are host and port",
-        arguments: [
-            ("10.0.0.1:4000", "10.0.0.1", 4000), ("[::1]:1", "::1", 1),
-            ("node-1.example:65535", "node-1.example", 65535),
-        ]
-    )
-    func endpoint(text: String, host: String, port: UInt16) {
-        let endpoint = PeerEndpoint(text)
-        #expect(endpoint?.host == host && endpoint?.port == port)
-        #expect(endpoint?.description == text)
-    }
-
-    @Test(
-        "what is not an endpoint is refused",
-        arguments: [
-            "", ":", "host", "host:", ":1", "host:0", "host:65536", "host:+1", "::1:4000", "[]:1", "host:1x",
-        ]
-    )
-    func noEndpoint(text: String) {
-        #expect(PeerEndpoint(text) == nil)
     }
 }

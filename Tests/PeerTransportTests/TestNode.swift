@@ -41,7 +41,6 @@ final class TestNode {
         store = try ContentStore.open(.init(path: path, quotaBytes: quotaBytes, freeFloorBytes: 0))
         var options = SwarmOptions(name: peerName)
         options.listenHost = "127.0.0.1"
-        options.peers = peers.compactMap { PeerEndpoint(host: "127.0.0.1", port: $0) }
         options.redialMillisMin = 50
         // All nodes of all tests share one loop on a machine that may be busy: an answer may take a while.
         options.exchange.pieceDeadlineMillis = 20_000
@@ -52,6 +51,7 @@ final class TestNode {
         self.recorder = recorder
         swarm = Swarm(store: store, options: options, origin: origin) { recorder.node?.events.append($0) }
         recorder.node = self
+        swarm.dialOnly(peers.compactMap { PeerEndpoint(host: "127.0.0.1", port: $0) })
         try swarm.start()
     }
 

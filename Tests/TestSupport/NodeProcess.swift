@@ -6,11 +6,18 @@ package final class NodeProcess: Sendable {
         package var name: String
         package var mirrorPort: UInt16
         package var peerPort: UInt16
+        /// Address that the peer port is listened on.
+        package var peerHost = "127.0.0.1"
+        /// More lines for the table `[peers]`.
+        package var peerLines: [String] = []
         /// `host:port` of the nodes it connects to.
         package var peers: [String] = []
         package var defaultRegistry: String?
         /// Registry host as images spell it → the URL to ask instead.
         package var registries: [(host: String, url: String)] = []
+        /// Lines of the table `[limits]`, and more lines for each `[[registry]]`.
+        package var limitLines: [String] = []
+        package var registryLines: [String] = []
         package var cacheQuota = "4GiB"
         package var logLevel = "debug"
 
@@ -62,6 +69,11 @@ package final class NodeProcess: Sendable {
         return process
     }
 
+    /// Replaces the settings file; a running daemon has to be told.
+    package func rewrite(_ settings: Settings) throws {
+        try folder.write("hawker.toml", Self.text(settings, socket: socketPath, cache: cachePath))
+    }
+
     /// Runs the admin tool against this node and returns its output.
     package func admin(_ arguments: [String]) async throws -> String {
         try await ChildProcess.check([try Self.binaryPath()] + arguments + ["--socket", socketPath])
@@ -84,6 +96,7 @@ package final class NodeProcess: Sendable {
         let peers = settings.peers.map { "\"\($0)\"" }.joined(separator: ", ")
         let registries = settings.registries.map { registry in
             "[[registry]]\nhost = \"\(registry.host)\"\nurl = \"\(registry.url)\"\n"
+                + settings.registryLines.map { "\($0)\n" }.joined()
         }
         return """
             [node]
@@ -93,14 +106,18 @@ package final class NodeProcess: Sendable {
             listen = "127.0.0.1:\(settings.mirrorPort)"
             \(mirrorDefault)
             [peers]
-            listen = "127.0.0.1:\(settings.peerPort)"
+            listen = "\(settings.peerHost):\(settings.peerPort)"
             static = [\(peers)]
             cluster = "test"
+            \(settings.peerLines.joined(separator: "\n"))
 
             [cache]
             path = "\(cache)"
             quota = "\(settings.cacheQuota)"
             free_floor = "64MiB"
+
+            [limits]
+            \(settings.limitLines.joined(separator: "\n"))
 
             [admin]
             socket = "\(socket)"

@@ -9,6 +9,7 @@ private let importTable = """
     PieceModel     |
     Telemetry      | Logging Glibc Synchronization
     EventLoop      | CLibuv CLinux Glibc Synchronization
+    Pacing         | EventLoop
     Hashing        | OCIModel COpenSSL
     Compression    | CZstd Glibc
     ProtobufCodec  | CProtobufC Glibc
@@ -22,14 +23,15 @@ private let importTable = """
 
     layer 2
     MirrorServer   | OCIModel EventLoop Telemetry CHTTPParser Glibc
-    PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop ContentStore Compression Hashing Telemetry Glibc
+    PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop Pacing ContentStore Compression Hashing Telemetry Glibc
+    PeerDirectory  | OCIModel PieceModel EventLoop CAres CHiredis Glibc
     OriginClient   | OCIModel Hashing EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
     RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc Foundation Synchronization
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto Foundation Glibc
 
     layer 3
-    Daemon         | OCIModel PieceModel Wire EventLoop ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport OriginClient AdminAPI RuntimeConfig Logging Glibc Foundation
+    Daemon         | OCIModel PieceModel Wire EventLoop Pacing ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig Logging Glibc Foundation
 
     layer 4
     hawker         | OCIModel EventLoop ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc Foundation

@@ -19,6 +19,9 @@ typedef struct Hawker__Admin__V1__Call Hawker__Admin__V1__Call;
 typedef struct Hawker__Admin__V1__Item Hawker__Admin__V1__Item;
 typedef struct Hawker__Admin__V1__End Hawker__Admin__V1__End;
 typedef struct Hawker__Admin__V1__NodeStatus Hawker__Admin__V1__NodeStatus;
+typedef struct Hawker__Admin__V1__Limit Hawker__Admin__V1__Limit;
+typedef struct Hawker__Admin__V1__Reloaded Hawker__Admin__V1__Reloaded;
+typedef struct Hawker__Admin__V1__Discovery Hawker__Admin__V1__Discovery;
 typedef struct Hawker__Admin__V1__ContainerdWiring Hawker__Admin__V1__ContainerdWiring;
 typedef struct Hawker__Admin__V1__SourceBytes Hawker__Admin__V1__SourceBytes;
 typedef struct Hawker__Admin__V1__CacheUsage Hawker__Admin__V1__CacheUsage;
@@ -125,10 +128,97 @@ struct  Hawker__Admin__V1__NodeStatus
    */
   size_t n_recent_probes;
   char **recent_probes;
+  /*
+   * One for each way that the settings name to find the other nodes.
+   */
+  size_t n_discovery;
+  Hawker__Admin__V1__Discovery **discovery;
+  size_t n_limits;
+  Hawker__Admin__V1__Limit **limits;
 };
 #define HAWKER__ADMIN__V1__NODE_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__node_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL }
+
+
+/*
+ * A bound on a rate.
+ */
+struct  Hawker__Admin__V1__Limit
+{
+  ProtobufCMessage base;
+  /*
+   * The key of the settings that sets it.
+   */
+  char *key;
+  /*
+   * 0 for none.
+   */
+  uint64_t bytes_per_second;
+  /*
+   * Bytes that fell under it since start, bound or not.
+   */
+  uint64_t bytes;
+  /*
+   * How often something had to wait.
+   */
+  uint64_t waits;
+};
+#define HAWKER__ADMIN__V1__LIMIT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__limit__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0, 0 }
+
+
+/*
+ * What became of settings that were read again; keys of a registry as "registry.KEY of HOST".
+ */
+struct  Hawker__Admin__V1__Reloaded
+{
+  ProtobufCMessage base;
+  char *file;
+  size_t n_applied;
+  char **applied;
+  /*
+   * Their new values wait for the next start.
+   */
+  size_t n_need_restart;
+  char **need_restart;
+};
+#define HAWKER__ADMIN__V1__RELOADED__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__reloaded__descriptor) \
+    , (char *)protobuf_c_empty_string, 0,NULL, 0,NULL }
+
+
+/*
+ * How one way to find the other nodes does.
+ */
+struct  Hawker__Admin__V1__Discovery
+{
+  ProtobufCMessage base;
+  /*
+   * "static", "dns" or "redis".
+   */
+  char *source;
+  /*
+   * The name or the servers that are asked.
+   */
+  char *asked;
+  /*
+   * "starting", "working" or "failing": who was found before stays known.
+   */
+  char *state;
+  /*
+   * Why it fails.
+   */
+  char *reason;
+  /*
+   * How many it knows, the node itself left out.
+   */
+  uint32_t endpoints;
+};
+#define HAWKER__ADMIN__V1__DISCOVERY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__discovery__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0 }
 
 
 /*
@@ -222,10 +312,15 @@ struct  Hawker__Admin__V1__PeerStatus
   uint64_t received_wire_bytes;
   uint64_t sent_bytes;
   uint64_t sent_wire_bytes;
+  /*
+   * Sources, as in Discovery, that name its endpoint; none when it has only dialled the node.
+   */
+  size_t n_known_from;
+  char **known_from;
 };
 #define HAWKER__ADMIN__V1__PEER_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__peer_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0,NULL }
 
 
 struct  Hawker__Admin__V1__CachedBlob
@@ -355,6 +450,63 @@ Hawker__Admin__V1__NodeStatus *
                       const uint8_t       *data);
 void   hawker__admin__v1__node_status__free_unpacked
                      (Hawker__Admin__V1__NodeStatus *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__Limit methods */
+void   hawker__admin__v1__limit__init
+                     (Hawker__Admin__V1__Limit         *message);
+size_t hawker__admin__v1__limit__get_packed_size
+                     (const Hawker__Admin__V1__Limit   *message);
+size_t hawker__admin__v1__limit__pack
+                     (const Hawker__Admin__V1__Limit   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__limit__pack_to_buffer
+                     (const Hawker__Admin__V1__Limit   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__Limit *
+       hawker__admin__v1__limit__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__limit__free_unpacked
+                     (Hawker__Admin__V1__Limit *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__Reloaded methods */
+void   hawker__admin__v1__reloaded__init
+                     (Hawker__Admin__V1__Reloaded         *message);
+size_t hawker__admin__v1__reloaded__get_packed_size
+                     (const Hawker__Admin__V1__Reloaded   *message);
+size_t hawker__admin__v1__reloaded__pack
+                     (const Hawker__Admin__V1__Reloaded   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__reloaded__pack_to_buffer
+                     (const Hawker__Admin__V1__Reloaded   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__Reloaded *
+       hawker__admin__v1__reloaded__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__reloaded__free_unpacked
+                     (Hawker__Admin__V1__Reloaded *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__Discovery methods */
+void   hawker__admin__v1__discovery__init
+                     (Hawker__Admin__V1__Discovery         *message);
+size_t hawker__admin__v1__discovery__get_packed_size
+                     (const Hawker__Admin__V1__Discovery   *message);
+size_t hawker__admin__v1__discovery__pack
+                     (const Hawker__Admin__V1__Discovery   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__discovery__pack_to_buffer
+                     (const Hawker__Admin__V1__Discovery   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__Discovery *
+       hawker__admin__v1__discovery__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__discovery__free_unpacked
+                     (Hawker__Admin__V1__Discovery *message,
                       ProtobufCAllocator *allocator);
 /* Hawker__Admin__V1__ContainerdWiring methods */
 void   hawker__admin__v1__containerd_wiring__init
@@ -522,6 +674,15 @@ typedef void (*Hawker__Admin__V1__End_Closure)
 typedef void (*Hawker__Admin__V1__NodeStatus_Closure)
                  (const Hawker__Admin__V1__NodeStatus *message,
                   void *closure_data);
+typedef void (*Hawker__Admin__V1__Limit_Closure)
+                 (const Hawker__Admin__V1__Limit *message,
+                  void *closure_data);
+typedef void (*Hawker__Admin__V1__Reloaded_Closure)
+                 (const Hawker__Admin__V1__Reloaded *message,
+                  void *closure_data);
+typedef void (*Hawker__Admin__V1__Discovery_Closure)
+                 (const Hawker__Admin__V1__Discovery *message,
+                  void *closure_data);
 typedef void (*Hawker__Admin__V1__ContainerdWiring_Closure)
                  (const Hawker__Admin__V1__ContainerdWiring *message,
                   void *closure_data);
@@ -556,6 +717,9 @@ extern const ProtobufCMessageDescriptor hawker__admin__v1__call__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__item__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__limit__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__reloaded__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__discovery__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__containerd_wiring__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__source_bytes__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__cache_usage__descriptor;

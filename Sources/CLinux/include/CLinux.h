@@ -45,6 +45,9 @@ int clinux_set_receive_low_water(int socket, int bytes);
 /// TCP_NOTSENT_LOWAT: with more unsent bytes than that a TCP socket takes no others and is not writable.
 int clinux_set_unsent_max(int socket, int bytes);
 
+/// Sets the code point (DSCP, 0 to 63) of what a TCP socket sends, for IPv4 and IPv6.
+void clinux_set_traffic_class(int socket, int code_point);
+
 /// Whether a TCP socket is connected to itself, which a connect to a free port of the ephemeral range can do.
 bool clinux_connected_to_itself(int socket);
 

@@ -1,0 +1,47 @@
+import EventLoop
+import Logging
+import PeerDirectory
+import PieceModel
+
+/// Makes the discovery that the settings ask for.
+enum NodeDiscovery {
+    /// `peerPort` is where the node really listens.
+    @LoopActor
+    static func make(_ settings: Settings, peerPort: UInt16) -> PeerDiscovery {
+        guard let listen = settings.peersListen else { return PeerDiscovery([]) }
+        let own = OwnEndpoint(
+            advertised: settings.peersAdvertise, listenHost: listen.host == "localhost" ? "127.0.0.1" : listen.host,
+            listenPort: peerPort)
+        // Also with an empty list: the settings may name some later.
+        var engines: [any DiscoveryEngine] = [StaticEngine(settings.staticPeers, own: own)]
+        if let target = settings.peersDNS.flatMap({ DNSTarget($0, defaultPort: peerPort) }) {
+            var options = DNSOptions()
+            options.server = settings.peersDNSServer
+            options.everyMillis = settings.peersDNSSeconds &* 1000
+            engines.append(DNSEngine(target, options: options, own: own))
+        }
+        if !settings.peersRedis.isEmpty {
+            var options = RedisOptions(
+                servers: settings.peersRedis, cluster: settings.cluster, node: settings.nodeName)
+            options.user = settings.peersRedisUser
+            options.passwordFile = settings.peersRedisPasswordFile
+            options.everyMillis = settings.peersRedisSeconds &* 1000
+            engines.append(RedisEngine(options, own: own))
+        }
+        return PeerDiscovery(engines)
+    }
+
+    /// An engine that fails is for the operator to look at; who is known stays known.
+    static func log(_ status: DiscoveryStatus, _ logger: Logger) {
+        let metadata: Logger.Metadata = [
+            "source": "\(status.source.rawValue)", "asked": "\(status.subject)", "endpoints": "\(status.endpoints)",
+        ]
+        switch status.state {
+        case .starting: break
+        case .working: logger.info("discovery works", metadata: metadata)
+        case .failing(let reason):
+            logger.warning(
+                "discovery fails: the peers known stay", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
+        }
+    }
+}

@@ -1,0 +1,38 @@
+import AdminAPI
+import EventLoop
+import Logging
+import Telemetry
+
+extension Node {
+    /// Reads the settings file again and takes over what a running node can; a file with a mistake changes nothing.
+    func reload() async throws(AdminFailure) -> ReloadReport {
+        guard let (path, old) = file else {
+            throw AdminFailure(.failedPrecondition, "this node was started without a settings file")
+        }
+        let loaded = await Loop.offload { () -> Result<SettingsFile, SettingsError> in
+            Result { () throws(SettingsError) in try SettingsFile.load(file: path) }
+        }
+        let new: SettingsFile
+        switch loaded {
+        case .success(let read): new = read
+        case .failure(let error):
+            logger.error("settings not reloaded: those in force stay", metadata: ["reason": "\(error)"])
+            throw AdminFailure(.failedPrecondition, "\(error); the settings in force stay as they are")
+        }
+        let change = old.change(to: new)
+        let now = old.taking(new)
+        file = (path, now)
+        take(now.settings)
+        logger.info(
+            "settings reloaded",
+            metadata: [
+                "applied": "\(change.applied.joined(separator: ", "))",
+                "need_restart": "\(change.needRestart.joined(separator: ", "))",
+            ])
+        var report = ReloadReport()
+        report.file = path ?? Settings.defaultFile
+        report.applied = change.applied
+        report.needRestart = change.needRestart
+        return report
+    }
+}

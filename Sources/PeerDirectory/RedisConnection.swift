@@ -1,0 +1,115 @@
+import EventLoop
+import PieceModel
+
+/// Why a Redis server is of no use at the moment. No text of the server's and no credential is in it.
+enum RedisFailure: Error, Equatable, Sendable, CustomStringConvertible {
+    case unreachable(LoopError)
+    case closed
+    case timedOut
+    /// What it sent is not Redis's protocol, or beyond what any answer may be.
+    case nonsense
+    /// With its error code, such as `WRONGPASS` or `NOPERM`.
+    case refused(String)
+    case passwordFile(String)
+
+    var description: String {
+        switch self {
+        case .unreachable(let error): "cannot be reached (\(error))"
+        case .closed: "closed the connection"
+        case .timedOut: "does not answer"
+        case .nonsense: "does not speak Redis's protocol"
+        case .refused(let code): "refused: \(code)"
+        case .passwordFile(let reason): reason
+        }
+    }
+}
+
+/// One connection to a Redis server: commands go out in order, and so do the answers.
+///
+///     open --close(), or a failure--> closed: what waits for an answer hears why
+@LoopActor
+final class RedisConnection {
+    typealias Answered = @LoopActor (Result<RedisReply, RedisFailure>) -> Void
+
+    static let answerMillis: UInt64 = 5_000
+    private static let connectMillis: UInt64 = 5_000
+
+    private let stream: Stream
+    private let reader = RedisReader()
+    private let timer = LoopTimer()
+    private var waiting: [Answered] = []
+
+    /// The address of this host that the server is reached from.
+    var localHost: String? { stream.localHost }
+
+    private init(_ stream: Stream) {
+        self.stream = stream
+    }
+
+    static func open(_ server: PeerEndpoint) async -> Result<RedisConnection, RedisFailure> {
+        let connected = await withCheckedContinuation { continuation in
+            Stream.connect(host: server.host, port: server.port, timeoutMillis: connectMillis) {
+                continuation.resume(returning: $0)
+            }
+        }
+        switch connected {
+        case .failure(let error): return .failure(.unreachable(error))
+        case .success(let stream):
+            let connection = RedisConnection(stream)
+            stream.startReading { [weak connection] in connection?.heard($0) }
+            return .success(connection)
+        }
+    }
+
+    /// An error of the server's is a failure, of this command alone.
+    func run(_ words: [[UInt8]]) async -> Result<RedisReply, RedisFailure> {
+        await withCheckedContinuation { continuation in
+            guard stream.isOpen else { return continuation.resume(returning: .failure(.closed)) }
+            waiting.append { continuation.resume(returning: $0) }
+            stream.write(RedisCommand.encode(words))
+            if waiting.count == 1 { setTimer() }
+        }
+    }
+
+    func run(_ words: [String]) async -> Result<RedisReply, RedisFailure> {
+        await run(words.map { Array($0.utf8) })
+    }
+
+    func close() {
+        end(.closed)
+    }
+
+    private func heard(_ event: Stream.ReadEvent) {
+        guard case .bytes(let bytes) = event else { return end(.closed) }
+        do throws(RedisProtocolError) {
+            try reader.feed(bytes)
+            while let reply = try reader.next() {
+                // An answer to nothing.
+                guard !waiting.isEmpty else { throw RedisProtocolError() }
+                let answered = waiting.removeFirst()
+                setTimer()
+                if case .refused(let code) = reply {
+                    answered(.failure(.refused(code)))
+                } else {
+                    answered(.success(reply))
+                }
+            }
+        } catch {
+            end(.nonsense)
+        }
+    }
+
+    private func setTimer() {
+        guard !waiting.isEmpty else { return timer.stop() }
+        timer.start(after: Self.answerMillis) { [weak self] in self?.end(.timedOut) }
+    }
+
+    private func end(_ failure: RedisFailure) {
+        guard stream.isOpen else { return }
+        timer.stop()
+        stream.close()
+        let unanswered = waiting
+        waiting = []
+        for answered in unanswered { answered(.failure(failure)) }
+    }
+}

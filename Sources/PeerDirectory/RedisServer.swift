@@ -1,0 +1,184 @@
+import EventLoop
+import Glibc
+import PieceModel
+
+/// This node's membership on one Redis server.
+///
+///     waiting --due--> connecting --> member --+
+///        ^                 |                   |  a sign of life at each interval
+///        +----failed-------+-------lost--------+
+@LoopActor
+final class RedisServer {
+    let address: PeerEndpoint
+    private(set) var state = DiscoveryStatus.State.starting
+    private(set) var members: MemberTable
+
+    private let options: RedisOptions
+    private let own: OwnEndpoint
+    private let changed: @LoopActor () -> Void
+    private var backoff: Backoff
+    private let timer = LoopTimer()
+    private var connection: RedisConnection?
+    private var version: Int64 = -1
+    private var isStopped = false
+    private var random = SystemRandomNumberGenerator()
+
+    /// Endpoints asked for at once; with more members, each node gets a part.
+    private static let listMax = 1024
+    private static let leaveMillis: UInt64 = 1_000
+    nonisolated private static let passwordBytesMax = 4096
+
+    /// `changed` is called when the state or the members may differ.
+    init(_ address: PeerEndpoint, options: RedisOptions, own: OwnEndpoint, changed: @escaping @LoopActor () -> Void) {
+        self.address = address
+        self.options = options
+        self.own = own
+        self.changed = changed
+        backoff = Backoff(firstMillis: options.retryMillisMin, longestMillis: options.retryMillisMax)
+        members = MemberTable(graceNanoseconds: options.lifetimeMillis &* 1_000_000)
+    }
+
+    func start() {
+        Task { @LoopActor in await self.live() }
+    }
+
+    /// Takes this node off the list if the server answers soon.
+    func stop() async {
+        isStopped = true
+        timer.stop()
+        guard let connection else { return }
+        let limit = LoopTimer()
+        limit.start(after: Self.leaveMillis) { connection.close() }
+        _ = await connection.run(script(RedisScripts.leave, [options.node.text]))
+        limit.stop()
+        connection.close()
+    }
+
+    /// A command beside the membership's own; fails at once while the server is not a working one.
+    func run(_ words: [String]) async -> Result<RedisReply, RedisFailure> {
+        guard let connection, state == .working else { return .failure(.closed) }
+        return await connection.run(words)
+    }
+
+    /// One step: connects if need be, gives a sign of life, and plans the next.
+    private func live() async {
+        guard !isStopped else { return }
+        let failure = await signOfLife()
+        guard !isStopped else { return }
+        let pause: UInt64
+        if let failure {
+            connection?.close()
+            connection = nil
+            state = .failing(failure.description)
+            pause = backoff.failed(using: &random)
+        } else {
+            backoff.succeeded()
+            state = .working
+            pause = Backoff.jittered(options.everyMillis, using: &random)
+        }
+        changed()
+        timer.start(after: pause) { [weak self] in self?.start() }
+    }
+
+    private func signOfLife() async -> RedisFailure? {
+        let connection: RedisConnection
+        switch await connected() {
+        case .failure(let failure): return failure
+        case .success(let open): connection = open
+        }
+        guard let endpoint = advertised(over: connection) else { return .closed }
+        let arguments = [
+            options.node.text, endpoint.description, "\(options.lifetimeMillis)", "\(Self.listMax)", "\(version)",
+            "\(UInt32.random(in: 0...(.max), using: &random))",
+        ]
+        switch await connection.run(script(RedisScripts.heartbeat, arguments)) {
+        case .failure(let failure): return failure
+        case .success(let reply): return take(reply) ? nil : .nonsense
+        }
+    }
+
+    private func script(_ text: String, _ arguments: [String]) -> [String] {
+        let keys = RedisScripts.keys(cluster: options.cluster)
+        return ["EVAL", text, "\(keys.count)"] + keys + arguments
+    }
+
+    /// Where others can dial this node: as set, or the address that the server is reached from.
+    private func advertised(over connection: RedisConnection) -> PeerEndpoint? {
+        own.reachable ?? connection.localHost.flatMap { PeerEndpoint(host: $0, port: own.listenPort) }
+    }
+
+    /// False for an answer that the script cannot have given.
+    private func take(_ reply: RedisReply) -> Bool {
+        guard case .array(let parts) = reply, parts.count >= 2, let version = parts[0].integer,
+            let count = parts[1].integer, count >= 0
+        else { return false }
+        // Without a list nothing has changed, but somebody may have been missing long enough by now.
+        let listed: [PeerEndpoint]
+        if version == self.version {
+            listed = lastListed
+        } else {
+            let own = own.matcher()
+            listed = parts.dropFirst(2).compactMap { $0.text.flatMap { PeerEndpoint($0) } }.filter { !own.isOwn($0) }
+        }
+        lastListed = listed
+        self.version = version
+        members.heard(listed, isComplete: count <= Int64(Self.listMax), now: Loop.nowNanoseconds)
+        return true
+    }
+
+    private var lastListed: [PeerEndpoint] = []
+
+    // MARK: Connecting
+
+    private func connected() async -> Result<RedisConnection, RedisFailure> {
+        if let connection { return .success(connection) }
+        let opened: RedisConnection
+        switch await RedisConnection.open(address) {
+        case .failure(let failure): return .failure(failure)
+        case .success(let connection): opened = connection
+        }
+        if let failure = await authenticate(opened) {
+            opened.close()
+            return .failure(failure)
+        }
+        guard !isStopped else {
+            opened.close()
+            return .failure(.closed)
+        }
+        connection = opened
+        version = -1
+        return .success(opened)
+    }
+
+    private func authenticate(_ connection: RedisConnection) async -> RedisFailure? {
+        guard let file = options.passwordFile else {
+            // A server that wants a password answers a command of more than ten words with a mere protocol error.
+            guard case .failure(let failure) = await connection.run(["PING"]) else { return nil }
+            return failure
+        }
+        let read = await Loop.offload { Self.password(in: file) }
+        let password: [UInt8]
+        switch read {
+        case .failure(let failure): return failure
+        case .success(let line): password = line
+        }
+        let user = options.user.map { [Array($0.utf8)] } ?? []
+        switch await connection.run([Array("AUTH".utf8)] + user + [password]) {
+        case .success: return nil
+        case .failure(let failure): return failure
+        }
+    }
+
+    /// The first line of a file.
+    nonisolated private static func password(in path: String) -> Result<[UInt8], RedisFailure> {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else {
+            return .failure(.passwordFile("\(path) cannot be read: \(String(cString: strerror(errno)))"))
+        }
+        defer { Glibc.close(file) }
+        var content = [UInt8](repeating: 0, count: passwordBytesMax)
+        let count = content.withUnsafeMutableBytes { read(file, $0.baseAddress, $0.count) }
+        let line = content.prefix(max(count, 0)).prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
+        return line.isEmpty ? .failure(.passwordFile("\(path) holds no password")) : .success(Array(line))
+    }
+}

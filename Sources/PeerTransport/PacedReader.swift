@@ -1,0 +1,48 @@
+import EventLoop
+import Pacing
+
+/// Reads a stream no faster than a pacer allows: beyond the rate, what comes is left in the kernel.
+///
+///     reading <--> held back
+@LoopActor
+final class PacedReader {
+    private(set) var isHeldBack = false
+    private let stream: Stream
+    private let pacer: Pacer
+    private var onRead: (@LoopActor (Stream.ReadEvent) -> Void)?
+
+    init(_ stream: Stream, _ pacer: Pacer) {
+        self.stream = stream
+        self.pacer = pacer
+    }
+
+    func start(_ onRead: @escaping @LoopActor (Stream.ReadEvent) -> Void) {
+        self.onRead = onRead
+        read()
+    }
+
+    private func read() {
+        stream.startReading { [weak self] event in
+            guard let self else { return }
+            if case .bytes(let bytes) = event { pacer.count(bytes.count) }
+            onRead?(event)
+            if onRead != nil, !pacer.isOpen, case .bytes = event { holdBack() }
+        }
+    }
+
+    private func holdBack() {
+        isHeldBack = true
+        stream.stopReading()
+        pacer.whenOpen { [weak self] in
+            guard let self, onRead != nil else { return }
+            isHeldBack = false
+            read()
+        }
+    }
+
+    /// Reads no more.
+    func stop() {
+        onRead = nil
+        stream.stopReading()
+    }
+}
