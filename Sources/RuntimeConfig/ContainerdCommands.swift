@@ -11,41 +11,46 @@ package struct ContainerdCommands {
         self.output = output
     }
 
-    /// Ends a command early; its words are out already.
-    struct Stop: Error {
-        let status: Int32
-    }
-
-    func containerdVersion() throws(Stop) -> ContainerdVersion {
-        if let version = options.version ?? VersionProbe.run(options.binary) { return version }
-        throw fail(
-            ExitStatus.unavailable,
-            .usage,
-            file: options.config,
-            "the version of containerd is not known: \(options.binary) --version gave none",
-            remedy: "add --containerd-version, such as 1.6.20"
+    /// The record and the files it speaks of, for one run.
+    func files() -> RuntimeFiles {
+        RuntimeFiles(
+            config: options.config,
+            mirror: options.mirror.url,
+            store: StateStore(directory: options.stateDirectory, config: options.config),
+            format: .toml,
+            isConfiguration: isConfiguration
         )
     }
 
-    func fail(
-        _ status: Int32,
-        _ rule: Finding.Rule,
-        file: String,
-        _ message: String,
-        remedy: String = ""
-    ) -> Stop {
-        report([Finding(.broken, rule, file: file, message, remedy: remedy)], status)
+    /// Whether containerd reads the file only when it starts: the main file or an imported one.
+    func isConfiguration(_ path: String) -> Bool {
+        path == options.config || Path.name(path) != "hosts.toml"
     }
 
-    func report(_ findings: [Finding], _ status: Int32) -> Stop {
+    func containerdVersion() throws(RunStop) -> ContainerdVersion {
+        if let version = options.version ?? VersionProbe.run(options.binary) { return version }
+        throw RunStop(
+            ExitStatus.unavailable,
+            Finding(
+                .broken,
+                .usage,
+                file: options.config,
+                "the version of containerd is not known: \(options.binary) --version gave none",
+                remedy: "add --containerd-version, such as 1.6.20"
+            )
+        )
+    }
+
+    func show(_ stop: RunStop) -> Int32 {
+        let findings = stop.findings
         if options.isJSON {
             output.out(
                 ReportWriter.json(RefusalReport(refused: true, findings: findings.map(FindingReport.init)))
             )
         }
         for finding in findings { output.err(ReportWriter.text(finding)) }
-        if status == ExitStatus.refused { output.err("refused; nothing was changed") }
-        return Stop(status: status)
+        if stop.status == ExitStatus.refused { output.err("refused; nothing was changed") }
+        return stop.status
     }
 
     func request(mode: RuntimeMode?, registries: [RegistryTarget]) -> PlanRequest {
@@ -63,14 +68,14 @@ package struct ContainerdCommands {
 extension ContainerdCommands {
     /// Says what containerd would do with the files as they are.
     package func check() -> Int32 {
-        do throws(Stop) {
+        do throws(RunStop) {
             return try runCheck()
         } catch {
-            return error.status
+            return show(error)
         }
     }
 
-    private func runCheck() throws(Stop) -> Int32 {
+    private func runCheck() throws(RunStop) -> Int32 {
         let version = try containerdVersion()
         let judgement: Judgement
         do throws(Refusal) {
@@ -164,7 +169,7 @@ extension ContainerdCommands {
         // What cannot be read or undone is told by `apply`.
         guard let state = try? store.load(),
             // As above.
-            let undo = try? Undo(state.files, mirror: state.record.mirror, tree: disk)
+            let undo = try? Undo(state.files, mirror: state.record.mirror, format: .toml, tree: disk)
         else { return disk }
         return PlannedTree(base: disk, planned: undo.files, passing: Set(state.record.folders))
     }
