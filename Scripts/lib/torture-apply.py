@@ -46,6 +46,7 @@ class Node:
 
     def __init__(self, folder, hawker):
         self.folder, self.hawker = folder, hawker
+        self.asksContainerd = False
         self.etc, self.state = os.path.join(folder, "etc"), os.path.join(folder, "state")
         os.makedirs(os.path.join(self.etc, "certs.d/own.example"))
         self.write("config.toml", CONFIG)
@@ -59,6 +60,8 @@ class Node:
         options = ["--config", os.path.join(self.etc, "config.toml"), "--state-dir", self.state]
         if target != "revert":
             options += ["--hosts-dir", os.path.join(self.etc, "certs.d"), "--containerd-version", "1.6.20"]
+            if not self.asksContainerd:
+                options += ["--containerd", "none"]
         return [self.hawker, "containerd"] + TARGETS[target] + options
 
     def state_mark(self):
@@ -158,22 +161,29 @@ def main():
             print(f"{kills} kills after {shown - start:.0f} s", flush=True)
         target = chance.choice([name for name in names if name != last])
         before, mark = node.snapshot(), node.state_mark()
+        # What containerd's config dump says does not touch a file, and takes longer than the rest.
+        node.asksContainerd = chance.random() < 0.05
         first, end = windows[target]
         delay = end * (chance.uniform(0.9 * first, 1) if chance.random() < 0.75 else chance.random())
         if not node.kill(target, delay):
-            windows[target] = first, end * 0.95
+            if not node.asksContainerd:
+                windows[target] = first, end * 0.97
             last = target
             continue
         kills += 1
         now = node.snapshot()
         check_whole(before, references[target], now, target)
-        begun += node.state_mark() != mark
+        hasBegun = node.state_mark() != mark
+        begun += hasBegun
+        if not node.asksContainerd:  # Where the writing begins is learnt as the machine speeds up and slows down.
+            windows[target] = min(0.97, max(0.3, first + (-0.004 if hasBegun else 0.008))), end
         changed += now != before
         leftovers += any(path.endswith(".hawker-new") for path in now)
         if chance.random() < 0.2:
             last = None
             continue  # One killed run upon another.
         last = chance.choice([name for name in names if name != target])
+        node.asksContainerd = False
         first, end = windows[last]
         windows[last] = first, 0.8 * end + 0.2 * node.run(last)  # The machine is faster and slower by turns.
         if node.snapshot() != references[last]:

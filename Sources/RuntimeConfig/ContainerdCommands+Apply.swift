@@ -56,12 +56,28 @@ extension ContainerdCommands {
             files: files,
             version: version,
             plan: plan,
-            findings: plan.findings + proof,
+            findings: plan.findings + proof + takenOut(state?.record),
             steps: steps,
             changes: files.changes(steps),
             earlier: state?.record,
             earlierFiles: state?.files ?? []
         )
+    }
+
+    /// Registries that an earlier run routed and this one does not name any more.
+    private func takenOut(_ earlier: StateRecord?) -> [Finding] {
+        let named = Set(options.registries.map(\.host))
+        let earlier = (earlier?.registries ?? []).compactMap(RegistryTarget.recorded)
+        return earlier.filter { !named.contains($0.host) }.map {
+            Finding(
+                .note,
+                .takenOut,
+                file: options.config,
+                "\($0.isAll ? "--all-registries" : $0.host) was routed by the last apply and is not named by this one: it"
+                    + " is taken out",
+                remedy: "name it as well to keep it"
+            )
+        }
     }
 
     func report(_ work: ApplyWork) -> ApplyReport {
@@ -101,6 +117,8 @@ extension ContainerdCommands {
         for finding in findings { output.out(ReportWriter.text(finding)) }
         if report.changes.isEmpty {
             output.out("nothing to do")
+        } else if report.needsRestart, findings.contains(where: { $0.severity == .broken }) {
+            output.out("these are the bytes from before; repair them before containerd starts again")
         } else if report.needsRestart, !report.isDryRun, report.restart == nil {
             output.out("restart containerd to make it take effect: systemctl restart containerd")
         }

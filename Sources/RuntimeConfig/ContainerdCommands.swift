@@ -98,7 +98,7 @@ extension ContainerdCommands {
                         .notRouted,
                         file: options.config,
                         "\(target.host) is not asked through \(options.mirror.url)",
-                        remedy: "hawker containerd apply --registry \(target.host)"
+                        remedy: applyCommand(migrates: judgement.isBroken)
                     )
                 )
             }
@@ -118,6 +118,18 @@ extension ContainerdCommands {
         )
         show(report, findings)
         return Self.status(of: findings).code
+    }
+
+    /// The command that routes what is asked about, and what an earlier one routed: it takes out what it does not name.
+    private func applyCommand(migrates: Bool) -> String {
+        var words = options.registries
+        for text in record?.registries ?? [] {
+            guard let target = RegistryTarget.recorded(text),
+                !words.contains(where: { $0.host == target.host })
+            else { continue }
+            words.append(target)
+        }
+        return (["hawker containerd apply"] + words.map(\.option) + (migrates ? ["--migrate"] : [])).joined(separator: " ")
     }
 
     private func reportUnreadable(_ findings: [Finding], _ version: ContainerdVersion) -> Int32 {
@@ -153,12 +165,25 @@ extension ContainerdCommands {
         for registry in report.registries {
             output.out("registry     \(registry.host): \(registry.asks.joined(separator: " then "))")
         }
+        if record != nil, !report.modes.isEmpty {
+            output.out("modes        judged from the files without what Hawker wrote")
+        }
         for mode in report.modes {
-            let reason = mode.reason.isEmpty ? "" : (mode.isPossible ? ", " : ": ") + mode.reason
+            let said = findings.first { !$0.message.isEmpty && mode.reason.hasSuffix($0.message) }
+            let words = said.map { mode.reason.dropLast($0.message.count) + "see below" } ?? mode.reason[...]
+            let reason = words.isEmpty ? "" : (mode.isPossible ? ", " : ": ") + words
             output.out("mode         \(mode.mode): \(mode.isPossible ? "possible" : "not possible")\(reason)")
         }
         if let auto = report.auto { output.out("auto         would take \(auto) mode") }
         for finding in findings { output.out(ReportWriter.text(finding)) }
+    }
+
+    /// What an earlier `apply` did.
+    ///
+    /// A record that cannot be read is for `apply` to complain about.
+    private var record: StateRecord? {
+        // As above.
+        (try? StateStore(directory: options.stateDirectory, config: options.config).load())?.record
     }
 
     /// The files as `apply` would plan from: without what an earlier one wrote.

@@ -1,7 +1,7 @@
 import Foundation
 import TOMLEdit
 
-/// Puts the mirror in front of Docker Hub in Docker's daemon.json, and in front of other registries in hosts.toml files.
+/// Puts the mirror in front of Docker Hub in Docker's daemon.json, and of other registries in hosts.toml files.
 ///
 /// Docker's `registry-mirrors` are for Docker Hub alone. They are asked without a word about the registry, so
 /// the mirror's own default has to be Docker Hub. The others are looked up as containerd does, below certs.d beside
@@ -70,7 +70,8 @@ struct DockerDaemonPlanner: RuntimePlanner {
             }
         }
         return File(
-            bytes: bytes, members: members, mirrors: mirrors, usesContainerdStore: Self.usesContainerdStore(members, bytes))
+            bytes: bytes, members: members, mirrors: mirrors,
+            usesContainerdStore: Self.usesContainerdStore(members, bytes))
     }
 
     private static func usesContainerdStore(_ members: [JSONSyntax.Member], _ bytes: [UInt8]) -> Bool? {

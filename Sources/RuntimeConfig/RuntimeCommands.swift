@@ -31,11 +31,12 @@ package struct RuntimeCommands {
         } catch {
             return show(state: RuntimeState(findings: error.findings), ExitStatus.broken, "broken")
         }
+        let names = options.registries.map(\.option).joined(separator: " ")
         let missing = state.registries.filter { !$0.isRouted }.map {
             Finding(
                 .advice, .notRouted, file: options.config,
                 "\($0.host) is not asked through \(options.mirror.url)",
-                remedy: "hawker runtime apply --runtime \(options.runtime.rawValue) --registry \($0.host)")
+                remedy: "hawker runtime apply --runtime \(options.runtime.rawValue) \(names)")
         }
         let all = RuntimeState(registries: state.registries, findings: state.findings + missing)
         if all.findings.contains(where: { $0.severity == .broken }) {

@@ -35,8 +35,10 @@ struct ContainerdPlanOptions: ParsableArguments {
     @Option(help: "Containerd's version, such as 1.6.20; asked of the binary when left out.")
     var containerdVersion: String?
 
-    @Option(help: "The containerd binary to ask.")
-    var containerd = "containerd"
+    static let binaryDefault = "containerd"
+
+    @Option(help: "The containerd binary to ask (default: the running one, else the one in PATH).")
+    var containerd = Self.binaryDefault
 
     @Option(help: "mirror, config-path, or auto: what suits the node.")
     var mode = "auto"

@@ -8,7 +8,8 @@ struct RuntimeCommand: AsyncParsableCommand {
         abstract: "Looks at, writes and undoes the registry configuration of runtimes other than containerd.",
         discussion: """
             podman (with Buildah and Skopeo) and crio: /etc/containers/registries.conf and its drop-ins; docker: \
-            /etc/docker/daemon.json for Docker Hub, /etc/docker/certs.d for other registries; k3s and rke2: /etc/rancher/NAME/registries.yaml.
+            /etc/docker/daemon.json for Docker Hub, /etc/docker/certs.d for other registries; \
+            k3s and rke2: /etc/rancher/NAME/registries.yaml.
             """,
         subcommands: [RuntimeCheckCommand.self, RuntimeApplyCommand.self, RuntimeRevertCommand.self]
     )

@@ -77,13 +77,13 @@ struct PlacedContainerd {
         try folder.write("hosts", world.hosts)
         // An overlay over everything, so that no path has to change for the test.
         let script = """
-            mkdir over && mount -t tmpfs none over && mkdir over/upper over/work over/root &&
-            mount -t overlay overlay -o lowerdir=/,upperdir=over/upper,workdir=over/work over/root &&
-            rm -rf over/root/etc/containerd over/root/etc/docker over/root/opt/* &&
-            mkdir over/root/etc/containerd && cp -r files/. over/root/ && cp hosts over/root/etc/hosts &&
-            for name in proc sys dev run; do mount --rbind /$name over/root/$name; done &&
-            mount --bind . over/root\(folder.path) &&
-            exec chroot over/root containerd --config /etc/containerd/config.toml --root \(folder.path("root")) \
+            mkdir over && mount -t tmpfs none over && mkdir over/upper over/work over/all &&
+            mount -t overlay overlay -o lowerdir=/,upperdir=over/upper,workdir=over/work over/all &&
+            rm -rf over/all/etc/containerd over/all/etc/docker over/all/opt/* &&
+            mkdir over/all/etc/containerd && cp -r files/. over/all/ && cp hosts over/all/etc/hosts &&
+            for name in proc sys dev run; do mount --rbind /$name over/all/$name; done &&
+            mount --bind . over/all\(folder.path) &&
+            exec chroot over/all containerd --config /etc/containerd/config.toml --root \(folder.path("root")) \
             --state \(folder.path("state")) --address \(socket) --log-level warn
             """
         process = try ChildProcess(

@@ -23,8 +23,8 @@ private struct Files: FileTree {
 }
 
 /// Parts of the input, which a byte that no text holds keeps apart.
-private func parts(_ input: some Collection<UInt8>) -> [[UInt8]] {
-    input.split(separator: 0xFF, omittingEmptySubsequences: false).map(Array.init)
+private func parts(_ input: ArraySlice<UInt8>) -> [[UInt8]] {
+    input.split(separator: 0xFF, omittingEmptySubsequences: false).map { Array($0) }
 }
 
 /// Any config.toml, import and hosts.toml: a plan is proved, and planned again on its own result changes nothing.
@@ -32,13 +32,19 @@ private func parts(_ input: some Collection<UInt8>) -> [[UInt8]] {
 /// The first byte chooses release and mode.
 enum ContainerdPlanFuzz {
     private static let releases = [
-        ContainerdVersion(1, 5, 18), ContainerdVersion(1, 6, 20), ContainerdVersion(1, 7, 27), ContainerdVersion(2, 0, 11),
-        ContainerdVersion(2, 1, 9), ContainerdVersion(2, 2, 1), ContainerdVersion(2, 2, 2), ContainerdVersion(2, 3, 4),
+        ContainerdVersion(1, 5, 18),
+        ContainerdVersion(1, 6, 20),
+        ContainerdVersion(1, 7, 27),
+        ContainerdVersion(2, 0, 11),
+        ContainerdVersion(2, 1, 9),
+        ContainerdVersion(2, 2, 1),
+        ContainerdVersion(2, 2, 2),
+        ContainerdVersion(2, 3, 4),
     ]
 
     static func run(_ input: UnsafeRawBufferPointer) {
         guard let choice = input.first, let mirror = Endpoint("http://127.0.0.1:4001") else { return }
-        let parts = parts(input.dropFirst())
+        let parts = parts(Array(input)[1...])
         let places = ["/etc/containerd/config.toml", "/etc/containerd/certs.d/docker.io/hosts.toml", "/i/a.toml"]
         var tree = Files(files: [:])
         for (place, bytes) in zip(places, parts) { tree.files[place] = bytes }
@@ -68,10 +74,10 @@ enum RuntimePlanFuzz {
         let runtime = OtherRuntime.allCases[Int(choice) % OtherRuntime.allCases.count]
         let planner = OtherRuntimeOptions(runtime: runtime, mirror: mirror).planner
         let config = runtime.configDefault
-        let parts = parts(input.dropFirst())
+        let parts = parts(Array(input)[1...])
         var tree = Files(files: [config: parts[0]])
         if parts.count > 1 { tree.files[config + ".d/50-other.conf"] = parts[1] }
-        let targets = ["docker.io"].compactMap(RegistryTarget.init)
+        let targets = ["hub.example", "docker.io"].compactMap(RegistryTarget.init)
         do throws(Refusal) {
             let plan = try planner.plan(targets, tree: tree)
             tree.make(plan.changes)
@@ -86,7 +92,7 @@ enum RuntimePlanFuzz {
 /// Undoing a step in what somebody edited since.
 enum ThreeWayFuzz {
     static func run(_ input: UnsafeRawBufferPointer) {
-        let parts = parts(input)
+        let parts = parts(Array(input)[...])
         guard parts.count == 3 else { return }
         let (original, applied, current) = (parts[0], parts[1], parts[2])
         precondition(ThreeWay.undo(applied: applied, original: original, current: applied) == original)

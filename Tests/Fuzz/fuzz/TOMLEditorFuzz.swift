@@ -41,7 +41,9 @@ enum TOMLEditorFuzz {
         }
     }
 
-    private static func set(_ editor: inout TOMLEditor, _ path: [String], _ literal: TOMLLiteral) throws(TOMLEditError) {
+    private static func set(_ editor: inout TOMLEditor, _ path: [String], _ literal: TOMLLiteral)
+        throws(TOMLEditError)
+    {
         let before = editor.document
         try editor.set(path, to: literal)
         precondition(editor.document.root[path] == literal.node, "not what was asked")

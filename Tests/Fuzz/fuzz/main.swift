@@ -3,26 +3,8 @@ import Glibc
 
 // usage: fuzz TARGET [options and folders of libFuzzer]; Scripts/fuzz builds and runs it.
 
-/// One parser: takes any bytes, and traps when a promise about them is broken.
-struct FuzzTarget: Sendable {
-    let name: String
-    let run: @Sendable (UnsafeRawBufferPointer) -> Void
-}
-
-private let targets = [
-    FuzzTarget(name: "toml-editor", run: TOMLEditorFuzz.run),
-    FuzzTarget(name: "containerd-plan", run: ContainerdPlanFuzz.run),
-    FuzzTarget(name: "runtime-plan", run: RuntimePlanFuzz.run),
-    FuzzTarget(name: "three-way", run: ThreeWayFuzz.run),
-    FuzzTarget(name: "request-head", run: RequestHeadFuzz.run),
-    FuzzTarget(name: "wire", run: WireFuzz.run),
-    FuzzTarget(name: "references", run: ReferencesFuzz.run),
-    FuzzTarget(name: "manifest", run: ManifestFuzz.run),
-]
-
-private let chosen = CommandLine.arguments.dropFirst().first.flatMap { name in targets.first { $0.name == name } }
-guard let chosen else {
-    print(targets.map(\.name).joined(separator: "\n"))
+guard FuzzTarget.chosen != nil else {
+    print(FuzzTarget.all.map(\.name).joined(separator: "\n"))
     exit(CommandLine.arguments.count > 1 ? 2 : 0)
 }
 
@@ -35,7 +17,7 @@ words.withUnsafeMutableBufferPointer { buffer in
     var start = buffer.baseAddress
     exit(
         LLVMFuzzerRunDriver(&count, &start) { data, size in
-            chosen.run(UnsafeRawBufferPointer(start: data, count: size))
+            FuzzTarget.chosen?.run(UnsafeRawBufferPointer(start: data, count: size))
             return 0
         })
 }

@@ -3,8 +3,8 @@
 
 usage: registries.py FOLDER MIRROR_PORT PORT... -- NAME...
 
-Listens on each PORT of every loopback address, with and without TLS, for a certificate with every NAME (and address), and
-on MIRROR_PORT as the mirror. FOLDER gets `ca.pem`, `client.pem`, `client.key` and `requests.log`, a line for each request:
+Listens on each PORT, with and without TLS, with a certificate for every NAME (or address), and on MIRROR_PORT as the
+mirror. FOLDER gets `ca.pem`, `client.pem`, `client.key` and `requests.log`, a line for each request:
 
     mirror ns=HOST METHOD PATH
     registry AUTHORITY METHOD PATH
