@@ -72,7 +72,7 @@ struct PlacedContainerd {
     init(_ files: [String: [UInt8]], in world: SmallWorld) throws {
         folder = try TemporaryFolder("corpus")
         socket = folder.path("run.sock")
-        let files = files.merging(try Self.certificates(for: files, of: world)) { first, _ in first }
+        let files = files.merging(try Self.certificates(for: files, of: world)) { $1 }
         for (path, bytes) in files { try folder.write("files" + path, bytes) }
         try folder.write("hosts", world.hosts)
         // An overlay over everything, so that no path has to change for the test.
@@ -97,18 +97,22 @@ struct PlacedContainerd {
         )
     }
 
-    /// Real ones for every certificate that the files name: a missing one fails each pull.
+    /// Real ones for every certificate that the files name or are: a missing one fails each pull.
     private static func certificates(
         for files: [String: [UInt8]], of world: SmallWorld
     ) throws -> [String: [UInt8]] {
         var result: [String: [UInt8]] = [:]
+        let real = { (name: String) in
+            try world.folder.read(
+                name.hasSuffix(".key") ? "client.key" : name.contains("client") ? "client.pem" : "ca.pem")
+        }
         for (path, bytes) in files {
+            if [".crt", ".cert", ".key"].contains(where: path.hasSuffix) { result[path] = try real(path) }
             let text = String(decoding: bytes, as: UTF8.self)
             let folder = URL(filePath: path).deletingLastPathComponent().path
             for match in text.matches(of: /["']([A-Za-z0-9\/._-]+\.(crt|pem|cert|key))["']/) {
                 let name = String(match.1)
-                let source = name.hasSuffix(".key") ? "client.key" : name.contains("client") ? "client.pem" : "ca.pem"
-                result[name.hasPrefix("/") ? name : folder + "/" + name] = try world.folder.read(source)
+                result[name.hasPrefix("/") ? name : folder + "/" + name] = try real(name)
             }
         }
         return result
