@@ -27,6 +27,18 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = [], resources: 
         resources: resources, swiftSettings: settings)
 }
 
+// Scripts/fuzz sets it: libFuzzer comes with a build of its own.
+let fuzzTargets: [Target] =
+    Context.environment["HAWKER_FUZZ"] == nil
+    ? []
+    : [
+        .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzz/CLibFuzzer"),
+        .executableTarget(
+            name: "fuzz",
+            dependencies: ["CLibFuzzer", "TOMLEdit", "RuntimeConfig", "MirrorServer", "Wire", "OCIModel"],
+            path: "Tests/Fuzz/fuzz", swiftSettings: settings),
+    ]
+
 let package = Package(
     name: "hawker",
     products: [.executable(name: "hawker", targets: ["hawker"])],
@@ -112,7 +124,7 @@ let package = Package(
         tests("Pacing", ["EventLoop", "TestSupport"]),
         tests("Hashing", ["OCIModel"]),
         tests("Compression"),
-        tests("TOMLEdit"),
+        tests("TOMLEdit", ["TestSupport"]),
         tests("PieceExchange", ["PieceModel", "OCIModel"]),
         tests("HTTPTransfer", ["EventLoop", "TestSupport"]),
         tests("ContentStore", ["Hashing", "PieceModel", "OCIModel", "TestSupport"]),
@@ -128,9 +140,9 @@ let package = Package(
         tests("CRIClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
         tests(
-            "RuntimeConfig", ["CRIClient", "EventLoop", "OCIModel", "TestSupport"], resources: [.copy("Corpus")]),
+            "RuntimeConfig", ["CRIClient", "EventLoop", "OCIModel", "TestSupport"], resources: [.copy("Corpus"), .copy("World")]),
         tests("Daemon", ["AdminAPI", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["hawker", "TestSupport", "OCIModel"], swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
-    ]
+    ] + fuzzTargets
 )

@@ -2,6 +2,8 @@
 #include "CLinux.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <netinet/in.h>
@@ -206,4 +208,16 @@ int clinux_open_beneath(int folder, const char *path, int flags, mode_t mode) {
     how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
     long file = syscall(SYS_openat2, folder, path, &how, sizeof how);
     return file < 0 ? -errno : (int)file;
+}
+
+int clinux_memory_file(void) {
+    int file = memfd_create("hawker", MFD_CLOEXEC);
+    return file < 0 ? -errno : file;
+}
+
+int clinux_has_writer(int file) {
+    // Whoever opens the file while the lease lasts makes the kernel send a signal: one that is ignored by default.
+    if (fcntl(file, F_SETSIG, SIGURG) < 0) return -errno;
+    if (fcntl(file, F_SETLEASE, F_RDLCK) < 0) return errno == EAGAIN ? 1 : -errno;
+    return fcntl(file, F_SETLEASE, F_UNLCK) < 0 ? -errno : 0;
 }

@@ -54,16 +54,19 @@ package struct ImageReference: Hashable, Sendable {
         return .tag(tag ?? Tag.latest)
     }
 
+    /// Whether the first part of a name is a registry and not the beginning of a repository.
+    private static func isHost(_ first: some StringProtocol) -> Bool {
+        first.contains(".") || first.contains(":") || first == "localhost"
+    }
+
     private static func split(_ name: Substring) -> (RegistryHost, RepositoryName)? {
         var registry = RegistryHost.dockerHub
         var path = name
         if let slash = name.firstIndex(of: "/") {
             let first = name[..<slash]
-            let isHost =
-                first.contains(".") || first.contains(":") || first == "localhost"
-                || first.utf8.contains(where: ASCII.isUpper)
-            if isHost {
-                guard let parsed = RegistryHost(first) else { return nil }
+            if isHost(first) || first.utf8.contains(where: ASCII.isUpper) {
+                // In small letters `Host/name` would be a repository of Docker Hub: it has to be written with a port.
+                guard let parsed = RegistryHost(first), isHost(parsed.description) else { return nil }
                 // Docker rewrites its first registry's name, and only that one.
                 registry = parsed.description == "index.docker.io" ? .dockerHub : parsed
                 path = name[name.index(after: slash)...]

@@ -1,18 +1,14 @@
 /// One `apply` between its plan and its files.
 struct ApplyWork {
     /// Holds the lock while it lives.
-    let store: StateStore
+    let files: RuntimeFiles
     let version: ContainerdVersion
     let plan: Plan
-    let files: [StateFile]
+    let findings: [Finding]
+    let steps: [StateFile]
     let changes: [FileChange]
     let earlier: StateRecord?
     let earlierFiles: [StateFile]
-}
-
-struct WrittenApply {
-    let work: ApplyWork
-    let record: StateRecord
 }
 
 /// Restarting containerd with what was written, and going back when it does not come up.
@@ -23,10 +19,10 @@ struct WrittenApply {
 extension ContainerdCommands {
     /// Applies, and restarts containerd when what it reads at its start changed.
     package func apply(restart: ContainerdRestart) async -> Int32 {
-        do throws(Stop) {
+        do throws(RunStop) {
             return try await runApply(restart)
         } catch {
-            return error.status
+            return show(error)
         }
     }
 
@@ -39,24 +35,28 @@ extension ContainerdCommands {
         let earlier: StateRecord?
     }
 
-    private func runApply(_ restart: ContainerdRestart) async throws(Stop) -> Int32 {
-        let work = try prepareApply()
-        var report = report(work)
-        report.needsRestart = report.needsRestart || isOwed(work, restart)
-        guard !options.isDryRun, report.needsRestart else {
-            if !options.isDryRun { try finish(try write(work)) }
-            printChanges(report, work.plan.findings)
+    private func runApply(_ restart: ContainerdRestart) async throws(RunStop) -> Int32 {
+        let (work, wayBack) = try RunStop.retrying { () throws(RunStop) -> (ApplyWork, WayBack?) in
+            let work = try prepareApply()
+            guard !options.isDryRun else { return (work, nil) }
+            if self.report(work).needsRestart || isOwed(work, restart) { return (work, try begin(work)) }
+            if let record = try write(work) { try work.files.finish(record, work.steps) }
+            return (work, nil)
+        }
+        var report = self.report(work)
+        guard let back = wayBack else {
+            report.needsRestart = report.needsRestart || isOwed(work, restart)
+            printChanges(report, work.findings)
             return ExitStatus.done
         }
-        let back = try begin(work)
         let began = ContinuousClock.now
         let outcome = await restart.run()
         guard case .failed(var reason, let kind) = outcome else {
-            try finish(WrittenApply(work: work, record: back.record))
+            try work.files.finish(back.record, work.steps)
             return show(&report, work, "done", outcome, began)
         }
         if kind == .noAnswer, let words = await complaint() { reason += "\n\(words)" }
-        let rejected = try goBack(back, work.store)
+        let rejected = try goBack(back, work.files)
         var second = outcome
         if kind == .notReplaced, case .ready(let version) = await restart.health() {
             second = .ready(version: version)
@@ -84,7 +84,7 @@ extension ContainerdCommands {
     }
 
     /// Writes, or takes up a restart that an earlier run did not see the end of.
-    private func begin(_ work: ApplyWork) throws(Stop) -> WayBack {
+    private func begin(_ work: ApplyWork) throws(RunStop) -> WayBack {
         if work.changes.isEmpty, let record = work.earlier, record.stage != .prepared {
             // Without a known earlier state the way back is to the originals.
             let isUnfinished = record.stage == .restarting
@@ -93,38 +93,30 @@ extension ContainerdCommands {
             }
             return WayBack(record: record, changes: changes, earlier: record.earlier?.first)
         }
-        guard let written = try write(work) else { preconditionFailure("there was something to write") }
-        var record = written.record
+        guard var record = try write(work) else { preconditionFailure("there was something to write") }
         record.stage = .restarting
         record.earlier = work.earlier.map { earlier in
             var earlier = earlier
             earlier.earlier = nil
             return [earlier]
         }
-        try save(record, in: work.store)
+        try work.files.save(record)
         let changes = work.changes.map { FileChange(path: $0.path, before: $0.after, after: $0.before) }
         return WayBack(record: record, changes: changes, earlier: work.earlier)
     }
 
     /// Puts the old bytes back, also over what somebody else wrote meanwhile, which is kept aside: with it
     /// containerd did not come up.
-    private func goBack(_ back: WayBack, _ store: StateStore) throws(Stop) -> [String] {
+    private func goBack(_ back: WayBack, _ files: RuntimeFiles) throws(RunStop) -> [String] {
         var rejected: [String] = []
         for change in back.changes.reversed() where change.before != change.after {
-            do throws(StateStore.Fault) {
-                if let copy = try putBack(change, back.record.generation, store) { rejected.append(copy) }
-            } catch {
-                throw stop(error, store)
+            let copy = try files.stored { () throws(StateStore.Fault) in
+                try putBack(change, back.record.generation, files.store)
             }
+            if let copy { rejected.append(copy) }
         }
-        for folder in back.record.folders.reversed() where back.earlier?.folders.contains(folder) != true {
-            _ = removeFolder(folder)
-        }
-        do throws(StateStore.Fault) {
-            if let earlier = back.earlier { try store.store(earlier) } else { try store.clear() }
-        } catch {
-            throw stop(error, store)
-        }
+        _ = files.removeEmpty(back.record.folders.filter { back.earlier?.folders.contains($0) != true })
+        try files.restore(back.earlier)
         return rejected
     }
 
@@ -136,7 +128,8 @@ extension ContainerdCommands {
     ) throws(StateStore.Fault) -> String? {
         var copy: String?
         for attempt in 1... {
-            let current = current(change.path)
+            // A file that cannot be read cannot be written either, which says so.
+            let current = try? disk.read(change.path).get()
             if let current, current != change.before, current != change.after {
                 copy = try store.keepRejected(current, of: change.path, generation: generation)
             }
@@ -176,7 +169,7 @@ extension ContainerdCommands {
             reason: reason,
             rejected: rejected
         )
-        printChanges(report, work.plan.findings)
+        printChanges(report, work.findings)
         let time = "\((seconds * 10).rounded() / 10) s"
         guard let reason else {
             if !options.isJSON {

@@ -2,61 +2,46 @@
 extension ContainerdCommands {
     /// Gives back what stood there before the first `apply`.
     package func revert() -> Int32 {
-        do throws(Stop) {
-            return try runRevert()
+        do throws(RunStop) {
+            let (changes, findings) = try RunStop.retrying(runRevert)
+            printChanges(revertReport(changes, findings), findings)
+            return ExitStatus.done
         } catch {
-            return error.status
+            return show(error)
         }
     }
 
-    private func runRevert() throws(Stop) -> Int32 {
-        let store = StateStore(directory: options.stateDirectory, config: options.config)
-        guard let state = try open(store) else {
-            printChanges(revertReport([]), [])
-            return ExitStatus.done
-        }
-        let base: Undo
+    private func runRevert() throws(RunStop) -> ([FileChange], [Finding]) {
+        let files = files()
+        guard let state = try files.open(locks: !options.isDryRun) else { return ([], []) }
+        let base = try files.undone(state)
+        let steps = files.steps(base: base, plan: [])
+        let changes = files.changes(steps)
+        if !options.isDryRun { try files.revert(steps, folders: state.record.folders) }
+        return (changes, whatIsBroken(PlannedTree(base: files.tree, planned: base.files)))
+    }
+
+    /// What was broken before the first `apply` is so again, and containerd notices when it starts next.
+    private func whatIsBroken(_ tree: any FileTree) -> [Finding] {
+        guard let version = options.version ?? VersionProbe.run(options.binary) else { return [] }
         do throws(Refusal) {
-            base = try Undo(state.files, mirror: state.record.mirror, tree: disk)
+            let files = try ConfigFiles.load(main: options.config, version: version, tree: tree)
+            return Judgement(version, files).findings.filter { $0.severity == .broken }
         } catch {
-            throw report(error.findings, ExitStatus.refused)
+            return error.findings
         }
-        let files = state.files.map { file in
-            StateFile(
-                path: file.path,
-                original: base.files[file.path] ?? nil,
-                applied: base.files[file.path] ?? nil,
-                previous: current(file.path)
-            )
-        }
-        let changes = ordered(files, state: state.record)
-        guard !options.isDryRun else {
-            printChanges(revertReport(changes), [])
-            return ExitStatus.done
-        }
-        for change in changes { try preflight(change) }
-        for file in files { FileWriter.removeLeftover(file.path) }
-        try perform(changes, folders: [])
-        for folder in state.record.folders.reversed() { _ = removeFolder(folder) }
-        do throws(StateStore.Fault) {
-            try store.clear()
-        } catch {
-            throw stop(error, store)
-        }
-        printChanges(revertReport(changes), [])
-        return ExitStatus.done
     }
 
-    private func revertReport(_ changes: [FileChange]) -> ApplyReport {
+    private func revertReport(_ changes: [FileChange], _ findings: [Finding]) -> ApplyReport {
         ApplyReport(
             config: options.config,
             containerdVersion: nil,
             mode: nil,
             reason: nil,
             isDryRun: options.isDryRun,
-            needsRestart: changes.contains(where: isConfiguration),
+            needsRestart: changes.contains { isConfiguration($0.path) },
             changes: changes.map(ChangeReport.init),
-            findings: []
+            findings: findings.map(FindingReport.init)
         )
     }
 }

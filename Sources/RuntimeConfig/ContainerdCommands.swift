@@ -11,41 +11,46 @@ package struct ContainerdCommands {
         self.output = output
     }
 
-    /// Ends a command early; its words are out already.
-    struct Stop: Error {
-        let status: Int32
-    }
-
-    func containerdVersion() throws(Stop) -> ContainerdVersion {
-        if let version = options.version ?? VersionProbe.run(options.binary) { return version }
-        throw fail(
-            ExitStatus.unavailable,
-            .usage,
-            file: options.config,
-            "the version of containerd is not known: \(options.binary) --version gave none",
-            remedy: "add --containerd-version, such as 1.6.20"
+    /// The record and the files it speaks of, for one run.
+    func files() -> RuntimeFiles {
+        RuntimeFiles(
+            config: options.config,
+            mirror: options.mirror.url,
+            store: StateStore(directory: options.stateDirectory, config: options.config),
+            format: .toml,
+            isConfiguration: isConfiguration
         )
     }
 
-    func fail(
-        _ status: Int32,
-        _ rule: Finding.Rule,
-        file: String,
-        _ message: String,
-        remedy: String = ""
-    ) -> Stop {
-        report([Finding(.broken, rule, file: file, message, remedy: remedy)], status)
+    /// Whether containerd reads the file only when it starts: the main file or an imported one.
+    func isConfiguration(_ path: String) -> Bool {
+        path == options.config || Path.name(path) != "hosts.toml"
     }
 
-    func report(_ findings: [Finding], _ status: Int32) -> Stop {
+    func containerdVersion() throws(RunStop) -> ContainerdVersion {
+        if let version = options.version ?? VersionProbe.run(options.binary) { return version }
+        throw RunStop(
+            ExitStatus.unavailable,
+            Finding(
+                .broken,
+                .usage,
+                file: options.config,
+                "the version of containerd is not known: \(options.binary) --version gave none",
+                remedy: "add --containerd-version, such as 1.6.20"
+            )
+        )
+    }
+
+    func show(_ stop: RunStop) -> Int32 {
+        let findings = stop.findings
         if options.isJSON {
             output.out(
                 ReportWriter.json(RefusalReport(refused: true, findings: findings.map(FindingReport.init)))
             )
         }
         for finding in findings { output.err(ReportWriter.text(finding)) }
-        if status == ExitStatus.refused { output.err("refused; nothing was changed") }
-        return Stop(status: status)
+        if stop.status == ExitStatus.refused { output.err("refused; nothing was changed") }
+        return stop.status
     }
 
     func request(mode: RuntimeMode?, registries: [RegistryTarget]) -> PlanRequest {
@@ -63,14 +68,14 @@ package struct ContainerdCommands {
 extension ContainerdCommands {
     /// Says what containerd would do with the files as they are.
     package func check() -> Int32 {
-        do throws(Stop) {
+        do throws(RunStop) {
             return try runCheck()
         } catch {
-            return error.status
+            return show(error)
         }
     }
 
-    private func runCheck() throws(Stop) -> Int32 {
+    private func runCheck() throws(RunStop) -> Int32 {
         let version = try containerdVersion()
         let judgement: Judgement
         do throws(Refusal) {
@@ -93,7 +98,7 @@ extension ContainerdCommands {
                         .notRouted,
                         file: options.config,
                         "\(target.host) is not asked through \(options.mirror.url)",
-                        remedy: "hawker containerd apply --registry \(target.host)"
+                        remedy: applyCommand(migrates: judgement.isBroken)
                     )
                 )
             }
@@ -113,6 +118,18 @@ extension ContainerdCommands {
         )
         show(report, findings)
         return Self.status(of: findings).code
+    }
+
+    /// The command that routes what is asked about, and what an earlier one routed: it takes out what it does not name.
+    private func applyCommand(migrates: Bool) -> String {
+        var words = options.registries
+        for text in record?.registries ?? [] {
+            guard let target = RegistryTarget.recorded(text),
+                !words.contains(where: { $0.host == target.host })
+            else { continue }
+            words.append(target)
+        }
+        return (["hawker containerd apply"] + words.map(\.option) + (migrates ? ["--migrate"] : [])).joined(separator: " ")
     }
 
     private func reportUnreadable(_ findings: [Finding], _ version: ContainerdVersion) -> Int32 {
@@ -148,12 +165,25 @@ extension ContainerdCommands {
         for registry in report.registries {
             output.out("registry     \(registry.host): \(registry.asks.joined(separator: " then "))")
         }
+        if record != nil, !report.modes.isEmpty {
+            output.out("modes        judged from the files without what Hawker wrote")
+        }
         for mode in report.modes {
-            let reason = mode.reason.isEmpty ? "" : (mode.isPossible ? ", " : ": ") + mode.reason
+            let said = findings.first { !$0.message.isEmpty && mode.reason.hasSuffix($0.message) }
+            let words = said.map { mode.reason.dropLast($0.message.count) + "see below" } ?? mode.reason[...]
+            let reason = words.isEmpty ? "" : (mode.isPossible ? ", " : ": ") + words
             output.out("mode         \(mode.mode): \(mode.isPossible ? "possible" : "not possible")\(reason)")
         }
         if let auto = report.auto { output.out("auto         would take \(auto) mode") }
         for finding in findings { output.out(ReportWriter.text(finding)) }
+    }
+
+    /// What an earlier `apply` did.
+    ///
+    /// A record that cannot be read is for `apply` to complain about.
+    private var record: StateRecord? {
+        // As above.
+        (try? StateStore(directory: options.stateDirectory, config: options.config).load())?.record
     }
 
     /// The files as `apply` would plan from: without what an earlier one wrote.
@@ -164,7 +194,7 @@ extension ContainerdCommands {
         // What cannot be read or undone is told by `apply`.
         guard let state = try? store.load(),
             // As above.
-            let undo = try? Undo(state.files, mirror: state.record.mirror, tree: disk)
+            let undo = try? Undo(state.files, mirror: state.record.mirror, format: .toml, tree: disk)
         else { return disk }
         return PlannedTree(base: disk, planned: undo.files, passing: Set(state.record.folders))
     }

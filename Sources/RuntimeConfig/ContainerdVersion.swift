@@ -83,6 +83,11 @@ package struct ContainerdVersion: Hashable, Comparable, Sendable {
             || (ContainerdVersion(1, 6, 32)..<ContainerdVersion(1, 7, 0)).contains(self)
     }
 
+    /// Before 2.0.6 `config dump` left out what it had carried over from the old plugin name.
+    var dumpsMigratedSettings: Bool {
+        !(ContainerdVersion(2, 0, 0)..<ContainerdVersion(2, 0, 6)).contains(self)
+    }
+
     static let defaultPathList = "/etc/containerd/certs.d:/etc/docker/certs.d"
 }
 

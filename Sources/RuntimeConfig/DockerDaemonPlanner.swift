@@ -1,25 +1,28 @@
 import Foundation
+import TOMLEdit
 
-/// Puts the mirror in front of Docker Hub in Docker's daemon.json.
+/// Puts the mirror in front of Docker Hub in Docker's daemon.json, and of other registries in hosts.toml files.
 ///
 /// Docker's `registry-mirrors` are for Docker Hub alone. They are asked without a word about the registry, so
-/// the mirror's own default has to be Docker Hub.
+/// the mirror's own default has to be Docker Hub. The others are looked up as containerd does, below certs.d beside
+/// daemon.json, from Docker 28 on and only with containerd's image store.
 struct DockerDaemonPlanner: RuntimePlanner {
     let config: String
     let mirror: Endpoint
     /// Command lines of the Docker daemons that run here.
-    var daemons: () -> [[String]] = DockerDaemonPlanner.runningDaemons
+    var daemons: @Sendable () -> [[String]] = DockerDaemonPlanner.runningDaemons
 
     init(config: String, mirror: Endpoint) {
         self.config = config
         self.mirror = mirror
     }
 
+    static let hub = "docker.io"
     static let key = "registry-mirrors"
 
     func isReadable(_ bytes: [UInt8]) -> Bool {
-        // Only whether it can be read is asked.
-        Self.isBlank(bytes) || (try? JSONSyntax.parse(bytes)) != nil
+        // Only whether it can be read is asked; a hosts.toml is TOML.
+        Self.isBlank(bytes) || (try? JSONSyntax.parse(bytes)) != nil || (try? TOMLDocument(bytes)) != nil
     }
 
     private static func isBlank(_ bytes: [UInt8]) -> Bool {
@@ -27,10 +30,12 @@ struct DockerDaemonPlanner: RuntimePlanner {
     }
 
     /// The file's root object; `nil` for a file that is missing or blank, which Docker takes as empty.
-    private struct File {
+    struct File {
         let bytes: [UInt8]?
         let members: [JSONSyntax.Member]?
         let mirrors: [String]
+        /// `features.containerd-snapshotter`; `nil` leaves it to Docker.
+        var usesContainerdStore: Bool?
     }
 
     private func read(_ tree: any FileTree) throws(Refusal) -> File {
@@ -64,7 +69,16 @@ struct DockerDaemonPlanner: RuntimePlanner {
                 mirrors.append(text)
             }
         }
-        return File(bytes: bytes, members: members, mirrors: mirrors)
+        return File(
+            bytes: bytes, members: members, mirrors: mirrors,
+            usesContainerdStore: Self.usesContainerdStore(members, bytes))
+    }
+
+    private static func usesContainerdStore(_ members: [JSONSyntax.Member], _ bytes: [UInt8]) -> Bool? {
+        guard case .object(let features, _)? = members.first(where: { $0.name == "features" })?.value,
+            case .scalar(let span)? = features.first(where: { $0.name == "containerd-snapshotter" })?.value
+        else { return nil }
+        return bytes[span].elementsEqual("true".utf8)
     }
 
     private func refusal(_ rule: Finding.Rule, _ bytes: [UInt8], _ offset: Int, _ message: String) -> Refusal
@@ -79,30 +93,37 @@ struct DockerDaemonPlanner: RuntimePlanner {
         let file = try read(tree)
         return RuntimeState(
             registries: targets.map { target in
-                let mirrors = target.host == "docker.io" ? file.mirrors : []
+                guard target.host == Self.hub else { return hostsPlan(tree).report(target) }
                 return RegistryReport(
-                    host: target.host, asks: mirrors + [target.url], file: mirrors.isEmpty ? nil : config,
-                    isRouted: mirrors.first.map(isOurs) ?? false)
+                    host: target.host, asks: file.mirrors + [target.url], file: file.mirrors.isEmpty ? nil : config,
+                    isRouted: file.mirrors.first.map(isOurs) ?? false)
             },
             findings: flagConflicts(hasMirrors: !file.mirrors.isEmpty))
     }
 
     func plan(_ targets: [RegistryTarget], tree: any FileTree) throws(Refusal) -> RuntimePlan {
-        if let other = targets.first(where: { $0.host != "docker.io" || $0.isExplicit }) {
+        if targets.contains(where: { $0.host == Self.hub && $0.isExplicit }) {
             throw Refusal(
                 Finding(
                     .broken, .unsupported, file: config,
-                    "\(other.host): Docker's \(Self.key) are for Docker Hub only, at its own address",
-                    remedy: "name docker.io alone"))
+                    "\(Self.hub): Docker's \(Self.key) are for Docker Hub at its own address only",
+                    remedy: "name \(Self.hub) without a URL"))
         }
+        let file = try read(tree)
+        var plan = RuntimePlan()
+        if targets.contains(where: { $0.host == Self.hub }) { plan = try planHub(file) }
+        let others = targets.filter { $0.host != Self.hub }
+        if !others.isEmpty { try planHosts(others, file, tree, &plan) }
+        return plan
+    }
+
+    private func planHub(_ file: File) throws(Refusal) -> RuntimePlan {
         let conflicts = flagConflicts(hasMirrors: true)
         guard conflicts.isEmpty else { throw Refusal(conflicts) }
-        let file = try read(tree)
-        guard !targets.isEmpty else { return RuntimePlan() }
         let note = Finding(
             .note, .defaultRegistry, file: config,
             "Docker does not name the registry to its mirrors: mirror.default_registry in Hawker's settings must be"
-                + " \"docker.io\"")
+                + " \"\(Self.hub)\"")
         if let position = file.mirrors.firstIndex(where: isOurs) {
             guard position == 0 else {
                 throw Refusal(
@@ -194,7 +215,7 @@ struct DockerDaemonPlanner: RuntimePlanner {
     }
 
     /// Command lines below /proc whose program is `dockerd`.
-    private static func runningDaemons() -> [[String]] {
+    @Sendable private static func runningDaemons() -> [[String]] {
         let tree = DiskTree()
         // Processes that end meanwhile, or are not ours to see, are not the daemon that will be restarted.
         let names = (try? tree.names(in: "/proc").get()) ?? []

@@ -5,6 +5,8 @@ import Glibc
 package enum WriteFault: Error, Equatable, Sendable {
     /// Somebody changed the file after it was read.
     case changedMeanwhile
+    /// Somebody changed the old file and the new one at the same moment; the latter is at `kept`.
+    case changedTwice(kept: String)
     /// No one may write it, not even its owner: somebody meant it to stay.
     case readOnly
     /// It belongs to neither root nor this user.
@@ -17,11 +19,26 @@ package enum WriteFault: Error, Equatable, Sendable {
     var sentence: String {
         switch self {
         case .changedMeanwhile: "was changed by another program while this one worked"
+        case .changedTwice(let kept):
+            "was changed twice by another program while this one worked; its later version is in \(kept)"
         case .readOnly: "is read-only (chmod u+w makes it writable)"
         case .foreignOwner(let user): "belongs to user \(user), which is neither root nor you"
         case .danglingLink: "is a symbolic link that leads nowhere"
         case .notAFile: "is not a regular file"
         case .system(let code): "cannot be written: \(String(cString: strerror(code)))"
+        }
+    }
+
+    /// What makes `path` writable; empty where the sentence says it all.
+    func remedy(_ path: String) -> String {
+        switch self {
+        case .foreignOwner: "chown root \(path), if it is yours to decide"
+        case .danglingLink: "make the file it leads to, or remove the link"
+        case .system(EROFS): "its file system is read-only: remount it, or set this where the node's image is built"
+        case .system(ENOSPC), .system(EDQUOT): "free some space there, then run the command again"
+        case .system(EPERM): "lsattr shows whether it or its folder is immutable; chattr -i takes that off"
+        case .changedTwice(let kept): "put what is missing from \(kept) into \(path), then run the command again"
+        case .changedMeanwhile, .readOnly, .notAFile, .system: ""
         }
     }
 }
@@ -109,9 +126,9 @@ enum FileWriter {
         guard old >= 0 else { throw errno == ENOENT ? .changedMeanwhile : .system(errno) }
         defer { close(old) }
         do throws(WriteFault) {
-            guard try bytes(of: path) == before else { throw .changedMeanwhile }
+            guard !hasWriter(old), try bytes(of: path) == before else { throw .changedMeanwhile }
             try fill(temporary, after, like: old)
-            try exchange(temporary, path, before: before)
+            try exchange(temporary, path, before: before, after: after, old: old)
         } catch {
             unlink(temporary)
             throw error
@@ -120,19 +137,56 @@ enum FileWriter {
         unlink(temporary)
     }
 
-    private static func exchange(_ temporary: String, _ path: String, before: [UInt8]) throws(WriteFault) {
+    /// `old` is the file at `path`, opened for reading.
+    ///
+    /// Both names change places at once, so that a program that was faster is found out afterwards, and what it wrote
+    /// gets its name back before it can be missed.
+    private static func exchange(
+        _ temporary: String, _ path: String, before: [UInt8], after: [UInt8], old: Int32
+    ) throws(WriteFault) {
         let result = clinux_rename_exchange(AT_FDCWD, temporary, AT_FDCWD, path)
         if result == -EINVAL || result == -ENOSYS {
             // A file system without the exchange: look once more, then rename over it.
-            guard try bytes(of: path) == before else { throw .changedMeanwhile }
+            guard !hasWriter(old), try bytes(of: path) == before else { throw .changedMeanwhile }
             guard rename(temporary, path) == 0 else { throw .system(errno) }
             return
         }
         if result < 0 { throw .system(-result) }
-        guard (try? bytes(of: temporary)) != before else { return }  // Unreadable counts as changed.
+        // Without a writer now there is never one again, for the name is gone. Unreadable counts as changed.
+        if clinux_has_writer(old) != 1, (try? bytes(of: temporary)) == before { return }
         let back = clinux_rename_exchange(AT_FDCWD, temporary, AT_FDCWD, path)
         if back < 0 { throw .system(-back) }
+        try keepSecondEdit(temporary, path, after)
         throw .changedMeanwhile
+    }
+
+    /// While our file had the name somebody may have opened and changed it: then there are two edits, and both stay.
+    private static func keepSecondEdit(_ temporary: String, _ path: String, _ after: [UInt8])
+        throws(WriteFault)
+    {
+        let new = open(temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        defer { if new >= 0 { close(new) } }
+        // Unreadable counts as changed.
+        if new >= 0, !hasWriter(new), (try? bytes(of: temporary)) == after { return }
+        for number in 1...100 {
+            let kept = "\(path).hawker-kept-\(number)"
+            let result = clinux_rename_new(AT_FDCWD, temporary, AT_FDCWD, kept)
+            if result >= 0 { throw .changedTwice(kept: kept) }
+            if result != -EEXIST { throw .system(-result) }
+        }
+        throw .changedTwice(kept: temporary)
+    }
+
+    private static let writerWaitMillis = 500
+
+    /// Whether a program still holds the file open for writing after a moment.
+    private static func hasWriter(_ file: Int32) -> Bool {
+        for _ in 0..<(writerWaitMillis / 5) {
+            // A file system that cannot tell (an error) leaves the comparison of bytes.
+            if clinux_has_writer(file) != 1 { return false }
+            usleep(5000)
+        }
+        return true
     }
 
     private static func remove(_ path: String, before: [UInt8]) throws(WriteFault) {
@@ -140,8 +194,13 @@ enum FileWriter {
         let temporary = temporary(path)
         unlink(temporary)
         guard rename(path, temporary) == 0 else { throw .system(errno) }
-        guard (try? bytes(of: temporary)) == before else {  // Unreadable counts as changed.
-            rename(temporary, path)
+        let old = open(temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        defer { if old >= 0 { close(old) } }
+        // Unreadable counts as changed.
+        guard old >= 0, !hasWriter(old), (try? bytes(of: temporary)) == before else {
+            // Not over a file that somebody made at the old place since.
+            let result = clinux_rename_new(AT_FDCWD, temporary, AT_FDCWD, path)
+            if result < 0, result != -EEXIST { throw .system(-result) }
             throw .changedMeanwhile
         }
         unlink(temporary)

@@ -25,7 +25,10 @@ package struct Finding: Equatable, Sendable {
         case registriesV1 = "registries-v1", duplicateEntry = "duplicate-entry", longerPrefix = "longer-prefix"
         case wildcardEntry = "wildcard-entry", blocked, mirrorNotFirst = "mirror-not-first"
         case foreignFile = "foreign-file", invalidJSON = "invalid-json", unknownYAML = "unknown-yaml"
+        case containerdStore = "containerd-store"
+        case takenOut = "taken-out"
         case rewritten, flagConflict = "flag-and-file", defaultRegistry = "default-registry"
+        case dumpFailed = "dump-failed", dumpDiffers = "dump-differs", dumpSkipped = "dump-skipped"
         case changedMeanwhile = "changed-meanwhile", cannotWrite = "cannot-write", state, usage
     }
 

@@ -171,7 +171,7 @@ struct HostsEditor {
 
     private mutating func putOurs() throws(TOMLEditError) {
         guard target != nil else { return }
-        let header = registryURL.map { TOMLEntry(Planner.registryHeader, .string($0)) }
+        let header = registryURL.map { TOMLEntry(HostsPlan.registryHeader, .string($0)) }
         if let existing = currentHosts.first(where: { Endpoint.same($0, mirror.url) }) {
             if existing == currentHosts.first { return try updateOurs(existing, header) }
             try editor.remove(["host", existing])
@@ -179,7 +179,7 @@ struct HostsEditor {
         var sections = [
             TOMLSectionText(
                 path: ["host", mirror.url],
-                entries: [Planner.capabilities] + route.keys(for: mirror.url)
+                entries: [HostsPlan.capabilities] + route.keys(for: mirror.url)
             )
         ]
         if let header {
@@ -222,7 +222,7 @@ struct HostsEditor {
             guard let endpoint = Endpoint(text), !Endpoint.same(text, mirror.url), !Endpoint.same(text, own),
                 !currentHosts.contains(where: { Endpoint.same($0, text) })
             else { continue }
-            var entries = [Planner.capabilities]
+            var entries = [HostsPlan.capabilities]
             if !endpoint.path.isEmpty, !endpoint.path.hasSuffix("/v2") {
                 entries.append(TOMLEntry("override_path", .boolean(true)))
             }
@@ -237,7 +237,7 @@ struct HostsEditor {
         guard let url = registryURL, target.map({ Endpoint.same(url, $0.url) }) ?? true else { return }
         guard !currentHosts.contains(where: { Endpoint.same($0, url) }), file?.serverKeys.isEmpty ?? true
         else { return }
-        let section = TOMLSectionText(path: ["host", url], entries: [Planner.capabilities] + serverKeys)
+        let section = TOMLSectionText(path: ["host", url], entries: [HostsPlan.capabilities] + serverKeys)
         try editor.add([section], before: nil)
     }
 }

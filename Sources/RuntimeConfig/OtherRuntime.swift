@@ -49,7 +49,7 @@ package struct OtherRuntimeOptions: Sendable {
 ///
 /// Planners are pure: they read a tree and give bytes. Each proves its plan by reading the planned bytes with
 /// the reader that `inspect` uses.
-protocol RuntimePlanner {
+protocol RuntimePlanner: Sendable {
     init(config: String, mirror: Endpoint)
 
     /// What the runtime asks for each registry with the files as they are.

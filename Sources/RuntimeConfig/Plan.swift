@@ -67,7 +67,7 @@ package struct Plan: Sendable {
     ) throws(Refusal) -> Plan {
         guard let mode = request.mode else { return try automatic(request, version: version, tree: tree) }
         var planner = try Planner(request, mode: mode, version: version, tree: tree)
-        return try planner.plan(reason: "asked for")
+        return try planner.plan(reason: "as --mode says")
     }
 
     private static func automatic(

@@ -8,9 +8,6 @@ extension Planner {
         let directories: [String]
         /// `nil` leaves the setting as it is.
         let written: String?
-
-        var first: String { directories[0] }
-        var last: String { directories[directories.count - 1] }
     }
 
     mutating func planConfigPath() throws(Refusal) {

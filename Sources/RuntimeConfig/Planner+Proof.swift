@@ -52,29 +52,14 @@ extension Planner {
         guard after.settings.mirrors.isEmpty else { throw fail("mirrors are still set") }
         let path = after.settings.configPath(version)
         let roots = path.split(separator: ":").map(String.init)
-        guard let root = roots.first else { throw fail("config_path is not set") }
+        guard !roots.isEmpty else { throw fail("config_path is not set") }
         guard !path.contains(":") || after.settings.usesLocalPull(version) else {
             throw fail("config_path is still a list")
         }
+        let hosts = HostsPlan(
+            mirror: request.mirror, version: version, tree: plannedTree, directories: roots)
         for target in request.registries {
-            let found = HostsLookup.find(
-                target.isAll ? "_default" : target.host,
-                below: roots,
-                version: version,
-                tree: plannedTree
-            )
-            guard let file = found.file, found.fault == nil, file.faults.isEmpty,
-                found.isDefault == target.isAll
-            else {
-                throw fail("containerd \(version) would drop the file", file: found.directory ?? root)
-            }
-            guard let first = file.hosts.first, Endpoint.same(first.url, request.mirror.url),
-                first.capabilities.isSuperset(of: ["pull", "resolve"])
-            else { throw fail("the mirror would not be asked first", file: file.path) }
-            let last = file.server ?? target.url
-            guard !Endpoint.same(last, request.mirror.url) else {
-                throw fail("the registry itself would not be asked last", file: file.path)
-            }
+            if let fault = hosts.fault(of: target) { throw fail(fault.message, file: fault.file) }
         }
     }
 

@@ -15,6 +15,11 @@ package struct RegistryTarget: Hashable, Sendable {
 
     package var isAll: Bool { host == "*" }
 
+    /// The words that name it to `apply`.
+    package var option: String {
+        isAll ? "--all-registries" : "--registry \(host)" + (isExplicit ? "=\(url)" : "")
+    }
+
     private init(host: String, url: String, isExplicit: Bool) {
         self.host = host
         self.url = url
@@ -39,6 +44,14 @@ package struct RegistryTarget: Hashable, Sendable {
         guard let endpoint = Endpoint(parts[1]), endpoint.hasScheme, endpoint.path.isEmpty else { return nil }
         url = endpoint.url
         isExplicit = true
+    }
+
+    /// As it stands in a record: `HOST=URL`, whether or not the user gave the URL.
+    static func recorded(_ text: String) -> RegistryTarget? {
+        let host = text.prefix { $0 != "=" }
+        if host == all.host { return all }
+        guard let plain = RegistryTarget(String(host)), let given = RegistryTarget(text) else { return nil }
+        return plain.url == given.url ? plain : given
     }
 
     /// Where containerd itself looks for a registry it knows only by name.

@@ -19,7 +19,7 @@ extension Rules {
                     "`mirrors` cannot be set when `config_path` is provided: mirrors.\"\(host)\" stands beside"
                         + " \(source), so containerd \(version) starts without its CRI plugin",
                     remedy:
-                        "hawker containerd apply --mode config-path --migrate (or --mode mirror --migrate)"
+                        "hawker containerd apply --migrate --registry HOST, with --mode config-path or --mode mirror"
                 )
             )
         }

@@ -160,6 +160,9 @@ extension RunningContainerd {
 }
 
 extension RunningContainerd {
+    /// Path of the program that runs; `nil` when it is not ours to see.
+    package var binary: String? { Self.link("/proc/\(pid)/exe").map(Self.withoutDeleted) }
+
     /// The release of a program on disk; blocks for at most 5 s.
     package static func version(ofBinary binary: String) -> ContainerdVersion? { VersionProbe.run(binary) }
 }

@@ -12,13 +12,13 @@ package struct RuntimeCommands {
         self.output = output
     }
 
-    private var files: RuntimeFiles {
+    private func files() -> RuntimeFiles {
         RuntimeFiles(
             config: options.config,
             mirror: options.mirror.url,
             store: StateStore(directory: options.stateDirectory, config: options.config),
-            disk: disk,
-            isReadable: options.planner.isReadable
+            format: .text(isReadable: options.planner.isReadable),
+            isConfiguration: { _ in false }
         )
     }
 
@@ -31,11 +31,12 @@ package struct RuntimeCommands {
         } catch {
             return show(state: RuntimeState(findings: error.findings), ExitStatus.broken, "broken")
         }
+        let names = options.registries.map(\.option).joined(separator: " ")
         let missing = state.registries.filter { !$0.isRouted }.map {
             Finding(
                 .advice, .notRouted, file: options.config,
                 "\($0.host) is not asked through \(options.mirror.url)",
-                remedy: "hawker runtime apply --runtime \(options.runtime.rawValue) --registry \($0.host)")
+                remedy: "hawker runtime apply --runtime \(options.runtime.rawValue) \(names)")
         }
         let all = RuntimeState(registries: state.registries, findings: state.findings + missing)
         if all.findings.contains(where: { $0.severity == .broken }) {
@@ -65,46 +66,49 @@ package struct RuntimeCommands {
 
     /// Puts the mirror in front of the registries.
     package func apply() -> Int32 {
-        do throws(RuntimeFiles.Stop) {
-            return try runApply()
+        do throws(RunStop) {
+            let (changes, findings) = try RunStop.retrying(runApply)
+            show(changes, findings)
+            return ExitStatus.done
         } catch {
             return show(error)
         }
     }
 
-    private func runApply() throws(RuntimeFiles.Stop) -> Int32 {
-        let files = files
+    private func runApply() throws(RunStop) -> ([FileChange], [Finding]) {
+        let files = files()
         let state = try files.open(locks: !options.isDryRun)
-        let base = try files.undone(state?.files ?? [])
+        let base = try files.undone(state)
         let plan: RuntimePlan
         do throws(Refusal) {
             try ManagedNode.refuse(config: options.config, tree: disk)
-            plan = try options.planner.plan(options.registries, tree: PlannedTree(base: disk, planned: base))
+            plan = try options.planner.plan(
+                options.registries, tree: PlannedTree(base: files.tree, planned: base.files))
         } catch {
-            throw .refused(error)
+            throw RunStop(error)
         }
         let steps = files.steps(base: base, plan: plan.changes)
         let changes = files.changes(steps)
-        if !options.isDryRun {
-            try files.write(
-                steps, runtime: options.runtime.rawValue, registries: options.registries,
-                earlier: state?.record)
+        if !options.isDryRun,
+            let record = try files.write(
+                steps, mode: options.runtime.rawValue, registries: options.registries, earlier: state?.record)
+        {
+            try files.finish(record, steps)
         }
-        show(changes, plan.findings)
-        return ExitStatus.done
+        return (changes, plan.findings)
     }
 
     /// Gives back what stood there before the first `apply`.
     package func revert() -> Int32 {
-        do throws(RuntimeFiles.Stop) {
-            let files = files
-            guard let state = try files.open(locks: !options.isDryRun) else {
-                show([], [])
-                return ExitStatus.done
+        do throws(RunStop) {
+            let changes = try RunStop.retrying { () throws(RunStop) in
+                let files = files()
+                guard let state = try files.open(locks: !options.isDryRun) else { return [FileChange]() }
+                let steps = files.steps(base: try files.undone(state), plan: [])
+                let changes = files.changes(steps)
+                if !options.isDryRun { try files.revert(steps, folders: state.record.folders) }
+                return changes
             }
-            let steps = files.steps(base: try files.undone(state.files), plan: [])
-            let changes = files.changes(steps)
-            if !options.isDryRun { try files.revert(steps, folders: state.record.folders) }
             show(changes, [])
             return ExitStatus.done
         } catch {
@@ -115,7 +119,8 @@ package struct RuntimeCommands {
     private func show(_ changes: [FileChange], _ findings: [Finding]) {
         let report = RuntimeChangeReport(
             config: options.config, runtime: options.runtime.rawValue, isDryRun: options.isDryRun,
-            activation: changes.isEmpty ? nil : options.runtime.activation,
+            // A hosts.toml is read at each pull.
+            activation: changes.contains { Path.name($0.path) != "hosts.toml" } ? options.runtime.activation : nil,
             changes: changes.map(ChangeReport.init),
             findings: findings.map(FindingReport.init))
         guard !options.isJSON else { return output.out(ReportWriter.json(report)) }
@@ -133,47 +138,15 @@ package struct RuntimeCommands {
         }
     }
 
-    private func show(_ stop: RuntimeFiles.Stop) -> Int32 {
-        switch stop {
-        case .refused(let refusal):
-            show(refusal.findings)
-            output.err("refused; nothing was changed")
-            return ExitStatus.refused
-        case .store(.busy):
-            show([state("another run is at work here", remedy: "try again")])
-            return ExitStatus.busy
-        case .store(.unreadable(let sentence)):
-            show([state(sentence, remedy: "move the folder away to start anew")])
-            return ExitStatus.failed
-        case .store(.write(let path, let fault)):
-            show([Finding(.broken, .state, file: path, "\(path) \(fault.sentence)")])
-            return ExitStatus.failed
-        case .write(let path, .changedMeanwhile):
-            let fault = WriteFault.changedMeanwhile
-            show([
-                Finding(
-                    .broken, .changedMeanwhile, file: path, "\(path) \(fault.sentence); nothing was changed",
-                    remedy: "run the command again")
-            ])
-            return ExitStatus.busy
-        case .write(let path, let fault):
-            show([
-                Finding(.broken, .cannotWrite, file: path, "\(path) \(fault.sentence); nothing was changed")
-            ])
-            return ExitStatus.failed
-        }
-    }
-
-    private func state(_ message: String, remedy: String) -> Finding {
-        Finding(.broken, .state, file: options.stateDirectory, message, remedy: remedy)
-    }
-
-    private func show(_ findings: [Finding]) {
+    private func show(_ stop: RunStop) -> Int32 {
         if options.isJSON {
             output.out(
-                ReportWriter.json(RefusalReport(refused: true, findings: findings.map(FindingReport.init))))
+                ReportWriter.json(
+                    RefusalReport(refused: true, findings: stop.findings.map(FindingReport.init))))
         }
-        for finding in findings { output.err(ReportWriter.text(finding)) }
+        for finding in stop.findings { output.err(ReportWriter.text(finding)) }
+        if stop.status == ExitStatus.refused { output.err("refused; nothing was changed") }
+        return stop.status
     }
 }
 

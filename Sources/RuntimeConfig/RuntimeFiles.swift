@@ -1,146 +1,168 @@
 /// Brings a set of files to new content, with the record that takes it back.
 ///
 /// The record names every byte that was and will be before the first file changes; files change one at a
-/// time, each in one step; if one cannot, those before it change back.
+/// time, each in one step; if one cannot, those before it change back. States on disk: no record, `prepared`
+/// from `write` on, `applied` from `finish` on.
 struct RuntimeFiles {
     let config: String
+    /// URL of the mirror that this run puts in.
     let mirror: String
+    /// Holds the lock, once `open` took it.
     let store: StateStore
-    let disk: any FileTree
-    /// Whether bytes can be read in the runtime's format.
-    let isReadable: ([UInt8]) -> Bool
-
-    enum Stop: Error {
-        case refused(Refusal)
-        case store(StateStore.Fault)
-        case write(path: String, WriteFault)
-    }
+    /// The files as this run saw them first.
+    let tree = SnapshotTree(DiskTree())
+    let format: UndoFormat
+    /// Whether the runtime reads the file at that path only when it starts. Folders are filled before such a
+    /// file names them, and emptied after it no longer does.
+    let isConfiguration: (String) -> Bool
 
     /// What an earlier run left, once nobody else is at work.
-    func open(locks: Bool) throws(Stop) -> (record: StateRecord, files: [StateFile])? {
-        do throws(StateStore.Fault) {
+    func open(locks: Bool) throws(RunStop) -> (record: StateRecord, files: [StateFile])? {
+        try stored(isBefore: true) { () throws(StateStore.Fault) in
             if locks { try store.acquire() }
             return try store.load()
+        }
+    }
+
+    /// The files as they would be had we never been here.
+    func undone(_ state: (record: StateRecord, files: [StateFile])?) throws(RunStop) -> Undo {
+        do throws(Refusal) {
+            let mirror = state?.record.mirror ?? mirror
+            return try Undo(state?.files ?? [], mirror: mirror, format: format, tree: tree)
         } catch {
-            throw .store(error)
+            throw RunStop(error)
         }
     }
 
-    /// The files as they would be had we never been here: the original bytes where nobody edited, else the
-    /// user's edit without ours.
-    func undone(_ files: [StateFile]) throws(Stop) -> [String: [UInt8]?] {
-        var result: [String: [UInt8]?] = [:]
-        for file in files { result[file.path] = .some(try undone(file)) }
-        return result
-    }
-
-    private func undone(_ file: StateFile) throws(Stop) -> [UInt8]? {
-        let current: [UInt8]
-        switch disk.read(file.path) {
-        case .success(let bytes): current = bytes
-        case .failure(.missing): return nil
-        case .failure(let fault):
-            throw .refused(
-                Refusal(Finding(.broken, .unreadable, file: file.path, "\(file.path) \(fault.sentence)")))
-        }
-        if current == file.applied || current == file.original || current == file.previous {
-            return file.original
-        }
-        guard let applied = file.applied else { return current }
-        if let merged = ThreeWay.undo(applied: applied, original: file.original ?? [], current: current) {
-            let isBlank = merged.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D || $0 == 0x0A }
-            if file.original == nil, isBlank { return nil }
-            if isReadable(merged) || !isReadable(current) { return merged }
-        }
-        // Without our address nothing of ours is left in it.
-        let address = mirror.split(separator: "/").last.map(String.init) ?? mirror
-        if !String(decoding: current, as: UTF8.self).contains(address) { return current }
-        let line = LineDiff.hunks(LineDiff.lines(applied), LineDiff.lines(current)).first.map {
-            $0.new.lowerBound + 1
-        }
-        throw .refused(
-            Refusal(
-                Finding(
-                    .broken, .editedSince, file: file.path, line: line,
-                    "the file was edited since in the same places, so our part cannot be told from yours",
-                    remedy: "take out what names \(address) by hand, then run the command again")))
-    }
-
-    /// The steps from what is on disk to `wanted`; a file that is missing in `base` was never ours.
-    func steps(base: [String: [UInt8]?], plan: [FileChange]) -> [StateFile] {
-        let planned = [String: FileChange](plan.map { ($0.path, $0) }, uniquingKeysWith: { _, last in last })
+    /// The steps from what is on disk to `plan` made on top of `base`: every file that is, was or will be ours.
+    func steps(base: Undo, plan: [FileChange]) -> [StateFile] {
+        let planned = Set(plan.map(\.path))
         let changed = plan.map {
             StateFile(path: $0.path, original: $0.before, applied: $0.after, previous: current($0.path))
         }
-        let restored = base.keys.filter { planned[$0] == nil }.sorted().map { path in
-            let original = base[path] ?? nil
+        let restored = base.files.keys.filter { !planned.contains($0) }.sorted().map { path in
+            let original = base.files[path] ?? nil
             return StateFile(path: path, original: original, applied: original, previous: current(path))
         }
         return changed + restored
     }
 
     private func current(_ path: String) -> [UInt8]? {
-        try? disk.read(path).get()  // Files that exist but cannot be read were refused before.
+        try? tree.read(path).get()  // Files that exist but cannot be read were refused before.
     }
 
-    /// What is different; new files before removed ones.
+    /// What is different, in the order in which it is to be written.
     func changes(_ steps: [StateFile]) -> [FileChange] {
         let changes = steps.filter { $0.applied != $0.previous }
             .map { FileChange(path: $0.path, before: $0.previous, after: $0.applied) }
-        return changes.filter { $0.after != nil } + changes.filter { $0.after == nil }
+        return changes.filter { !isConfiguration($0.path) && $0.after != nil }
+            + changes.filter { isConfiguration($0.path) }
+            + changes.filter { !isConfiguration($0.path) && $0.after == nil }
     }
 
-    /// Writes the steps and the record; without any step that differs from the original, there is none.
+    /// Writes the steps; the record says `prepared` until `finish`.
+    ///
+    /// `nil` when everything was as it should be.
     func write(
-        _ steps: [StateFile], runtime: String, registries: [RegistryTarget], earlier: StateRecord?
-    ) throws(Stop) {
+        _ steps: [StateFile], mode: String, registries: [RegistryTarget], earlier: StateRecord?
+    ) throws(RunStop) -> StateRecord? {
         let changes = changes(steps)
-        if changes.isEmpty, earlier == nil || earlier?.stage == .applied { return }
+        // A revert that was killed leaves a record that says `applied`.
+        for step in steps { FileWriter.removeLeftover(step.path) }
+        if changes.isEmpty, earlier == nil || earlier?.stage == .applied { return nil }
         try preflight(changes)
+        let folders = foldersToMake(changes, earlier: earlier)
+        let planned = StateRecord(
+            config: config, mode: mode, mirror: mirror,
+            registries: registries.map { "\($0.host)=\($0.url)" },
+            stage: .prepared, generation: (earlier?.generation ?? 0) + 1, entries: [], folders: folders)
+        let record = try stored(isBefore: true) { () throws(StateStore.Fault) in
+            try store.prepare(planned, files: steps)
+        }
+        do throws(RunStop) {
+            try perform(changes, folders: folders.filter { earlier?.folders.contains($0) != true })
+        } catch {
+            if holdsNothing(of: steps) { try restore(earlier) }
+            throw error
+        }
+        return record
+    }
+
+    /// The record that was there before this run; what a run could not take back stays in its own.
+    func restore(_ earlier: StateRecord?) throws(RunStop) {
+        try stored { () throws(StateStore.Fault) in
+            if let earlier { try store.store(earlier) } else { try store.clear() }
+        }
+    }
+
+    /// Whether no file has the bytes that it was to get.
+    private func holdsNothing(of steps: [StateFile]) -> Bool {
+        steps.allSatisfy { step in
+            // A file that cannot be read does not hold ours.
+            step.previous == step.applied || (try? DiskTree().read(step.path).get()) != step.applied
+        }
+    }
+
+    /// Makes what was written the state to come back to.
+    func finish(_ record: StateRecord, _ steps: [StateFile]) throws(RunStop) {
+        var record = record
+        record.stage = .applied
+        record.earlier = nil
+        let kept = Set(steps.filter { $0.original != $0.applied }.map(\.path))
+        record.entries = record.entries.filter { kept.contains($0.path) }
+        record.folders = removeEmpty(record.folders)
+        try save(record)
+    }
+
+    func save(_ record: StateRecord) throws(RunStop) {
+        try stored { () throws(StateStore.Fault) in try store.store(record) }
+    }
+
+    /// Writes the steps, then forgets that we were here.
+    func revert(_ steps: [StateFile], folders: [String]) throws(RunStop) {
+        let changes = changes(steps)
+        try preflight(changes)
+        for step in steps { FileWriter.removeLeftover(step.path) }
+        try perform(changes, folders: [])
+        _ = removeEmpty(folders)
+        try stored { () throws(StateStore.Fault) in try store.clear() }
+    }
+
+    func stored<T>(isBefore: Bool = false, _ body: () throws(StateStore.Fault) -> T) throws(RunStop) -> T {
+        do throws(StateStore.Fault) {
+            return try body()
+        } catch {
+            throw RunStop(error, folder: store.folder, isBefore: isBefore)
+        }
+    }
+
+    private func preflight(_ changes: [FileChange]) throws(RunStop) {
+        for change in changes {
+            do throws(WriteFault) {
+                try FileWriter.check(change.path, isRemoved: change.after == nil)
+            } catch {
+                throw RunStop(error, path: change.path)
+            }
+        }
+    }
+
+    /// Folders of an earlier run and those that this one will make, outermost first.
+    ///
+    /// They are recorded before they are made, or a run that is killed would leave folders that nobody knows
+    /// to be ours.
+    private func foldersToMake(_ changes: [FileChange], earlier: StateRecord?) -> [String] {
         var folders = earlier?.folders ?? []
-        for change in changes where change.before == nil {
+        for change in changes where change.before == nil && change.after != nil {
             for folder in FileWriter.missingFolders(Path.directory(change.path))
             where !folders.contains(folder) {
                 folders.append(folder)
             }
         }
-        var record = StateRecord(
-            config: config, mode: runtime, mirror: mirror,
-            registries: registries.map { "\($0.host)=\($0.url)" },
-            stage: .prepared, generation: (earlier?.generation ?? 0) + 1, entries: [], folders: folders)
-        do throws(StateStore.Fault) { record = try store.prepare(record, files: steps) } catch {
-            throw .store(error)
-        }
-        try perform(
-            changes, folders: folders.filter { earlier?.folders.contains($0) != true }, leftovers: steps)
-        let kept = Set(steps.filter { $0.original != $0.applied }.map(\.path))
-        record.stage = .applied
-        record.entries = record.entries.filter { kept.contains($0.path) }
-        record.folders = removeEmpty(folders)
-        do throws(StateStore.Fault) { try store.store(record) } catch { throw .store(error) }
+        return folders
     }
 
-    /// Writes the steps, then forgets that we were here.
-    func revert(_ steps: [StateFile], folders: [String]) throws(Stop) {
-        let changes = changes(steps)
-        try preflight(changes)
-        try perform(changes, folders: [], leftovers: steps)
-        _ = removeEmpty(folders)
-        do throws(StateStore.Fault) { try store.clear() } catch { throw .store(error) }
-    }
-
-    private func preflight(_ changes: [FileChange]) throws(Stop) {
-        for change in changes {
-            do throws(WriteFault) {
-                try FileWriter.check(change.path, isRemoved: change.after == nil)
-            } catch {
-                throw .write(path: change.path, error)
-            }
-        }
-    }
-
-    private func perform(_ changes: [FileChange], folders: [String], leftovers: [StateFile]) throws(Stop) {
-        for file in leftovers { FileWriter.removeLeftover(file.path) }
+    /// Writes all changes, or takes back the ones already written and removes `folders`.
+    private func perform(_ changes: [FileChange], folders: [String]) throws(RunStop) {
         for (number, change) in changes.enumerated() {
             do throws(WriteFault) {
                 try FileWriter.write(change.path, before: change.before, after: change.after)
@@ -150,13 +172,15 @@ struct RuntimeFiles {
                     try? FileWriter.write(done.path, before: done.after, after: done.before)
                 }
                 _ = removeEmpty(folders)
-                throw .write(path: change.path, error)
+                throw RunStop(error, path: change.path)
             }
         }
     }
 
     /// The folders of ours that stay, because something is in them.
-    private func removeEmpty(_ folders: [String]) -> [String] {
-        folders.reversed().filter { FileWriter.removeEmptyFolder($0) == false }.reversed()
+    ///
+    /// The others go: containerd would find an empty one and look no further.
+    func removeEmpty(_ folders: [String]) -> [String] {
+        folders.reversed().filter { !FileWriter.removeEmptyFolder($0) }.reversed()
     }
 }

@@ -72,7 +72,12 @@ final class StateStore {
         if lock >= 0 { close(lock) }
     }
 
+    private static let lockWaitMillis = 1000
+
     /// Held until this object goes.
+    ///
+    /// Waits for a moment: a run that was killed while it started another program leaves the lock to that one until it
+    /// has closed what it inherited.
     ///
     /// Makes the state folder, which only its owner may read: configuration can hold passwords.
     func acquire() throws(Fault) {
@@ -84,7 +89,11 @@ final class StateStore {
         let path = Path.join(folder, "lock")
         lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard lock >= 0 else { throw .write(path: path, .system(errno)) }
-        guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { throw .busy }
+        for _ in 0..<(Self.lockWaitMillis / 20) {
+            if flock(lock, LOCK_EX | LOCK_NB) == 0 { return }
+            usleep(20_000)
+        }
+        throw .busy
     }
 
     func load() throws(Fault) -> (record: StateRecord, files: [StateFile])? {

@@ -59,7 +59,7 @@ struct ContainerdApplyCommand: AsyncParsableCommand {
 
     func validate() throws {
         _ = try files.options(plan)
-        if plan.registry.isEmpty, !plan.allRegistries {
+        if plan.registries.registry.isEmpty, !plan.allRegistries {
             throw ValidationError("name at least one --registry, or --all-registries")
         }
         if !(1...3600).contains(deadline) { throw ValidationError("--deadline is 1 to 3600 seconds") }

@@ -35,27 +35,18 @@ struct ContainerdPlanOptions: ParsableArguments {
     @Option(help: "Containerd's version, such as 1.6.20; asked of the binary when left out.")
     var containerdVersion: String?
 
-    @Option(help: "The containerd binary to ask.")
-    var containerd = "containerd"
+    static let binaryDefault = "containerd"
+
+    @Option(help: "The containerd binary to ask (default: the running one, else the one in PATH).")
+    var containerd = Self.binaryDefault
 
     @Option(help: "mirror, config-path, or auto: what suits the node.")
     var mode = "auto"
 
-    @Option(
-        help: ArgumentHelp(
-            "A registry to route through the mirror; may be repeated.",
-            discussion: "With =URL when the registry is not at https://HOST, such as"
-                + " localhost:5000=http://localhost:5000.",
-            valueName: "host[=url]"
-        )
-    )
-    var registry: [String] = []
+    @OptionGroup var registries: RegistryOptions
 
     @Flag(help: "Route every registry; those with settings of their own are taken in one by one.")
     var allRegistries = false
-
-    @Option(help: "Where the mirror listens.")
-    var mirror = "http://127.0.0.1:4001"
 
     @Option(help: "Folder of the hosts.toml files (default: the one in use, else /etc/containerd/certs.d).")
     var hostsDir: String?
@@ -67,10 +58,7 @@ struct ContainerdPlanOptions: ParsableArguments {
 extension ContainerdFileOptions {
     /// Also checks what the argument parser cannot; a `ValidationError` ends in usage and status 64.
     func options(_ plan: ContainerdPlanOptions) throws -> ContainerdOptions {
-        guard let mirror = Endpoint(plan.mirror), mirror.path.isEmpty else {
-            throw ValidationError("--mirror \(plan.mirror) is not a URL of the form http://HOST:PORT")
-        }
-        var options = ContainerdOptions(mirror: mirror)
+        var options = ContainerdOptions(mirror: try plan.registries.endpoint())
         if let config { options.config = config }
         options.stateDirectory = stateDir
         options.isJSON = json
@@ -89,21 +77,9 @@ extension ContainerdFileOptions {
             }
             options.mode = mode
         }
-        for text in plan.registry {
-            guard let target = RegistryTarget(text) else {
-                throw ValidationError(
-                    "--registry \(text) is not HOST or HOST=URL, as in docker.io or r:5000=http://r:5000"
-                )
-            }
-            guard !options.registries.contains(where: { $0.host == target.host }) else {
-                throw ValidationError("--registry \(target.host) is given twice")
-            }
-            options.registries.append(target)
-        }
+        options.registries = try plan.registries.targets()
         if plan.allRegistries { options.registries.append(.all) }
-        for path in [config, socket, stateDir, plan.hostsDir].compactMap(\.self) where !path.hasPrefix("/") {
-            throw ValidationError("\(path) is not an absolute path")
-        }
+        try RegistryOptions.requireAbsolute([config, socket, stateDir, plan.hostsDir])
         return options
     }
 }

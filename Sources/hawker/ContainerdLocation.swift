@@ -37,6 +37,10 @@ extension ContainerdFileOptions {
         if options.version == nil, options.config == process.config, !process.isBinaryReplaced {
             options.version = process.version
         }
+        // Another of the same name may come first in PATH.
+        if options.binary == ContainerdPlanOptions.binaryDefault, process.sharesFiles, let binary = process.binary {
+            options.binary = binary
+        }
         return socket
     }
 }

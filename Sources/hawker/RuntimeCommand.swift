@@ -8,7 +8,8 @@ struct RuntimeCommand: AsyncParsableCommand {
         abstract: "Looks at, writes and undoes the registry configuration of runtimes other than containerd.",
         discussion: """
             podman (with Buildah and Skopeo) and crio: /etc/containers/registries.conf and its drop-ins; docker: \
-            /etc/docker/daemon.json, Docker Hub only; k3s and rke2: /etc/rancher/NAME/registries.yaml.
+            /etc/docker/daemon.json for Docker Hub, /etc/docker/certs.d for other registries; \
+            k3s and rke2: /etc/rancher/NAME/registries.yaml.
             """,
         subcommands: [RuntimeCheckCommand.self, RuntimeApplyCommand.self, RuntimeRevertCommand.self]
     )
@@ -29,50 +30,19 @@ struct RuntimeFileOptions: ParsableArguments {
     var json = false
 
     /// Also checks what the argument parser cannot; a `ValidationError` ends in usage and status 64.
-    func options(_ plan: RuntimePlanOptions) throws -> OtherRuntimeOptions {
+    func options(_ plan: RegistryOptions) throws -> OtherRuntimeOptions {
         guard let kind = OtherRuntime(rawValue: runtime) else {
             let names = OtherRuntime.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("--runtime \(runtime) is none of \(names)")
         }
-        guard let mirror = Endpoint(plan.mirror), mirror.path.isEmpty else {
-            throw ValidationError("--mirror \(plan.mirror) is not a URL of the form http://HOST:PORT")
-        }
-        var options = OtherRuntimeOptions(runtime: kind, mirror: mirror)
+        var options = OtherRuntimeOptions(runtime: kind, mirror: try plan.endpoint())
         options.config = config ?? options.config
         options.stateDirectory = stateDir
         options.isJSON = json
-        for text in plan.registry {
-            guard let target = RegistryTarget(text) else {
-                throw ValidationError(
-                    "--registry \(text) is not HOST or HOST=URL, as in docker.io or r:5000=http://r:5000"
-                )
-            }
-            guard !options.registries.contains(where: { $0.host == target.host }) else {
-                throw ValidationError("--registry \(target.host) is given twice")
-            }
-            options.registries.append(target)
-        }
-        for path in [options.config, stateDir] where !path.hasPrefix("/") {
-            throw ValidationError("\(path) is not an absolute path")
-        }
+        options.registries = try plan.targets()
+        try RegistryOptions.requireAbsolute([options.config, stateDir])
         return options
     }
-}
-
-/// What a plan needs to know.
-struct RuntimePlanOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp(
-            "A registry to route through the mirror; may be repeated.",
-            discussion: "With =URL when the registry is not at https://HOST, such as"
-                + " localhost:5000=http://localhost:5000.",
-            valueName: "host[=url]"
-        )
-    )
-    var registry: [String] = []
-
-    @Option(help: "Where the mirror listens.")
-    var mirror = "http://127.0.0.1:4001"
 }
 
 struct RuntimeCheckCommand: AsyncParsableCommand {
@@ -83,7 +53,7 @@ struct RuntimeCheckCommand: AsyncParsableCommand {
     )
 
     @OptionGroup var files: RuntimeFileOptions
-    @OptionGroup var plan: RuntimePlanOptions
+    @OptionGroup var plan: RegistryOptions
 
     func validate() throws { _ = try files.options(plan) }
 
@@ -105,7 +75,7 @@ struct RuntimeApplyCommand: AsyncParsableCommand {
     )
 
     @OptionGroup var files: RuntimeFileOptions
-    @OptionGroup var plan: RuntimePlanOptions
+    @OptionGroup var plan: RegistryOptions
 
     @Flag(help: "Print what would change as a unified diff, and change nothing.")
     var dryRun = false
@@ -135,10 +105,10 @@ struct RuntimeRevertCommand: AsyncParsableCommand {
     @Flag(help: "Print what would change as a unified diff, and change nothing.")
     var dryRun = false
 
-    func validate() throws { _ = try files.options(try RuntimePlanOptions.parse([])) }
+    func validate() throws { _ = try files.options(try RegistryOptions.parse([])) }
 
     func run() async throws {
-        var options = try files.options(try RuntimePlanOptions.parse([]))
+        var options = try files.options(try RegistryOptions.parse([]))
         options.isDryRun = dryRun
         let status = RuntimeCommands(options: options, output: .terminal).revert()
         if status != 0 { throw ExitCode(status) }

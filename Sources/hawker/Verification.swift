@@ -115,11 +115,12 @@ final class Verification {
                 "settings", finding.severity == .broken ? .broken : .advice, "\(finding.place): \(finding.message)",
                 remedy: finding.remedy)
         }
+        let names = options.registries.map(\.option).joined(separator: " ")
         for registry in wiring.registries {
             add(
                 "route", registry.isRouted ? .ok : .broken,
                 "\(registry.host): \(registry.asks.joined(separator: " then "))",
-                remedy: registry.isRouted ? "" : "hawker containerd apply --registry \(registry.host)")
+                remedy: registry.isRouted ? "" : "hawker containerd apply \(names)")
         }
         guard serious.isEmpty, wiring.registries.isEmpty else { return }
         add("settings", .ok, Self.settings(wiring.configPath, wiring.mirrors))

@@ -51,6 +51,12 @@ private let hex = String(repeating: "0a", count: 32)
         }
     }
 
+    @Test("a host in capital letters that would be a repository in small ones is no registry")
+    func capitals() {
+        #expect(ImageReference("Host/app") == nil)
+        #expect(ImageReference("LOCALHOST/app")?.description == "localhost/app:latest")
+    }
+
     @Test(
         "a short image name means what it means to Docker",
         arguments: [
@@ -58,6 +64,7 @@ private let hex = String(repeating: "0a", count: 32)
             ("org/app", "docker.io/org/app:latest"),
             ("docker.io/busybox", "docker.io/library/busybox:latest"),
             ("index.docker.io/org/app:2", "docker.io/org/app:2"), ("localhost/app", "localhost/app:latest"),
+            ("REG.Example/app", "reg.example/app:latest"), ("Host:5000/app", "host:5000/app:latest"),
             ("quay.io/a/b/c:v1", "quay.io/a/b/c:v1"), ("reg:5000/app", "reg:5000/app:latest"),
             ("[::1]:5000/a", "[::1]:5000/a:latest"),
             ("a@sha256:" + hex, "docker.io/library/a@sha256:" + hex),

@@ -62,11 +62,56 @@ struct DockerDaemonTests {
         #expect(try planned(.docker, [file: text]) == ["refused": refusal])
     }
 
-    @Test("registries other than Docker Hub are refused: Docker has no mirrors for them")
+    private static let store = "{\"features\": {\"containerd-snapshotter\": true}}"
+
+    private static func hosts(_ host: String) -> String { "/etc/docker/certs.d/\(host)/hosts.toml" }
+
+    @Test("registries other than Docker Hub get a hosts.toml beside daemon.json, and a second run has nothing to do")
     func otherRegistries() throws {
-        for registries in [["quay.io"], ["docker.io", "quay.io"], ["docker.io=http://10.0.0.1"]] {
-            #expect(try planned(.docker, [:], registries: registries) == ["refused": "unsupported \(file)"])
+        for text in [Self.store, nil] {
+            let before = text.map { [file: $0] } ?? [:]
+            let made = try planned(.docker, before, registries: ["quay.example", "r.example:5000=http://10.0.0.1:5000"])
+            #expect(Set(made.keys) == [Self.hosts("quay.example"), Self.hosts("r.example:5000")])
+            #expect(
+                made[Self.hosts("quay.example")] == """
+                    server = "https://quay.example"
+
+                    [host."\(mirror)"]
+                      capabilities = ["pull", "resolve"]
+
+                    [host."\(mirror)".header]
+                      X-Dragonfly-Registry = "https://quay.example"
+
+                    [host."https://quay.example"]
+                      capabilities = ["pull", "resolve"]
+
+                    """)
+            let after = before.merging(made) { $1 }
+            #expect(
+                try planned(.docker, after, registries: ["quay.example", "r.example:5000=http://10.0.0.1:5000"]) == [:])
         }
+        let both = try planned(.docker, [file: Self.store], registries: ["docker.io", "quay.example"])
+        #expect(Set(both.keys) == [file, Self.hosts("quay.example")])
+    }
+
+    @Test("certificates in the registry's folder, which a hosts.toml would switch off, are named in it")
+    func certificates() throws {
+        let folder = "/etc/docker/certs.d/quay.example/"
+        let made = try planned(
+            .docker, [file: Self.store, folder + "ca.crt": "x", folder + "client.cert": "x", folder + "client.key": "x"],
+            registries: ["quay.example"])
+        #expect(made[Self.hosts("quay.example")]?.contains("ca = [\"ca.crt\"]") == true)
+        #expect(made[Self.hosts("quay.example")]?.contains("client = [[\"client.cert\", \"client.key\"]]") == true)
+    }
+
+    @Test("Docker's own image store, another address for Docker Hub, and a hosts.toml that is dead are refused")
+    func refusedRegistries() throws {
+        let own = [file: "{\"features\": {\"containerd-snapshotter\": false}}"]
+        #expect(try planned(.docker, own, registries: ["quay.example"]) == ["refused": "unsupported \(file)"])
+        #expect(
+            try planned(.docker, [:], registries: ["docker.io=http://10.0.0.1"]) == ["refused": "unsupported \(file)"])
+        let dead = [file: Self.store, Self.hosts("quay.example"): "[host]\n[host.\"https://m\"]\ncapabilities = [\"fly\"]\n"]
+        #expect(try planned(.docker, dead, registries: ["quay.example"])["refused"]?.hasPrefix("dead-hosts-file") == true)
     }
 
     @Test("a daemon that has the setting as a flag would not start with it in the file as well")

@@ -1,4 +1,5 @@
 import RuntimeConfig
+import TestSupport
 import Testing
 
 /// Whole texts that are edited; their mutants are what editors, merges and tired people leave behind.
@@ -23,7 +24,7 @@ struct RuntimeMutationTests {
         "an edit is one insertion, a second has nothing to do, and nothing traps",
         arguments: [OtherRuntime.podman, .docker, .k3s])
     func mutants(runtime: OtherRuntime) throws {
-        var generator = SplitMix64(seed: 11)
+        var generator = SeededGenerator(seed: 11)
         var edited = 0
         for round in 0..<1000 {
             let texts = try #require(seeds[runtime])
@@ -39,7 +40,7 @@ struct RuntimeMutationTests {
     }
 
     /// A few bytes removed, doubled, or replaced by ones that mean something in these languages.
-    private static func mutant(_ bytes: [UInt8], _ generator: inout SplitMix64) -> String {
+    private static func mutant(_ bytes: [UInt8], _ generator: inout SeededGenerator) -> String {
         var bytes = bytes
         for _ in 0..<Int.random(in: 1...3, using: &generator) where !bytes.isEmpty {
             let place = Int.random(in: bytes.indices, using: &generator)

@@ -1,17 +1,18 @@
+import TestSupport
 import Testing
 
 @testable import RuntimeConfig
 
 @Suite("Differences and three-way undo")
 struct UndoTests {
-    private func text(_ count: Int, _ random: inout SplitMix64) -> [UInt8] {
+    private func text(_ count: Int, _ random: inout SeededGenerator) -> [UInt8] {
         (0..<count).flatMap { _ in Array("\("abcd".randomElement(using: &random) ?? "a")\n".utf8) }
     }
 
     @Test("hunks turn the old text into the new one, and are as few as can be")
     func hunks() {
         for seed in UInt64(1)...2000 {
-            var random = SplitMix64(seed: seed)
+            var random = SeededGenerator(seed: seed)
             let old = LineDiff.lines(text(Int.random(in: 0...12, using: &random), &random))
             let new = LineDiff.lines(text(Int.random(in: 0...12, using: &random), &random))
             var result: [UInt8] = []
@@ -45,7 +46,7 @@ struct UndoTests {
     @Test("an edit elsewhere survives the undo, and nothing else does")
     func undo() {
         for seed in UInt64(1)...1000 {
-            var random = SplitMix64(seed: seed)
+            var random = SeededGenerator(seed: seed)
             let lines = (0..<30).map { "line \($0)\n" }
             var original = lines
             var applied = lines

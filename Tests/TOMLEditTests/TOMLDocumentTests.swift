@@ -1,4 +1,5 @@
 import TOMLEdit
+import TestSupport
 import Testing
 
 @Suite("Reading a document")
@@ -75,7 +76,7 @@ struct TOMLDocumentTests {
     func randomBytes() throws {
         let alphabet = Array("[]{}=.,\"'#\\\n\r \tab1-:u".utf8)
         for seed in UInt64(1)...3000 {
-            var random = SplitMix64(seed: seed)
+            var random = SeededGenerator(seed: seed)
             let bytes = (0..<Int.random(in: 0...40, using: &random)).map { _ in
                 Int.random(in: 0..<20, using: &random) == 0
                     ? UInt8.random(in: 0...255, using: &random) : alphabet.randomElement(using: &random) ?? 0

@@ -1,14 +1,15 @@
 import TOMLEdit
+import TestSupport
 import Testing
 
 /// Documents in every spelling that the grammar has, many of them with tables defined twice: those are
 /// refused.
 private struct RandomDocument {
-    var random: SplitMix64
+    var random: SeededGenerator
     let lineBreak: String
 
     init(seed: UInt64) {
-        random = SplitMix64(seed: seed)
+        random = SeededGenerator(seed: seed)
         lineBreak = Bool.random(using: &random) ? "\n" : "\r\n"
     }
 

@@ -71,6 +71,13 @@ int clinux_rename_exchange(int source_folder, const char *source, int target_fol
 /// Copies all extended attributes, security labels and access lists among them.
 int clinux_copy_attributes(int source, int target);
 
+/// A close-on-exec file that exists only in memory.
+int clinux_memory_file(void);
+
+/// Whether somebody else holds `file`, opened for reading only, open for writing: 1 or 0, or a negative errno value
+/// where the file system cannot tell.
+int clinux_has_writer(int file);
+
 /// Opens the folder `path`, fsyncs it and closes it.
 int clinux_sync_folder(const char *path);
 

@@ -1,7 +1,7 @@
 import TOMLEdit
 
 /// Certificates beside, not in, a `hosts.toml`.
-extension Planner {
+extension HostsPlan {
     /// Certificates laid out as Docker has them.
     ///
     /// Containerd stops looking at them once a hosts.toml exists.
