@@ -174,11 +174,17 @@ final class PeerConnection {
         isSendingPiece = true
         flush()
         write(PeerCodec.encode(.piece(piece.header)))
+        // Its owner counts on hearing of the end, whether or not this connection lives to see it.
+        let pieceEnded: @LoopActor () -> Void = { [weak self] in
+            self?.isSendingPiece = false
+            piece.ended()
+            self?.sendNextPiece()
+        }
         switch piece.content {
         case .bytes(let payload):
             write(payload) { [weak self] in
                 self?.delivered()
-                self?.pieceEnded(piece)
+                pieceEnded()
             }
         case .file(let file, let offset):
             stream.sendFile(file, offset: offset, count: Int64(piece.header.payloadBytes)) { [weak self] _ in
@@ -187,15 +193,9 @@ final class PeerConnection {
                 self?.delivered()
                 // The frame's head is out: without its payload the stream is out of step for good.
                 if case .failure(let error) = result { self?.end(.failed(error)) }
-                self?.pieceEnded(piece)
+                pieceEnded()
             }
         }
-    }
-
-    private func pieceEnded(_ piece: OutgoingPiece) {
-        isSendingPiece = false
-        piece.ended()
-        sendNextPiece()
     }
 
     func flush() {

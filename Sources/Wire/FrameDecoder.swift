@@ -2,9 +2,11 @@
 ///
 /// States: collecting the header; collecting the message; collecting the payload; failed.
 /// Invariants: a length is compared with the limits before any byte it promises is waited for; memory held is
-/// at most about twice the bytes received of the frame being collected; after an error every further call
-/// throws the same error.
+/// at most eight times the bytes received of the frame being collected, and never more than the frame takes;
+/// after an error every further call throws the same error.
 package struct FrameDecoder: Sendable {
+    private static let wholeRoomPart = 8
+
     /// May be changed between frames; counts from the next header on.
     package var limits: FrameLimits
 
@@ -87,8 +89,9 @@ package struct FrameDecoder: Sendable {
         guard count > 0 else { return }
         let needed = bytes.count + count
         if needed > bytes.capacity {
-            // Room for what came and as much again, but never for more than the frame has.
-            bytes.reserveCapacity(min(total, needed * 2))
+            // Room for all of it as soon as some has come, so that a piece is not moved while it grows; before that
+            // for as much again, because a length alone is only a claim.
+            bytes.reserveCapacity(needed >= total / Self.wholeRoomPart ? total : needed * 2)
         }
         bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: input.prefix(count)))
         input = UnsafeRawBufferPointer(rebasing: input.dropFirst(count))

@@ -124,7 +124,7 @@ private func header(message: UInt32, payload: UInt32, type: UInt8, reserved: UIn
         while received < 1 << 19 {
             _ = try frames(of: [UInt8](repeating: 0, count: 1000), step: 1000, decoder: &decoder)
             received += 1000
-            #expect(decoder.heldBytes <= 3 * received + 256)
+            #expect(decoder.heldBytes <= 9 * received + 256)
         }
     }
 

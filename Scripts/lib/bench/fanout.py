@@ -31,8 +31,8 @@ def arguments():
     parser.add_argument("--zone-rate", type=int, default=100, help="of each zone's link in Mbit/s (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
     parser.add_argument("--folder", help="where blobs and caches go (default: /dev/shm if it has room, else TMPDIR)")
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--torrent-python", help="a Python that has libtorrent")
+    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--torrent-python", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

@@ -29,7 +29,7 @@ def arguments():
     parser.add_argument("--large-rounds", type=int, default=1, help="blobs of each larger size (%(default)s)")
     parser.add_argument("--folder", default="/dev/shm", help="where blobs and caches go (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
-    parser.add_argument("--binary", required=True)
+    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--torrent-python", help=argparse.SUPPRESS)
     return parser.parse_args()
 

@@ -30,8 +30,8 @@ def arguments():
     parser.add_argument("--contenders", default="hawker,libtorrent,bare", help="(%(default)s)")
     parser.add_argument("--folder", default="/dev/shm", help="where blobs and caches go (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--torrent-python", help="a Python that has libtorrent")
+    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--torrent-python", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
