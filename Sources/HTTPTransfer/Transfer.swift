@@ -43,12 +43,6 @@ package enum BodyFlow: Sendable {
     private var wantsPause = false
     private var isHeld = false
     private var lastProgress: UInt64 = 0
-    /// What the body will have been, as the head said; `nil` where its end shows otherwise.
-    private var bodyBytesAll: Int64?
-    /// Little, because somebody may be waiting for any part of the body.
-    private var lowWater = LowWater(bytesMax: 16 << 10)
-    /// Bytes come so slowly that each is waited for.
-    private var isSlow = false
 
     init(_ request: TransferRequest, handlers: Handlers, engine: TransferEngine) {
         self.request = request
@@ -106,22 +100,6 @@ package enum BodyFlow: Sendable {
         isHeld = false
         lastProgress = Loop.nowNanoseconds
         _ = curl_easy_pause(easy, CURLPAUSE_CONT)
-    }
-
-    /// Says how many bytes are still to come on its socket, now that libcurl keeps none that it read.
-    func settleLowWater() {
-        guard let easy, let all = bodyBytesAll else { return }
-        let isWaiting = state == .running && !wantsPause && !isHeld && !isSlow
-        let left = isWaiting ? Int(clamping: all - bodyBytes) : 0
-        // Of what is left, TLS may have read a record in part.
-        lowWater.expect(left - (request.url.scheme == .https ? Self.recordBytesMax : 0), on: Self.socket(of: easy))
-    }
-
-    private static let recordBytesMax = 32 << 10
-
-    private static func socket(of easy: UnsafeMutableRawPointer) -> Int32? {
-        var socket: curl_socket_t = -1
-        return hawker_curl_get_socket(easy, &socket) == CURLE_OK && socket >= 0 ? socket : nil
     }
 
     func didComplete(_ code: CURLcode, detail: String) {
@@ -190,7 +168,6 @@ package enum BodyFlow: Sendable {
             return false
         case .head(let status, let headers):
             headArrived = true
-            bodyBytesAll = request.version == .http1 ? headers.single("content-length").flatMap { Int64($0) } : nil
             lastProgress = Loop.nowNanoseconds
             watchForStall(after: request.timeouts.stall)
             handlers?.head(ResponseHead(status: status, headers: headers, address: address))
@@ -234,11 +211,7 @@ package enum BodyFlow: Sendable {
         } else if idle >= limit {
             fail(TransferError(.timedOut(.body)))
         } else {
-            if idle >= limit / 2 {
-                isSlow = true
-                settleLowWater()
-            }
-            watchForStall(after: max(1, min(limit - idle, limit / 2)))
+            watchForStall(after: max(1, limit - idle))
         }
     }
 }

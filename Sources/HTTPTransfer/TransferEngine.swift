@@ -123,7 +123,6 @@ package import EventLoop
     private func act(_ socket: curl_socket_t, _ events: CInt) {
         var count: CInt = 0
         _ = curl_multi_socket_action(multi, socket, events, &count)
-        for transfer in running.values { transfer.settleLowWater() }
         reportCompleted()
     }
 
