@@ -199,6 +199,7 @@ extension PeerStatus: AdminMessage {
         AdminSchemas.peer.encode { message, arena in
             message.name = arena.text(name)
             message.address = arena.text(address)
+            message.zone = arena.text(zone)
             message.state = arena.text(state)
             message.reason = arena.text(reason)
             message.received_bytes = receivedBytes
@@ -215,6 +216,7 @@ extension PeerStatus: AdminMessage {
             var peer = PeerStatus()
             peer.name = text(message.name)
             peer.address = text(message.address)
+            peer.zone = text(message.zone)
             peer.state = text(message.state)
             peer.reason = text(message.reason)
             peer.receivedBytes = message.received_bytes

@@ -119,6 +119,8 @@ package struct PeerStatus: Codable, Equatable, Sendable {
     /// Empty until the peer has said its name.
     package var name = ""
     package var address = ""
+    /// Empty for none.
+    package var zone = ""
     /// `connected`, `connecting`, `waiting` or `banned`.
     package var state = ""
     package var reason = ""

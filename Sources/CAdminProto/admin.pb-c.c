@@ -1712,7 +1712,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor 
   (ProtobufCMessageInit) hawker__admin__v1__mirror_counters__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[9] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[10] =
 {
   {
     "name",
@@ -1822,6 +1822,18 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "zone",
+    13,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__PeerStatus, zone),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__peer_status__field_indices_by_name[] = {
   1,   /* field[1] = address */
@@ -1833,12 +1845,13 @@ static const unsigned hawker__admin__v1__peer_status__field_indices_by_name[] = 
   6,   /* field[6] = sent_bytes */
   7,   /* field[7] = sent_wire_bytes */
   2,   /* field[2] = state */
+  9,   /* field[9] = zone */
 };
 static const ProtobufCIntRange hawker__admin__v1__peer_status__number_ranges[2 + 1] =
 {
   { 1, 0 },
   { 12, 8 },
-  { 0, 9 }
+  { 0, 10 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor =
 {
@@ -1848,7 +1861,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor =
   "Hawker__Admin__V1__PeerStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__PeerStatus),
-  9,
+  10,
   hawker__admin__v1__peer_status__field_descriptors,
   hawker__admin__v1__peer_status__field_indices_by_name,
   2,  hawker__admin__v1__peer_status__number_ranges,

@@ -772,7 +772,7 @@ void   hawker__peer__pong__free_unpacked
   assert(message->base.descriptor == &hawker__peer__pong__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
-static const ProtobufCFieldDescriptor hawker__peer__hello__field_descriptors[5] =
+static const ProtobufCFieldDescriptor hawker__peer__hello__field_descriptors[6] =
 {
   {
     "version",
@@ -834,6 +834,18 @@ static const ProtobufCFieldDescriptor hawker__peer__hello__field_descriptors[5] 
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "zone",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__Hello, zone),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__peer__hello__field_indices_by_name[] = {
   2,   /* field[2] = cluster */
@@ -841,11 +853,12 @@ static const unsigned hawker__peer__hello__field_indices_by_name[] = {
   1,   /* field[1] = node */
   4,   /* field[4] = requests_max */
   0,   /* field[0] = version */
+  5,   /* field[5] = zone */
 };
 static const ProtobufCIntRange hawker__peer__hello__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 5 }
+  { 0, 6 }
 };
 const ProtobufCMessageDescriptor hawker__peer__hello__descriptor =
 {
@@ -855,7 +868,7 @@ const ProtobufCMessageDescriptor hawker__peer__hello__descriptor =
   "Hawker__Peer__Hello",
   "hawker.peer",
   sizeof(Hawker__Peer__Hello),
-  5,
+  6,
   hawker__peer__hello__field_descriptors,
   hawker__peer__hello__field_indices_by_name,
   1,  hawker__peer__hello__number_ranges,

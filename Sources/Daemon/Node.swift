@@ -176,6 +176,7 @@ package final class Node {
     private static func swarmOptions(_ settings: Settings) -> SwarmOptions {
         var options = SwarmOptions(name: settings.nodeName)
         options.cluster = settings.cluster
+        options.zone = settings.zone
         options.listenHost = settings.peersListen?.host
         options.listenPort = settings.peersListen?.port ?? 0
         options.compression = settings.compression

@@ -198,6 +198,7 @@ extension PeerStatus {
         self.init()
         name = peer.name.text
         address = peer.address
+        zone = peer.zone?.text ?? ""
         switch peer.state {
         case .connected: state = "connected"
         case .disconnected: state = "waiting"

@@ -12,6 +12,8 @@ package struct Settings: Equatable, Sendable {
     package var anyRegistry = false
     package var registries: [RegistrySettings] = []
     /// `nil`: no peer port, and no peers.
+    /// The part of the cluster this node is in.
+    package var zone: Zone?
     package var peersListen: SocketAddress?
     /// Where others dial this node; `nil`: at `peersListen`.
     package var peersAdvertise: PeerEndpoint?

@@ -59,6 +59,14 @@ enum SettingsKeys {
             return true
         },
         .text(
+            "node.zone",
+            "Part of the cluster this node is in, such as a rack or an availability zone; each byte enters it once. Default: none.",
+            expected: "1 to 64 of the characters A-Z a-z 0-9 . _ -"
+        ) { text, settings in
+            settings.zone = Zone(text)
+            return settings.zone != nil
+        },
+        .text(
             "mirror.listen", shown: "\"127.0.0.1:4001\"", "Where containerd asks for images.",
             expected: addressForm
         ) { text, settings in

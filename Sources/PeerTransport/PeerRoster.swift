@@ -7,7 +7,7 @@ import Wire
 /// Hears which peers come and go and what they say.
 @LoopActor
 protocol PeerRosterOwner: AnyObject {
-    func peerCame(_ peer: PeerName)
+    func peerCame(_ peer: PeerName, of zone: Zone?)
     func peerWent(_ peer: PeerName)
     func peer(_ peer: PeerName, said message: PeerMessage)
     func peer(_ peer: PeerName, sent piece: PeerMessage.PieceHeader, payload: [UInt8])
@@ -27,27 +27,28 @@ final class PeerRoster {
     weak var owner: (any PeerRosterOwner)?
     private var listener: Listener?
     private var connections: [ObjectIdentifier: PeerConnection] = [:]
-    private var peers: [PeerName: PeerConnection] = [:]
+    private(set) var peers: [PeerName: PeerConnection] = [:]
     /// One for each endpoint that `dialOnly` named last.
-    private var dialers: [Dialer] = []
-    private var bans = BanList()
+    private(set) var dialers: [Dialer] = []
+    var bans = BanList()
     /// What peers sent and got over connections that ended.
-    private var past: [PeerName: Past] = [:]
+    var past: [PeerName: Past] = [:]
     private let sweeper = LoopTimer()
     private var unflushed: Set<PeerName> = []
     private var dialsRunning = 0
     private var isStarted = false
     private var isStopped = false
 
-    private struct Past {
+    struct Past {
         var address: String
+        var zone: Zone?
         var received = PieceTraffic()
         var sent = PieceTraffic()
     }
 
     private static let sweepMillis: UInt64 = 250
     private static let probeMillis: UInt64 = 5_000
-    private static let pastMax = 1024
+    static let pastMax = 1024
 
     init(options: SwarmOptions, arrivals: Pacer) {
         self.options = options
@@ -133,6 +134,7 @@ final class PeerRoster {
             Hello(
                 node: options.name,
                 cluster: options.cluster,
+                zone: options.zone,
                 takesZstd: options.compression,
                 requestsMax: options.exchange.requestsPerPeerMax
             )
@@ -186,49 +188,6 @@ final class PeerRoster {
         guard new.outbound != old.outbound else { return true }
         return new.outbound == (options.name < peer)
     }
-
-    // MARK: Status
-
-    func status(now: UInt64) -> [SwarmStatus.Peer] {
-        var states: [PeerName: SwarmStatus.Peer] = [:]
-        for (name, before) in past {
-            states[name] = SwarmStatus.Peer(
-                name: name,
-                address: before.address,
-                received: before.received,
-                sent: before.sent
-            )
-        }
-        for (name, connection) in peers {
-            var state = states[name] ?? SwarmStatus.Peer(name: name)
-            state.address = connection.address
-            state.state = .connected(outbound: connection.outbound)
-            state.received.add(connection.received)
-            state.sent.add(connection.sent)
-            states[name] = state
-        }
-        for (name, ban) in bans.current(now: now) {
-            let left = Int((ban.until - now) / 1_000_000_000)
-            states[name]?.state = .banned(ban.cause, secondsLeft: left)
-        }
-        for dialer in dialers { if let name = dialer.name { states[name]?.endpoints.append(dialer.endpoint) } }
-        return states.values.sorted { $0.name < $1.name }
-    }
-
-    var unreached: [PeerEndpoint] { dialers.filter { $0.name == nil && !$0.isSelf }.map(\.endpoint).sorted() }
-
-    private func remember(_ connection: PeerConnection, of peer: PeerName) {
-        if past[peer] == nil, past.count >= Self.pastMax,
-            let other = past.keys.first(where: { peers[$0] == nil })
-        {
-            past[other] = nil
-        }
-        var record = past[peer] ?? Past(address: connection.address)
-        record.address = connection.address
-        record.received.add(connection.received)
-        record.sent.add(connection.sent)
-        past[peer] = record
-    }
 }
 
 extension PeerRoster: PeerConnectionOwner {
@@ -250,7 +209,7 @@ extension PeerRoster: PeerConnectionOwner {
         connection.open()
         peers[peer] = connection
         owner?.observe(.peerConnected(peer, address: connection.address, outbound: connection.outbound))
-        owner?.peerCame(peer)
+        owner?.peerCame(peer, of: connection.hello?.zone)
     }
 
     func connection(_ connection: PeerConnection, received message: PeerMessage) {

@@ -51,7 +51,8 @@ package final class Swarm {
         self.options = options
         self.origin = origin
         self.observer = observer
-        exchange = PieceExchange(name: options.name, limits: options.exchange, seed: .random(in: 0...(.max)))
+        let seed = UInt64.random(in: 0...(.max))
+        exchange = PieceExchange(name: options.name, zone: options.zone, limits: options.exchange, seed: seed)
         roster = PeerRoster(options: options, arrivals: pacers.arrivals)
         self.pacers = pacers
         roster.owner = self
@@ -182,7 +183,7 @@ package final class Swarm {
 }
 
 extension Swarm: PeerRosterOwner {
-    func peerCame(_ peer: PeerName) { deliver(.peerConnected(peer)) }
+    func peerCame(_ peer: PeerName, of zone: Zone?) { deliver(.peerConnected(peer, zone: zone)) }
 
     func peerWent(_ peer: PeerName) {
         locator.lost(peer)

@@ -6,6 +6,8 @@ package struct SwarmOptions: Sendable {
     package var name: PeerName
     /// Nodes of differing clusters refuse each other. Empty, or spelled like a node's name.
     package var cluster = ""
+    /// The part of the cluster this node is in.
+    package var zone: Zone?
     /// Literal address to listen on; `nil` to be reached by nobody.
     package var listenHost: String?
     /// 0 lets the kernel choose.

@@ -44,6 +44,8 @@ package struct SwarmStatus: Sendable {
         package var name: PeerName
         /// `host:port` of the connection, or of the last one.
         package var address = ""
+        /// As it said when it was greeted last.
+        package var zone: Zone?
         /// Where this node dials it; none while it is known only because it dialled this node.
         package var endpoints: [PeerEndpoint] = []
         package var state = State.disconnected

@@ -42,7 +42,7 @@ package enum ExchangeEvent: Sendable {
     case members(Membership)
     /// A member that `connect` named cannot be reached now.
     case unreachable(PeerName)
-    case peerConnected(PeerName)
+    case peerConnected(PeerName, zone: Zone? = nil)
     case peerDisconnected(PeerName)
     /// Any message but `piece`.
     case message(PeerMessage, from: PeerName)

@@ -48,7 +48,7 @@ extension PieceExchange {
             }
             guard claim.isCounted else { continue }
             for index in claim.held.words.indices {
-                var offered = claim.held.words[index] & claim.told.words[index]
+                var offered = claim.held.words[index] & claim.told.words[index] & want.openTo(peer, word: index)
                 while offered != 0 {
                     supply[index << 6 + offered.trailingZeroBitCount] += 1
                     offered &= offered - 1

@@ -7,6 +7,7 @@ typealias PeerID = Int
 /// One connection to another node.
 struct Peer: Sendable {
     let name: PeerName
+    let zone: Zone?
     /// A number made of the name, the same on every node.
     let key: UInt64
     var isConnected = true
@@ -44,8 +45,9 @@ struct Peer: Sendable {
 
     var armed: Instant?
 
-    init(name: PeerName) {
+    init(name: PeerName, zone: Zone? = nil) {
         self.name = name
+        self.zone = zone
         key = Self.key(of: name)
     }
 

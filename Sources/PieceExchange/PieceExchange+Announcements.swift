@@ -19,6 +19,7 @@ extension PieceExchange {
         removeListener(peer, of: blob)
         audiences[blob, default: Audience()].listeners.append(Audience.Listener(peer: peer))
         considerNeighbour(peer, blob)
+        dealImports(of: blob)
         announce(blob)
     }
 

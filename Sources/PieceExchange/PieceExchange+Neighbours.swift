@@ -16,9 +16,17 @@ extension PieceExchange {
             peers[peer].isConnected && !peers[peer].isErrand && !wants[id].hasClaim(of: peer)
                 && !wants[id].passed.contains(peer)
         }
+        // Most are of this node's zone, if there are such: some of another keep it from being cut off.
+        let hasNear = strangers.contains { isNear(peers[$0].zone) }
+        let farMax = hasNear ? max(1, limits.neighboursMax / 4) : room
+        var farCount = 0
         while room > 0, !strangers.isEmpty {
             let index = strangers.count <= room ? strangers.count - 1 : random.below(strangers.count)
             let peer = strangers.remove(at: index)
+            if !isNear(peers[peer].zone), strangers.count > room {
+                guard farCount < farMax else { continue }
+                farCount += 1
+            }
             showInterest(in: id, to: peer)
             room -= 1
         }

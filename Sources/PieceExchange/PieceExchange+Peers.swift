@@ -3,7 +3,7 @@ import PieceModel
 
 /// Connections: who is there, what they say, and how they are kept at a distance.
 extension PieceExchange {
-    mutating func connect(_ peerName: PeerName) {
+    mutating func connect(_ peerName: PeerName, in zone: Zone?) {
         guard peerName != name else { return }
         if let ban = standing.ban(of: peerName, now: now) {
             return act(.ban(peerName, reason: ban.reason, retry: ban.until))
@@ -11,7 +11,8 @@ extension PieceExchange {
         // The shell replaced the connection: nothing of the old one will be answered.
         disconnect(peerName)
         let id = peers.firstIndex { !$0.isConnected } ?? peers.count
-        if id == peers.count { peers.append(Peer(name: peerName)) } else { peers[id] = Peer(name: peerName) }
+        let peer = Peer(name: peerName, zone: zone)
+        if id == peers.count { peers.append(peer) } else { peers[id] = peer }
         peerIDs[peerName] = id
         peers[id].isErrand = errands.contains(peerName)
         peers[id].allowance = min(peers[id].allowance, limits.requestsPerPeerMax)
@@ -38,18 +39,20 @@ extension PieceExchange {
         }
         for want in wants.indices { wants[want].passed.remove(id) }
         errands.remove(peerName)
-        for blob in peers[id].interests { removeListener(id, of: blob) }
+        let interests = peers[id].interests
+        for blob in interests { removeListener(id, of: blob) }
         uploads.running -= peers[id].uploading.count
         uploads.waiting -= peers[id].uploadQueue.count
         peers[id] = Peer(name: peerName)
         peers[id].isConnected = false
         for want in wants.indices where wants[want].phase == .fetching { chooseNeighbours(want) }
+        for blob in interests.sorted() { dealImports(of: blob) }
         serveUploads()
     }
 
     mutating func showInterest(in want: WantID, to peer: PeerID) {
         guard !wants[want].takesOnlyFromOrigin, !wants[want].blame.distrusts(peers[peer].name) else { return }
-        wants[want].addClaim(of: peer, isCounted: peers[peer].benchedUntil == nil)
+        wants[want].addClaim(of: peer, isNear: isNear(peers[peer].zone), isCounted: peers[peer].benchedUntil == nil)
         send(.interest(blob: wants[want].blob), to: peer)
     }
 
@@ -60,6 +63,7 @@ extension PieceExchange {
         case .uninterest(let blob):
             removeListener(peer, of: blob)
             peers[peer].interests.remove(blob)
+            dealImports(of: blob)
         case .holdings(let blob, let held): holdings(held, of: blob, from: peer)
         case .pieceDigests(let digests): pieceDigests(digests, from: peer)
         case .have(let news): have(news, from: peer)

@@ -15,6 +15,7 @@ extension PieceExchange {
             askPeers(due, free)
             for want in due where wants[want].phase == .fetching {
                 releaseOrphans(want)
+                importIfStarving(want)
                 steerOrigin(want)
                 endgame(want)
                 judge(want)
@@ -87,7 +88,7 @@ extension PieceExchange {
                 continue
             }
             let helper = wants[id].claims.indices.first { peer in
-                peer != first.peer && wants[id].offers(piece, by: peer)
+                peer != first.peer && wants[id].offers(piece, by: peer) && wants[id].isOpenTo(peer, piece)
                     && peers[peer].mayBeAsked(now) && peers[peer].requests.count < 2
             }
             if let helper, hasRoom(for: id) { ask(helper, for: piece, of: id) }

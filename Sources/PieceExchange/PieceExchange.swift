@@ -36,6 +36,8 @@ package import PieceModel
 ///   that it may leave out `uploadEnded` for a connection it reported as ended.
 package struct PieceExchange: Sendable {
     let name: PeerName
+    /// Where this node is; without it all peers are near.
+    let zone: Zone?
     let limits: ExchangeLimits
     var random: SplitMix64
     var now = Instant(nanoseconds: 0)
@@ -75,8 +77,9 @@ package struct PieceExchange: Sendable {
     var actions: [ExchangeAction] = []
 
     /// `seed` decides every choice that is left to chance.
-    package init(name: PeerName, limits: ExchangeLimits, seed: UInt64) {
+    package init(name: PeerName, zone: Zone? = nil, limits: ExchangeLimits, seed: UInt64) {
         self.name = name
+        self.zone = zone
         self.limits = limits
         nameKey = Peer.key(of: name)
         random = SplitMix64(seed: seed)
@@ -95,7 +98,7 @@ package struct PieceExchange: Sendable {
         case .digestsLoaded(let blob, let digests): digestsLoaded(blob, digests)
         case .members(let known): know(known)
         case .unreachable(let peer): unreachable(peer)
-        case .peerConnected(let peer): connect(peer)
+        case .peerConnected(let peer, let zone): connect(peer, in: zone)
         case .peerDisconnected(let peer): disconnect(peer)
         case .message(let message, let peer): receive(message, from: peer)
         case .pieceArrived(let header, let peer): pieceArrived(header, from: peer)

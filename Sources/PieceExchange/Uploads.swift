@@ -61,7 +61,7 @@ extension PieceExchange {
             let hint = min(max(wait / 2, Self.busyHintMillis.lowerBound), Self.busyHintMillis.upperBound)
             return refuse(request, .busy, to: peer, retryAfterMillis: UInt32(hint))
         }
-        if isLeftToOthers(piece, of: blob) {
+        if isNear(peers[peer].zone), isLeftToOthers(piece, of: blob) {
             return refuse(request, .elsewhere, to: peer)
         }
         peers[peer].uploadQueue.append(Uploads.Order(blob: blob, piece: piece, request: request))
@@ -95,8 +95,11 @@ extension PieceExchange {
                 refuse(order.request, .notHeld, to: peer)
                 continue
             }
-            noteGiven(order)
-            leaveToOthers(order, givenTo: peer)
+            // Who is in another zone hands it on there.
+            if isNear(peers[peer].zone) {
+                noteGiven(order)
+                leaveToOthers(order, givenTo: peer)
+            }
             peers[peer].uploading.insert(order.request)
             peers[peer].uploadsBegun += 1
             uploads.began(now)
@@ -156,7 +159,7 @@ extension PieceExchange {
             holdings[given.blob] != nil
             ? dispersal.ungivenCount > 0 : dispersal.times(given.piece) >= limits.givenAtOnceMax
         guard isSpread else { return }
-        for peer in peers.indices where peer != receiver {
+        for peer in peers.indices where peer != receiver && isNear(peers[peer].zone) {
             let waiting = peers[peer].uploadQueue.firstIndex { $0.blob == given.blob && $0.piece == given.piece }
             guard let waiting else { continue }
             let order = peers[peer].uploadQueue.remove(at: waiting)

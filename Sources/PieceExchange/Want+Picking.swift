@@ -23,6 +23,7 @@ extension Want {
         scan: for step in 0...wordCount {
             let index = (first + step) % wordCount
             var candidates = open.words[index] & claims[peer].held.words[index] & claims[peer].told.words[index]
+                & openTo(peer, word: index)
             if deferringCount > 0, let deferred = claims[peer].deferred { candidates &= ~deferred.words[index] }
             // The word of the start is visited twice: first from the start on, at the end up to it.
             let above = UInt64.max << UInt64(start & 63)
@@ -47,7 +48,7 @@ extension Want {
     }
 
     private func isAskable(_ piece: Int, of peer: PeerID) -> Bool {
-        open.contains(piece) && claims[peer].offers(piece) && !claims[peer].isDeferred(piece)
+        open.contains(piece) && claims[peer].offers(piece) && isOpenTo(peer, piece) && !claims[peer].isDeferred(piece)
             && !origin.isAbout(toRead: piece, lead: originLead)
     }
 
@@ -82,7 +83,7 @@ extension Want {
     func runsNeedingOrigin(onlyFailed: Bool, atMost count: Int) -> [Range<Int>] {
         var runs: [Range<Int>] = []
         for index in open.words.indices {
-            var needed = open.words[index] & (~covered.words[index] | forced.words[index])
+            var needed = openToOrigin(word: index)
             while needed != 0 {
                 let piece = index << 6 + needed.trailingZeroBitCount
                 needed &= needed - 1
@@ -105,13 +106,19 @@ extension Want {
 
     func needsOrigin(_ piece: Int) -> Bool {
         open.contains(piece) && (!covered.contains(piece) || forced.contains(piece))
+            && (importable?.contains(piece) ?? true)
+    }
+
+    /// Of the pieces of this word, those that need the registry.
+    private func openToOrigin(word index: Int) -> UInt64 {
+        open.words[index] & (~covered.words[index] | forced.words[index]) & importableWord(index)
     }
 
     private func firstNeedingOrigin(from start: Int) -> Int? {
         var index = start >> 6
         var mask = UInt64.max << UInt64(start & 63)
         while index < open.words.count {
-            let needed = open.words[index] & (~covered.words[index] | forced.words[index]) & mask
+            let needed = openToOrigin(word: index) & mask
             if needed != 0 { return index << 6 + needed.trailingZeroBitCount }
             mask = .max
             index += 1

@@ -11,6 +11,8 @@ struct Claim: Sendable {
     static let none = Claim(isThere: false, held: Bits(capacity: 0), told: Bits(capacity: 0), isCounted: false)
 
     let isThere: Bool
+    /// Of this node's zone, or of none.
+    var isNear = true
     /// A `holdings` came.
     var hasAnswered = false
     /// The peer said it holds nothing, or something of another size; either way it is no source.
@@ -45,11 +47,12 @@ extension Want {
         hasClaim(of: peer) && claims[peer].held.contains(piece)
     }
 
-    mutating func addClaim(of peer: PeerID, isCounted: Bool) {
+    mutating func addClaim(of peer: PeerID, isNear: Bool = true, isCounted: Bool) {
         while claims.count <= peer { claims.append(Claim.none) }
         if claims[peer].isThere { removeClaim(of: peer) }
         claims[peer] = Claim(
             isThere: true,
+            isNear: isNear,
             held: Bits(capacity: pieceCount),
             told: Bits(capacity: pieceCount),
             isCounted: isCounted
@@ -82,7 +85,8 @@ extension Want {
         guard hasClaim(of: peer), claims[peer].isCounted != counted else { return }
         claims[peer].isCounted = counted
         for index in claims[peer].held.words.indices {
-            Bits.forEachBit(claims[peer].held.words[index] & claims[peer].told.words[index]) { bit in
+            let offered = claims[peer].held.words[index] & claims[peer].told.words[index] & openTo(peer, word: index)
+            Bits.forEachBit(offered) { bit in
                 shiftSupply(of: index << 6 + bit, up: counted)
             }
         }
@@ -190,11 +194,11 @@ extension Want {
 
     private mutating func noteOffer(_ piece: Int, by peer: PeerID) {
         everOffered = true
-        if claims[peer].isCounted { shiftSupply(of: piece, up: true) }
+        if claims[peer].isCounted, isOpenTo(peer, piece) { shiftSupply(of: piece, up: true) }
     }
 
     private mutating func withdrawOffer(_ piece: Int, by peer: PeerID) {
-        if claims[peer].isCounted { shiftSupply(of: piece, up: false) }
+        if claims[peer].isCounted, isOpenTo(peer, piece) { shiftSupply(of: piece, up: false) }
     }
 
     private mutating func shiftSupply(of piece: Int, up: Bool) {

@@ -42,6 +42,9 @@ struct Want: Sendable {
     var supply: [UInt16]
     var covered: Bits
     /// What each peer says, by `PeerID`.
+    /// Pieces that this node may bring into its zone; `nil` for all. `importsAll`: it waited in vain for others.
+    var importable: Bits?
+    var importsAll = false
     var claims: [Claim] = []
     /// Claims that are there, those among them whose peer has not said yet, and those with pieces left to others.
     var claimCount = 0

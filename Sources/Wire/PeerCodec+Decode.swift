@@ -80,12 +80,16 @@ struct PeerFrameReader {
             guard let cluster = ProtobufField.text(message.cluster),
                 cluster.isEmpty || PeerName(cluster) != nil
             else { return .failure(BadField("cluster")) }
+            guard let zone = ProtobufField.text(message.zone), zone.isEmpty || Zone(zone) != nil else {
+                return .failure(BadField("zone"))
+            }
             guard message.requests_max >= 1 else { return .failure(BadField("requests_max")) }
             return .success(
                 Hello(
                     version: message.version,
                     node: node,
                     cluster: cluster,
+                    zone: Zone(zone),
                     takesZstd: message.features & PeerCodec.featureZstd != 0,
                     requestsMax: Int(message.requests_max)
                 )

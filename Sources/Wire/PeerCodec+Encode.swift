@@ -14,6 +14,7 @@ package enum PeerCodec {
             message.version = hello.version
             message.node = arena.text(hello.node.text)
             message.cluster = arena.text(hello.cluster)
+            message.zone = arena.text(hello.zone?.text ?? "")
             message.features = hello.takesZstd ? featureZstd : 0
             message.requests_max = UInt32(clamping: hello.requestsMax)
         }

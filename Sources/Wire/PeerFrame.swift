@@ -23,6 +23,7 @@ package struct Hello: Equatable, Sendable {
     /// Empty, or spelled like a node's name.
     package var cluster: String
     package var takesZstd: Bool
+    package var zone: Zone?
     /// Piece requests that the receiver of this may have outstanding at its sender, at least 1.
     package var requestsMax: Int
 
@@ -30,12 +31,14 @@ package struct Hello: Equatable, Sendable {
         version: UInt32 = versionSpoken,
         node: PeerName,
         cluster: String,
+        zone: Zone? = nil,
         takesZstd: Bool,
         requestsMax: Int
     ) {
         self.version = version
         self.node = node
         self.cluster = cluster
+        self.zone = zone
         self.takesZstd = takesZstd
         self.requestsMax = requestsMax
     }

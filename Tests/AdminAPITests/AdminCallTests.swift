@@ -46,6 +46,7 @@ private struct FixedNode: AdminService {
             var peer = PeerStatus()
             peer.name = "peer-\(number)"
             peer.sentBytes = UInt64(number)
+            peer.zone = "rack-1"
             peer.knownFrom = ["dns", "redis"].prefix(number).map { $0 }
             return peer
         }

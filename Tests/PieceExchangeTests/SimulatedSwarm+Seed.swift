@@ -23,6 +23,7 @@ extension SimulatedSwarm {
         }
         if dice.chance(percent: 40) { limits.neighboursMax = 1 + dice.roll(4) }
         if dice.chance(percent: 30) { limits.grantAskersMax = 1 + dice.roll(3) }
+        zoneCount = dice.chance(percent: 40) ? 2 + dice.roll(2) : 0
         for number in 0..<nodeCount { addNode(number, limits, liars: liars) }
         drawConnections()
         if dice.chance(percent: 40) {
@@ -39,7 +40,12 @@ extension SimulatedSwarm {
         var node = SimulatedNode(
             name: name,
             behaviour: behaviour,
-            exchange: PieceExchange(name: name, limits: limits, seed: seed &* 31 &+ UInt64(number))
+            exchange: PieceExchange(
+                name: name,
+                zone: zone(of: number),
+                limits: limits,
+                seed: seed &* 31 &+ UInt64(number)
+            )
         )
         node.originFailsPercent = dice.chance(percent: 30) ? dice.roll(40) : 0
         node.originAllowed = dice.chance(percent: 85)

@@ -43,6 +43,8 @@ struct SimulatedSwarm {
     var latencies: [Pair: UInt64] = [:]
     var lastArrival: [Direction: UInt64] = [:]
     var serial = 0
+    /// 0 when nobody has a zone.
+    var zoneCount = 0
     var trace: UInt64 = 0xCBF2_9CE4_8422_2325
     var problems: [String] = []
     var eventCount = 0
@@ -170,9 +172,11 @@ struct SimulatedSwarm {
         let pair = Pair(one, other)
         guard connected.insert(pair).inserted else { return }
         epochs[pair, default: 0] += 1
-        tell(one, .peerConnected(nodes[other].name))
-        tell(other, .peerConnected(nodes[one].name))
+        tell(one, .peerConnected(nodes[other].name, zone: zone(of: other)))
+        tell(other, .peerConnected(nodes[one].name, zone: zone(of: one)))
     }
+
+    func zone(of node: Int) -> Zone? { zoneCount > 0 ? Zone("z\(node % zoneCount)") : nil }
 
     mutating func disconnect(_ one: Int, _ other: Int) {
         guard connected.remove(Pair(one, other)) != nil else { return }

@@ -120,6 +120,7 @@ enum Raw {
         let hello = Hello(
             node: try Self.name(String(repeating: "n", count: 64)),
             cluster: String(repeating: "c", count: 64),
+            zone: Zone(String(repeating: "z", count: 64)),
             takesZstd: true,
             requestsMax: 16
         )
@@ -170,6 +171,7 @@ enum Raw {
             (1, Raw.number(1, 1) + Raw.bytes(2, [0xFF, 0xFE]) + Raw.number(5, 1), "node"),
             (1, Raw.number(1, 1) + Raw.text(2, "a") + Raw.text(3, "\n") + Raw.number(5, 1), "cluster"),
             (1, Raw.number(1, 1) + Raw.text(2, "a"), "requests_max"),
+            (1, Raw.number(1, 1) + Raw.text(2, "a") + Raw.number(5, 1) + Raw.text(6, " "), "zone"),
             (3, [], "blob"),
             (3, Raw.bytes(1, [UInt8](repeating: 0, count: 31)), "blob"),
             (4, Raw.bytes(1, [UInt8](repeating: 0, count: 33)), "blob"),

@@ -317,10 +317,14 @@ struct  Hawker__Admin__V1__PeerStatus
    */
   size_t n_known_from;
   char **known_from;
+  /*
+   * Its zone; empty for none.
+   */
+  char *zone;
 };
 #define HAWKER__ADMIN__V1__PEER_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__peer_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string }
 
 
 struct  Hawker__Admin__V1__CachedBlob

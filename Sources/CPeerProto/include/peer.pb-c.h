@@ -123,10 +123,15 @@ struct  Hawker__Peer__Hello
    * Requests that may be outstanding at the sender of this Hello, at least 1.
    */
   uint32_t requests_max;
+  /*
+   * The part of the cluster the sender is in, spelled like `node`; empty for none. The nodes of a zone deal out among
+   * themselves which of them brings which piece into it.
+   */
+  char *zone;
 };
 #define HAWKER__PEER__HELLO__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__hello__descriptor) \
-    , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0 }
+    , 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string }
 
 
 /*
