@@ -56,6 +56,8 @@ package struct ExchangeLimits: Sendable {
     package var neighboursMax = 16
     /// A want that gets nothing for this long brings pieces into its zone that were dealt to others.
     package var importPatienceMillis: UInt64 = 3_000
+    /// Piece requests outstanding at peers of other zones, over all of them.
+    package var farRequestsMax = 4
     /// Blobs whose grants this node keeps.
     package var grantBooksMax = 1024
     /// A node that fetches a blob gives a piece to so many peers; who else waits for it gets it from those. One that

@@ -34,9 +34,11 @@ extension PieceExchange {
 
     /// The peer asked this node for a blob: if it is wanted here too, each can be of use to the other.
     mutating func considerNeighbour(_ peer: PeerID, _ blob: Digest) {
-        guard let id = wantIDs[blob], wants[id].phase == .fetching, !wants[id].hasClaim(of: peer),
-            wants[id].claimCount < limits.neighboursMax + limits.neighboursMax / 2
-        else { return }
+        guard let id = wantIDs[blob], wants[id].phase == .fetching, !wants[id].hasClaim(of: peer) else { return }
+        // Those of a zone that do not know each other each bring the same pieces into it.
+        let isOfZone = zone != nil && peers[peer].zone == zone
+        let spare = isOfZone ? limits.neighboursMax : limits.neighboursMax / 2
+        guard wants[id].claimCount < limits.neighboursMax + spare else { return }
         showInterest(in: id, to: peer)
     }
 

@@ -53,6 +53,10 @@ extension PieceExchange {
             if request.stage == .late { peers[request.peer].lateCount -= 1 }
         }
         touch(peer: request.peer)
+        if !isNear(peers[request.peer].zone) {
+            // Another of another zone may be asked instead.
+            for peer in peers.indices where peers[peer].isConnected && !isNear(peers[peer].zone) { touch(peer: peer) }
+        }
         if isShortOfRoom {
             isShortOfRoom = false
             for peer in peers.indices where peers[peer].isConnected { touch(peer: peer) }

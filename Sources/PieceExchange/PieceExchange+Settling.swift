@@ -58,7 +58,8 @@ extension PieceExchange {
         let count = wants[want].claims.count
         for step in 0..<count {
             let peer = (step + turn) % count
-            guard wants[want].claims[peer].isThere, !wants[want].claims[peer].isDry, peers[peer].mayBeAsked(now)
+            guard wants[want].claims[peer].isThere, !wants[want].claims[peer].isDry, peers[peer].mayBeAsked(now),
+                wants[want].claims[peer].isNear || mayAskFar
             else { continue }
             guard hasRoom(for: want) else {
                 isShortOfRoom = true
@@ -88,7 +89,8 @@ extension PieceExchange {
                 continue
             }
             let helper = wants[id].claims.indices.first { peer in
-                peer != first.peer && wants[id].offers(piece, by: peer) && wants[id].isOpenTo(peer, piece)
+                // Not across the border of a zone: the second copy would cost what the zone is there to save.
+                peer != first.peer && wants[id].offers(piece, by: peer) && wants[id].claims[peer].isNear
                     && peers[peer].mayBeAsked(now) && peers[peer].requests.count < 2
             }
             if let helper, hasRoom(for: id) { ask(helper, for: piece, of: id) }

@@ -14,6 +14,12 @@ extension PieceExchange {
 
     func isNear(_ other: Zone?) -> Bool { zone == nil || other == nil || other == zone }
 
+    /// All of a zone share the link into it: what few ask for at once comes before it is late.
+    var mayAskFar: Bool {
+        let asked = peers.lazy.filter { !self.isNear($0.zone) }.reduce(0) { $0 + $1.requests.count }
+        return asked < limits.farRequestsMax
+    }
+
     /// Somebody came, left, or changed his mind about the blob: deals anew.
     mutating func dealImports(of blob: Digest) {
         guard let id = wantIDs[blob], wants[id].phase == .fetching, zone != nil, !wants[id].importsAll else { return }

@@ -37,7 +37,7 @@ package import PieceModel
 package struct PieceExchange: Sendable {
     let name: PeerName
     /// Where this node is; without it all peers are near.
-    let zone: Zone?
+    package let zone: Zone?
     let limits: ExchangeLimits
     var random: SplitMix64
     var now = Instant(nanoseconds: 0)

@@ -36,6 +36,10 @@ struct Report {
             "origin     \(figure(simulation.originBytes / blobBytes, 3)) x blob"
                 + "  \(simulation.originRequests) requests"
         )
+        if settings.zones > 0 {
+            let most = (simulation.zoneBytes.max() ?? 0) / blobBytes
+            print("zones      \(settings.zones), into each at most \(figure(most, 3)) x blob")
+        }
         let mean = control.reduce(0, +) / Double(max(1, control.count))
         let most = control.max() ?? 0
         print(

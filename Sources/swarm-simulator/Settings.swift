@@ -17,12 +17,16 @@ struct Settings {
     var seeds = 0
     /// Nodes that vanish without a word, evenly over the run's fluid bound.
     var kills = 0
+    /// Zones, which the nodes are of in turn, and the rate at which anything enters one, Mbit/s; 0 for no bound.
+    var zones = 0
+    var zoneLink = 0.0
     var seed: UInt64 = 1
     var isVerbose = false
 
     static let usage = """
         usage: swarm-simulator [--nodes N] [--mib SIZE] [--up MBIT] [--down MBIT] [--origin MBIT]
             [--latency MS] [--origin-latency MS] [--spread MS] [--degree N] [--seeds N] [--kills N]
+            [--zones N] [--zone-link MBIT]
             [--seed N] [--verbose]
         """
 
@@ -56,6 +60,8 @@ struct Settings {
         case "--degree": degree = Int(value)
         case "--seeds": seeds = Int(value)
         case "--kills": kills = Int(value)
+        case "--zones": zones = Int(value)
+        case "--zone-link": zoneLink = value
         case "--seed": seed = UInt64(value)
         default: return false
         }

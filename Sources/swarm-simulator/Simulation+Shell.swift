@@ -99,7 +99,8 @@ extension Simulation {
             let latency = UInt64(settings.latency * 1e6)
             let bytes = Double(header.payloadBytes)
             nodes[from].payloadOut += bytes
-            let arrival = nodes[to].downlink.receive(bytes, arrival: now + latency)
+            let entered = enterZone(of: to, from: from, bytes: bytes, arrival: now + latency)
+            let arrival = nodes[to].downlink.receive(bytes, arrival: entered)
             deliver(cargo, from: from, to: to, at: arrival - latency)
             // A full downlink holds the sender back.
             heap.push(arrival - latency, .uploaded(node: from, request: header.request, to: to))
@@ -144,7 +145,8 @@ extension Simulation {
         originBytes += bytes
         nodes[node].originPieces += 1
         let latency = UInt64(settings.originLatency * 1e6)
-        let arrival = nodes[node].downlink.receive(bytes, arrival: now + latency)
+        let entered = enterZone(of: node, from: nil, bytes: bytes, arrival: now + latency)
+        let arrival = nodes[node].downlink.receive(bytes, arrival: entered)
         heap.push(arrival, .arrives(cargo))
         // The sender is never more than 50 ms ahead of a full downlink.
         let backlog = arrival - latency - now

@@ -35,6 +35,9 @@ struct Simulation {
     var lastFetch = 0
     var originBytes = 0.0
     var originRequests = 0
+    /// Bytes of pieces that entered each zone.
+    var zoneBytes: [Double]
+    var zoneLinks: [Downlink]
     var events = 0
     var trace: UInt64 = 0xCBF2_9CE4_8422_2325
 
@@ -44,6 +47,9 @@ struct Simulation {
         self.layout = layout
         dice = Dice(seed: settings.seed)
         registry = Uplink(bitsPerSecond: settings.origin * 1e6)
+        zoneBytes = Array(repeating: 0, count: settings.zones)
+        let link = Downlink(bitsPerSecond: max(1, settings.zoneLink) * 1e6)
+        zoneLinks = Array(repeating: link, count: settings.zones)
         neighbours = Array(repeating: [], count: settings.nodes)
         for number in 0..<settings.nodes {
             guard let name = PeerName("node-\(number)") else { return nil }
@@ -51,7 +57,12 @@ struct Simulation {
             nodes.append(
                 Node(
                     name: name,
-                    exchange: PieceExchange(name: name, limits: ExchangeLimits(), seed: dice.next()),
+                    exchange: PieceExchange(
+                        name: name,
+                        zone: zone(of: number).flatMap { Zone("zone-\($0)") },
+                        limits: ExchangeLimits(),
+                        seed: dice.next()
+                    ),
                     uplink: Uplink(bitsPerSecond: settings.up * 1e6),
                     downlink: Downlink(bitsPerSecond: settings.down * 1e6)
                 )
@@ -81,8 +92,19 @@ struct Simulation {
     private mutating func join(_ one: Int, _ other: Int) {
         guard neighbours[one].insert(other).inserted else { return }
         neighbours[other].insert(one)
-        tell(one, .peerConnected(nodes[other].name))
-        tell(other, .peerConnected(nodes[one].name))
+        tell(one, .peerConnected(nodes[other].name, zone: nodes[other].exchange.zone))
+        tell(other, .peerConnected(nodes[one].name, zone: nodes[one].exchange.zone))
+    }
+
+    func zone(of node: Int) -> Int? { settings.zones > 0 ? node % settings.zones : nil }
+
+    /// When bytes that leave their sender for a node of another zone, or come from the registry, have passed the link
+    /// of that zone.
+    mutating func enterZone(of node: Int, from sender: Int?, bytes: Double, arrival: UInt64) -> UInt64 {
+        guard let zone = zone(of: node), sender.flatMap({ self.zone(of: $0) }) != zone else { return arrival }
+        zoneBytes[zone] += bytes
+        guard settings.zoneLink > 0 else { return arrival }
+        return zoneLinks[zone].receive(bytes, arrival: arrival)
     }
 
     private mutating func begin() {
