@@ -143,7 +143,11 @@ struct Simulation {
     mutating func run() {
         let last = Double(faultsEnd) + settings.spread * 1e6 + 40e9 * bound + 2e9 * endsWithin
         let faultsEnd = self.faultsEnd
+        var eventsAtOnce = 0
         while unfinished > 0 || now < faultsEnd, let (time, happening) = heap.pop(), Double(time) < last {
+            eventsAtOnce = time > now ? 0 : eventsAtOnce + 1
+            // A node that is told that time passed, and has nothing to say but that, goes round for ever.
+            precondition(eventsAtOnce < 100 * nodes.count + 100_000, "seed \(settings.seed): the clock stands still")
             now = max(now, time)
             events += 1
             apply(happening)
