@@ -48,9 +48,8 @@ extension PieceExchange {
         let wanted = wants[id].runsNeedingOrigin(onlyFailed: isRetry, atMost: PeerMessage.GrantRequest.runsMax)
         guard !wanted.isEmpty else { return }
         if isOutOfPatience(id) { passOver(directory(of: id), id) }
-        if let retryAt = wants[id].permit.retryAt, retryAt > now {
-            return arm(want: id, at: min(retryAt, patienceEnd(id)))
-        }
+        // Patience is over, but a read runs: that has a deadline of its own.
+        if let retryAt = wants[id].permit.retryAt, retryAt > now { return arm(want: id, at: retryAt) }
         guard isToAsk(id) else { return }
         put(wanted, isRetry: isRetry, id)
     }

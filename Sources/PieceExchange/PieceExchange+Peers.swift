@@ -190,6 +190,9 @@ extension PieceExchange {
             peers[peer].benchedUntil = nil
             for want in wants.indices where wants[want].hasClaim(of: peer) {
                 wants[want].setCounted(true, peer: peer)
+                guard wants[want].claims[peer].wasPassedOver else { continue }
+                wants[want].claims[peer].wasPassedOver = false
+                send(.interest(blob: wants[want].blob), to: peer)
             }
             touch(peer: peer)
         }

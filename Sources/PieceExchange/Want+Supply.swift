@@ -26,6 +26,8 @@ struct Claim: Sendable {
     var isCounted: Bool
     /// It told another digest than this node goes by for some piece.
     var contradicts = false
+    /// It told digests while it was benched, which were not taken: to be asked again.
+    var wasPassedOver = false
     /// Pieces that the peer left to others to hand on; asked of it again from `deferredUntil` on.
     var deferred: Bits?
     var deferredUntil = Instant(nanoseconds: 0)
@@ -148,10 +150,14 @@ extension Want {
     /// The peer told the digest of a piece.
     ///
     /// The first teller's digest is the one this node goes by; a peer that says otherwise is no source of
-    /// that piece.
+    /// that piece. Nor is one that is benched the first: what it invented would keep the others out, and again after
+    /// each release.
     mutating func noteDigest(of piece: Int, _ told: Blame.Statement, peer: PeerID) {
         guard hasClaim(of: peer), !blame.bars(told, of: piece) else { return }
-        if table.digest(of: piece) == nil { table.set(piece, told) }
+        if table.digest(of: piece) == nil {
+            guard claims[peer].isCounted else { return claims[peer].wasPassedOver = true }
+            table.set(piece, told)
+        }
         let isHeld = claims[peer].held.contains(piece)
         if table.digest(of: piece) == told.digest {
             guard claims[peer].told.insert(piece) else { return }
@@ -170,7 +176,7 @@ extension Want {
     /// Returns the peers to ask anew.
     mutating func releaseOrphans(_ now: Instant) -> [PeerID] {
         guard hasOrphans, orphansDue <= now else { return [] }
-        let doubters = claims.indices.filter { claims[$0].contradicts }
+        let doubters = claims.indices.filter { claims[$0].contradicts && claims[$0].isCounted }
         guard !doubters.isEmpty else { return [] }
         hasOrphans = false
         var isReleased = false

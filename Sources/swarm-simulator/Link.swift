@@ -16,14 +16,24 @@ struct Uplink {
     }
 
     /// Bytes in a nanosecond.
-    let rate: Double
+    private(set) var rate: Double
+    private let fullRate: Double
     private var active: [Connection] = []
     private var clock = 0.0
     private var updatedAt: UInt64 = 0
     /// Tells the next end that was scheduled last from those before it.
     private(set) var generation = 0
 
-    init(bitsPerSecond: Double) { rate = bitsPerSecond / 8 / 1e9 }
+    init(bitsPerSecond: Double) {
+        fullRate = bitsPerSecond / 8 / 1e9
+        rate = fullRate
+    }
+
+    /// From now on sends a part of the full rate.
+    mutating func slow(by factor: Double, now: UInt64) {
+        advance(to: now)
+        rate = fullRate / factor
+    }
 
     func isBusy(_ connection: Int) -> Bool { active.contains { $0.number == connection } }
 

@@ -4,10 +4,20 @@ import PieceModel
 
 /// What a sending side carries.
 enum Cargo {
-    case message(PeerMessage, to: Int, from: Int)
-    case piece(PeerMessage.PieceHeader, piece: Int, to: Int, from: Int)
+    case message(PeerMessage, to: Int, from: Int, epoch: UInt32)
+    /// `lie` is 0 for the blob's own bytes, and otherwise tells false ones from each other.
+    case piece(PeerMessage.PieceHeader, piece: Int, lie: UInt64, to: Int, from: Int, epoch: UInt32)
     /// To a node that reads from the registry.
     case originPiece(piece: Int, node: Int, fetch: Int)
+}
+
+/// One end of a connection. The other end may be gone without this one's knowledge.
+struct Connection {
+    /// Tells it from earlier ones of the same two nodes.
+    let epoch: UInt32
+    var lastArrival: UInt64 = 0
+    /// Nothing passes any more, which this end has not noticed.
+    var isDead = false
 }
 
 /// One node: the real exchange, and what its shell would do.
@@ -16,16 +26,25 @@ struct Node {
     var exchange: PieceExchange
     var uplink: Uplink
     var downlink: Downlink
+    /// Times the latency of the settings.
+    var distance = 1.0
+    var lie: Lie?
+    /// Nodes that are cut off together have the same number; 0 for those that are not.
+    var island = 0
+    var isCutFromRegistry = false
     var isAlive = true
+    var connections: [Int: Connection] = [:]
 
+    var isTaker = false
     var startedAt: UInt64 = 0
     var finishedAt: UInt64?
     var failure: ExchangeAction.WantFailure?
     /// The registry read that runs: its pieces still to send, and its number.
     var fetch: (rest: Range<Int>, last: Int, number: Int)?
-    /// The piece whose payload waits for the answer to `pieceArrived`.
-    var arrived: Int?
+    /// What the payload is that waits for the answer to `pieceArrived`.
+    var arrived: (piece: Int, lie: UInt64)?
     var tickAt: UInt64?
+    var disk = Disk()
 
     var originPieces = 0
     var controlBytes = 0
@@ -33,6 +52,52 @@ struct Node {
     var payloadIn = 0.0
     var payloadOut = 0.0
     var duplicates = 0
+    var connectionsMost = 0
+    var directoryMost = PieceExchange.DirectoryState()
+
+    init(name: PeerName, exchange: PieceExchange, uplink: Uplink, downlink: Downlink) {
+        self.name = name
+        self.exchange = exchange
+        self.uplink = uplink
+        self.downlink = downlink
+    }
+
+    var isDone: Bool { finishedAt != nil || failure != nil }
+}
+
+/// The pieces that a node stored.
+struct Disk {
+    struct Piece {
+        /// As in `Cargo.piece`.
+        let lie: UInt64
+        let author: PeerName?
+    }
+
+    private var words: [UInt64] = []
+    private(set) var count = 0
+    /// Those that are not the blob's.
+    private(set) var lies: [Int: UInt64] = [:]
+    /// Whose digest each of them matched, where it is needed after a restart.
+    private(set) var authors: [Int: PeerName] = [:]
+
+    func contains(_ piece: Int) -> Bool {
+        piece >> 6 < words.count && words[piece >> 6] & (1 << UInt64(piece & 63)) != 0
+    }
+
+    mutating func store(_ piece: Int, lie: UInt64, author: PeerName?) {
+        while words.count <= piece >> 6 { words.append(0) }
+        if !contains(piece) { count += 1 }
+        words[piece >> 6] |= 1 << UInt64(piece & 63)
+        if lie != 0 || !lies.isEmpty { lies[piece] = lie == 0 ? nil : lie }
+        if let author { authors[piece] = author }
+    }
+
+    mutating func drop(_ piece: Int) {
+        guard contains(piece) else { return }
+        count -= 1
+        words[piece >> 6] &= ~(1 << UInt64(piece & 63))
+        lies[piece] = nil
+    }
 }
 
 struct Dice {
@@ -48,6 +113,8 @@ struct Dice {
     mutating func below(_ bound: Int) -> Int { bound > 0 ? Int(next() % UInt64(bound)) : 0 }
 
     mutating func fraction() -> Double { Double(next() >> 11) / Double(1 << 53) }
+
+    mutating func chance(_ share: Double) -> Bool { fraction() < share }
 
     static func scramble(_ value: UInt64) -> UInt64 {
         var mixed = value

@@ -2,54 +2,120 @@ import OCIModel
 import PieceExchange
 import PieceModel
 
-/// What a shell does: messages, pieces, the registry, the disk.
+/// What a shell does: wants, messages, pieces, the disk.
 extension Simulation {
     /// Bytes hashed and stored in a nanosecond.
-    private static let storeRate = 1.0
+    static let storeRate = 1.0
+    /// After a want that failed its reader, as a container runtime does, comes again.
+    static let retryMillis: UInt64 = 2_000
 
     mutating func perform(_ action: ExchangeAction, by node: Int) {
         switch action {
         case .send(let message, let to): send(message, from: node, to: to)
         case .upload(_, let piece, let request, let to): upload(piece, request, from: node, to: to)
-        case .checkPiece(_, let piece, _, _, let request, let from):
-            nodes[node].arrived = nil
-            let wait = Double(layout.byteCount(of: piece)) / Self.storeRate
-            heap.push(
-                now + UInt64(wait),
-                .checked(node: node, piece: piece.value, request: request, from: from)
-            )
+        case .checkPiece(_, let piece, let digest, let author, let request, let from):
+            check(piece, digest, author, request, from, by: node)
         case .discardPayload:
             nodes[node].arrived = nil
             nodes[node].duplicates += 1
-        case .fetchFromOrigin(_, let pieces):
-            note(UInt64(pieces.lowerBound) << 32 | UInt64(pieces.upperBound))
-            lastFetch += 1
-            originRequests += 1
-            nodes[node].fetch = (pieces, pieces.upperBound - 1, lastFetch)
-            let roundTrip = UInt64(settings.originLatency * 1e6)
-            heap.push(now + roundTrip, .originBegins(node: node, fetch: lastFetch))
+        case .fetchFromOrigin(_, let pieces): fetch(pieces, by: node)
         case .stopOrigin: stopFetch(node)
         case .loadDigests: heap.push(now + 1_000_000, .digestsLoaded(node))
         case .checkBlob: heap.push(now + 1_000_000, .blobChecked(node))
-        case .completed: nodes[node].finishedAt = now
-        case .failed(_, let reason): nodes[node].failure = reason
-        case .connect(let member):
-            guard let other = numbers[member] else { return }
-            heap.push(now + UInt64(3e6 * settings.latency), .joined(node, other))
-        case .dropPieces, .ban: break
+        case .completed: complete(node)
+        case .failed(_, let reason): fail(node, reason)
+        case .connect(let member): connect(node, member)
+        case .dropPieces(_, let pieces): for piece in pieces { nodes[node].disk.drop(piece.value) }
+        case .ban(let peer, _, let retry): ban(peer, until: retry, by: node)
         }
+    }
+
+    // MARK: Wants
+
+    mutating func start(_ node: Int) {
+        guard nodes[node].isAlive, nodes[node].finishedAt == nil else { return }
+        if nodes[node].startedAt == 0 { nodes[node].startedAt = now }
+        tell(node, .want(blob: blob, layout: layout, held: held(by: node), originAllowed: true))
+    }
+
+    private func held(by node: Int) -> [ExchangeEvent.HeldPiece] {
+        let disk = nodes[node].disk
+        guard disk.count > 0 else { return [] }
+        return (0..<layout.pieceCount).compactMap { piece in
+            guard disk.contains(piece), let index = layout.piece(piece) else { return nil }
+            let author = disk.authors[piece] ?? nodes[node].name
+            return .init(piece: index, digest: digest(piece, lie: disk.lies[piece] ?? 0), author: author)
+        }
+    }
+
+    private mutating func complete(_ node: Int) {
+        guard nodes[node].isTaker, nodes[node].finishedAt == nil else { return }
+        nodes[node].finishedAt = now
+        guard nodes[node].lie == nil else { return }
+        unfinished -= 1
+        if !isRight(node) { counts.wrongBlobs += 1 }
+    }
+
+    private mutating func fail(_ node: Int, _ reason: ExchangeAction.WantFailure) {
+        counts.failures += 1
+        if nodes[node].startedAt >= faultsEnd { counts.groundlessFailures += 1 }
+        if settings.faults.happen || reason == .wrongContent {
+            heap.push(now + Self.retryMillis * 1_000_000, .start(node))
+        } else {
+            nodes[node].failure = reason
+            if nodes[node].lie == nil { unfinished -= 1 }
+        }
+    }
+
+    private func isRight(_ node: Int) -> Bool {
+        nodes[node].disk.count == layout.pieceCount && nodes[node].disk.lies.isEmpty
+    }
+
+    mutating func checkBlob(_ node: Int) {
+        let matches = isRight(node)
+        if !matches { counts.mismatches += 1 }
+        tell(node, .blobChecked(blob: blob, matches: matches))
+    }
+
+    mutating func loadDigests(_ node: Int) {
+        tell(node, .digestsLoaded(blob: blob, digests: (0..<layout.pieceCount).map { digest($0) }))
+    }
+
+    private mutating func check(
+        _ piece: PieceIndex,
+        _ promised: Digest,
+        _ author: PeerName,
+        _ request: UInt32,
+        _ from: PeerName,
+        by node: Int
+    ) {
+        guard let arrived = nodes[node].arrived else { preconditionFailure("a check without payload") }
+        nodes[node].arrived = nil
+        let isRight = promised == digest(arrived.piece, lie: arrived.lie)
+        // Only a node that may be begun anew needs to remember whose digest it was.
+        let author = settings.faults.isAny ? author : nil
+        let wait = UInt64(Double(layout.byteCount(of: piece)) / Self.storeRate)
+        let stored = isRight ? Disk.Piece(lie: arrived.lie, author: author) : nil
+        heap.push(
+            now + wait,
+            .checked(node: node, piece: piece.value, request: request, from: from, stored: stored)
+        )
     }
 
     // MARK: Messages and pieces
 
-    private func pair(_ from: Int, _ to: Int) -> UInt64 { UInt64(from) << 32 | UInt64(to) }
+    /// Milliseconds, one way.
+    func latency(_ one: Int, _ other: Int) -> Double {
+        settings.latency * (nodes[one].distance + nodes[other].distance) / 2
+    }
 
-    private mutating func send(_ message: PeerMessage, from: Int, to name: PeerName) {
-        guard let to = numbers[name], neighbours[from].contains(to) else { return }
+    mutating func send(_ honest: PeerMessage, from: Int, to name: PeerName) {
+        guard let to = slot(of: name), let connection = nodes[from].connections[to] else { return }
+        let message = nodes[from].lie == nil ? honest : twisted(honest, by: from)
         let bytes = MessageSize.bytes(of: message)
         nodes[from].controlBytes += bytes
         nodes[from].controlMessages += 1
-        let cargo = Cargo.message(message, to: to, from: from)
+        let cargo = Cargo.message(message, to: to, from: from, epoch: connection.epoch)
         // Behind the pieces that this connection is sending; else it takes no time worth counting.
         guard nodes[from].uplink.isBusy(to) else { return deliver(cargo, from: from, to: to, at: now) }
         nodes[from].uplink.enqueue(.init(bytes: Double(bytes), cargo: cargo), on: to, now: now)
@@ -57,36 +123,35 @@ extension Simulation {
     }
 
     private mutating func deliver(_ cargo: Cargo, from: Int, to: Int, at time: UInt64) {
-        let arrival = max(time + UInt64(settings.latency * 1e6), (lastArrival[pair(from, to)] ?? 0) + 1)
-        lastArrival[pair(from, to)] = arrival
+        guard let last = nodes[from].connections[to]?.lastArrival else { return }
+        let arrival = max(time + UInt64(latency(from, to) * 1e6), last + 1)
+        nodes[from].connections[to]?.lastArrival = arrival
         heap.push(arrival, .arrives(cargo))
     }
 
     private mutating func upload(_ piece: PieceIndex, _ request: UInt32, from: Int, to name: PeerName) {
-        guard let to = numbers[name], neighbours[from].contains(to) else { return }
+        guard let to = slot(of: name), let connection = nodes[from].connections[to] else { return }
         let bytes = layout.byteCount(of: piece)
-        let header = PeerMessage.PieceHeader(request: request, encoding: .identity, payloadBytes: bytes)
-        let cargo = Cargo.piece(header, piece: piece.value, to: to, from: from)
+        guard let lie = content(of: piece.value, by: from) else { return }
+        let cargo = Cargo.piece(
+            PeerMessage.PieceHeader(request: request, encoding: .identity, payloadBytes: bytes),
+            piece: piece.value,
+            lie: lie,
+            to: to,
+            from: from,
+            epoch: connection.epoch
+        )
         nodes[from].uplink.enqueue(.init(bytes: Double(bytes + 18), cargo: cargo), on: to, now: now)
         schedule(from)
     }
 
-    private mutating func schedule(_ node: Int) {
+    mutating func schedule(_ node: Int) {
         guard let (time, generation) = nodes[node].uplink.nextEnd(now: now) else { return }
         heap.push(time, .sent(uplink: node, generation: generation))
     }
 
-    private mutating func scheduleRegistry() {
-        guard let (time, generation) = registry.nextEnd(now: now) else { return }
-        heap.push(time, .sent(uplink: nodes.count, generation: generation))
-    }
-
     mutating func sent(_ uplink: Int, _ generation: Int) {
-        if uplink == nodes.count {
-            guard generation == registry.generation else { return }
-            for (_, cargo) in registry.takeSent(now: now) { originSent(cargo) }
-            return scheduleRegistry()
-        }
+        if uplink == Self.registryNumber { return registrySent(generation) }
         guard generation == nodes[uplink].uplink.generation, nodes[uplink].isAlive else { return }
         for (_, cargo) in nodes[uplink].uplink.takeSent(now: now) { sent(cargo) }
         schedule(uplink)
@@ -94,28 +159,41 @@ extension Simulation {
 
     private mutating func sent(_ cargo: Cargo) {
         switch cargo {
-        case .message(_, let to, let from): deliver(cargo, from: from, to: to, at: now)
-        case .piece(let header, _, let to, let from):
-            let latency = UInt64(settings.latency * 1e6)
+        case .message(_, let to, let from, _): deliver(cargo, from: from, to: to, at: now)
+        case .piece(let header, _, _, let to, let from, let epoch):
+            let latency = UInt64(latency(from, to) * 1e6)
             let bytes = Double(header.payloadBytes)
             nodes[from].payloadOut += bytes
-            let entered = enterZone(of: to, from: from, bytes: bytes, arrival: now + latency)
+            let (zone, other) = (zone(of: to), zone(of: from))
+            let entered = borders.enter(zone, from: other, bytes: bytes, arrival: now + latency)
             let arrival = nodes[to].downlink.receive(bytes, arrival: entered)
             deliver(cargo, from: from, to: to, at: arrival - latency)
             // A full downlink holds the sender back.
-            heap.push(arrival - latency, .uploaded(node: from, request: header.request, to: to))
+            heap.push(
+                arrival - latency,
+                .uploaded(node: from, request: header.request, to: to, epoch: epoch)
+            )
         case .originPiece: preconditionFailure("only the registry sends it")
         }
     }
 
+    private func passes(_ epoch: UInt32, from: Int, to: Int) -> Bool {
+        guard let connection = nodes[to].connections[from] else { return false }
+        return connection.epoch == epoch && !connection.isDead
+    }
+
     mutating func arrives(_ cargo: Cargo) {
         switch cargo {
-        case .message(let message, let to, let from):
-            guard neighbours[to].contains(from) else { return }
+        case .message(let message, let to, let from, let epoch):
+            guard passes(epoch, from: from, to: to) else { return }
+            let isOfGrants = message.isOfGrants
+            if case .interest = message, nodes[to].lie == .haves { inventDigests(for: from, by: to) }
+            if isOfGrants, nodes[to].lie != nil, abuses(message, at: to, from: from) { return }
             tell(to, .message(message, from: nodes[from].name))
-        case .piece(let header, let piece, let to, let from):
-            guard neighbours[to].contains(from) else { return }
-            nodes[to].arrived = piece
+            if isOfGrants { noteDirectory(to) }
+        case .piece(let header, let piece, let lie, let to, let from, let epoch):
+            guard passes(epoch, from: from, to: to) else { return }
+            nodes[to].arrived = (piece, lie)
             nodes[to].payloadIn += Double(header.payloadBytes)
             tell(to, .pieceArrived(header, from: nodes[from].name))
         case .originPiece(let piece, let node, let fetch):
@@ -125,50 +203,20 @@ extension Simulation {
         }
     }
 
-    // MARK: The registry
-
-    mutating func originSends(_ node: Int, _ fetch: Int) {
-        guard let running = nodes[node].fetch, running.number == fetch, let piece = running.rest.first,
-            let index = layout.piece(piece)
-        else { return }
-        nodes[node].fetch?.rest = (piece + 1)..<running.rest.upperBound
-        let cargo = Cargo.originPiece(piece: piece, node: node, fetch: fetch)
-        registry.enqueue(.init(bytes: Double(layout.byteCount(of: index)), cargo: cargo), on: node, now: now)
-        scheduleRegistry()
+    mutating func noteDirectory(_ node: Int) {
+        let state = nodes[node].exchange.directoryState
+        nodes[node].directoryMost.books = max(nodes[node].directoryMost.books, state.books)
+        nodes[node].directoryMost.grants = max(nodes[node].directoryMost.grants, state.grants)
+        nodes[node].directoryMost.takers = max(nodes[node].directoryMost.takers, state.takers)
+        nodes[node].directoryMost.bytes = max(nodes[node].directoryMost.bytes, state.bytes)
     }
+}
 
-    private mutating func originSent(_ cargo: Cargo) {
-        guard case .originPiece(let piece, let node, let fetch) = cargo, let index = layout.piece(piece) else {
-            return
+extension PeerMessage {
+    fileprivate var isOfGrants: Bool {
+        switch self {
+        case .grantRequest, .grant, .grantRefused, .grantProgress: true
+        default: false
         }
-        let bytes = Double(layout.byteCount(of: index))
-        originBytes += bytes
-        nodes[node].originPieces += 1
-        let latency = UInt64(settings.originLatency * 1e6)
-        let entered = enterZone(of: node, from: nil, bytes: bytes, arrival: now + latency)
-        let arrival = nodes[node].downlink.receive(bytes, arrival: entered)
-        heap.push(arrival, .arrives(cargo))
-        // The sender is never more than 50 ms ahead of a full downlink.
-        let backlog = arrival - latency - now
-        if backlog < 50_000_000 {
-            originSends(node, fetch)
-        } else {
-            heap.push(now + backlog - 50_000_000, .originSends(node: node, fetch: fetch))
-        }
-    }
-
-    mutating func originStored(_ node: Int, _ piece: Int, _ fetch: Int) {
-        guard nodes[node].isAlive, let index = layout.piece(piece) else { return }
-        tell(node, .originPiece(blob: blob, piece: index, digest: digest(piece)))
-        guard let running = nodes[node].fetch, running.number == fetch, piece == running.last else { return }
-        nodes[node].fetch = nil
-        tell(node, .originEnded(blob: blob, failure: nil))
-    }
-
-    mutating func stopFetch(_ node: Int) {
-        guard nodes[node].fetch != nil else { return }
-        nodes[node].fetch = nil
-        originBytes += registry.clear(node, now: now)
-        scheduleRegistry()
     }
 }

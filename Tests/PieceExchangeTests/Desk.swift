@@ -10,6 +10,8 @@ struct Desk {
     var now: UInt64 = 0
     var actions: [ExchangeAction] = []
     let blob: SimulatedContent.Blob
+    /// What is due is due again at once, for ever.
+    private(set) var isStuck = false
 
     init(pieces: Int, limits: ExchangeLimits = ExchangeLimits()) throws {
         blob = try #require(SimulatedContent.blob(1, pieces: pieces))
@@ -21,6 +23,9 @@ struct Desk {
     mutating func put(_ event: ExchangeEvent) {
         actions = exchange.handle(event, now: Instant(nanoseconds: now))
         #expect(exchange.checkInvariants() == nil)
+        guard case .tick = event, let next = exchange.nextDeadline?.nanoseconds, next <= now else { return }
+        Issue.record("what was due is due again at once")
+        isStuck = true
     }
 
     mutating func want(held: [Int] = [], originAllowed: Bool = true) throws {
@@ -72,7 +77,7 @@ struct Desk {
 
     mutating func pass(milliseconds: UInt64) {
         let end = now + milliseconds * 1_000_000
-        while let due = exchange.nextDeadline?.nanoseconds, due <= end {
+        while !isStuck, let due = exchange.nextDeadline?.nanoseconds, due <= end {
             now = max(now, due)
             put(.tick)
             if !actions.isEmpty { seen += actions }

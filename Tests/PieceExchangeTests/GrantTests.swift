@@ -188,4 +188,16 @@ struct GrantTests {
         #expect(!desk.fetches.isEmpty)
         #expect(desk.now <= (limits.grantPatienceMillis + 1_000) * 1_000_000)
     }
+
+    @Test("out of patience while the registry is silent, a node waits until it may ask again, and does not go round")
+    func silentRegistry() throws {
+        var (desk, directory) = try deskWithDirectory(pieces: 8)
+        desk.put(.message(.holdings(blob: desk.digest, held: nil), from: directory))
+        desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 0, count: 2)), from: directory))
+        #expect(desk.fetches == [0..<2])
+        while desk.now < (limits.grantPatienceMillis + 5_000) * 1_000_000 {
+            desk.put(.message(.grantRefused(blob: desk.digest, retryAfterMillis: 1_000), from: directory))
+            desk.pass(milliseconds: 1_500)
+        }
+    }
 }

@@ -243,4 +243,24 @@ struct MisbehaviourTests {
         desk.offer(0..<1, from: honest)
         #expect(desk.requests.first?.to == honest)
     }
+
+    @Test("a peer that does not deliver cannot keep the others out by telling digests first")
+    func benchedTeller() throws {
+        var desk = try Desk(pieces: 8)
+        let (liar, honest) = (try peer("liar"), try peer("honest"))
+        desk.put(.peerConnected(liar))
+        desk.put(.peerConnected(honest))
+        try desk.want(originAllowed: false)
+        desk.offer(0..<1, from: liar, lying: true)
+        #expect(desk.requests.map(\.to) == [liar])
+        desk.offer(1..<2, from: honest)
+        try desk.deliver(try #require(desk.requests.first))
+        desk.pass(milliseconds: ExchangeLimits().pieceDeadlineMillis)
+        desk.offer(0..<8, from: liar, lying: true)
+        desk.offer(2..<8, from: honest)
+        #expect(Set(desk.requests.map(\.to)) == [honest] && desk.requests.contains { $0.piece >= 2 })
+        desk.seen = []
+        desk.pass(milliseconds: Standing.shortBenchMillis)
+        #expect(desk.seen.contains(.send(.interest(blob: desk.digest), to: liar)), "it may tell again")
+    }
 }

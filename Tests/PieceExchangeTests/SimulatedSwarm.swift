@@ -107,6 +107,8 @@ struct SimulatedSwarm {
             guard nodes[node].tickAt.map({ $0 <= now }) ?? false else { return }
             nodes[node].tickAt = nil
             tell(node, .tick)
+            let next = nodes[node].exchange.nextDeadline?.nanoseconds
+            if let next, next <= now { problems.append("what was due is due again at once at node \(node)") }
         case .message(let message, let to, let from, let epoch):
             guard isOpen(to, from, epoch) else { return }
             hear(message, at: to, from: from)
