@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -29,6 +30,13 @@ void clinux_set_thread_name(const char *name) {
 void clinux_mark_loop_thread(void) { is_loop_thread = true; }
 
 bool clinux_on_loop_thread(void) { return is_loop_thread; }
+
+void clinux_return_large_blocks(int bytes) {
+    // A threshold that is set is one that malloc no longer raises by itself.
+    mallopt(M_MMAP_THRESHOLD, bytes);
+    mallopt(M_TRIM_THRESHOLD, 8 * bytes);
+    mallopt(M_ARENA_MAX, 2);
+}
 
 /// Closes `file` and returns the error that was current before the close.
 static int close_failed(int file) {

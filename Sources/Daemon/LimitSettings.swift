@@ -10,7 +10,7 @@ package struct LimitSettings: Equatable, Sendable {
     package var peerConnections = 256
     package var mirrorConnections = 1024
     /// Bytes on their way from registries to the disk.
-    package var buffers = 64 << 20
+    package var buffers = 8 << 20
     /// The code point (DSCP) of packets to peers.
     package var trafficClass: UInt8 = 0
 }

@@ -181,7 +181,7 @@ package final class Node {
         options.listenPort = settings.peersListen?.port ?? 0
         options.compression = settings.compression
         options.connectionsMax = settings.limits.peerConnections
-        options.originBytesTotalMax = settings.limits.buffers
+        options.originBytesMax = settings.limits.buffers
         options.trafficClass = settings.limits.trafficClass
         return options
     }
@@ -197,6 +197,7 @@ extension Node {
     package static func runUntilSignal(
         _ file: SettingsFile, path: String?, version: String
     ) async throws(NodeError) {
+        ProcessMemory.returnLargeBlocks()
         let node = try await Node(file.settings, version: version)
         node.file = (path, file)
         let reloads = SignalWatcher(SIGHUP) { [weak node] in

@@ -20,7 +20,7 @@ extension SettingsKeys {
             range: 1...16_384
         ) { $1.limits.mirrorConnections = Int($0) },
         .text(
-            "limits.buffers", shown: "\"64MiB\"",
+            "limits.buffers", shown: "\"8MiB\"",
             "Memory for what is on its way from registries to the disk; beyond it, reading pauses.",
             expected: "a size from \"1MiB\" to \"16GiB\""
         ) { text, settings in

@@ -103,7 +103,7 @@ extension Swarm {
 
     /// Bytes of one blob that may wait to be stored: all blobs together keep to their bound, but for a piece each.
     private var originShare: Int {
-        min(options.originBytesMax, options.originBytesTotalMax / max(origins.count, 1))
+        options.originBytesMax / max(origins.count, 1)
     }
 
     // MARK: Whole blobs

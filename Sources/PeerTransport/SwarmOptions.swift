@@ -38,10 +38,9 @@ package struct SwarmOptions: Sendable {
     package var redialMillisMin: UInt64 = 500
     package var redialMillisMax: UInt64 = 30_000
 
-    /// Bytes from the registry waiting to be stored, for each blob; beyond it the transfer pauses.
+    /// Bytes from the registry waiting to be stored, of all blobs together; beyond its even share of them, a blob's
+    /// transfer pauses.
     package var originBytesMax = 8 << 20
-    /// The same for all blobs together.
-    package var originBytesTotalMax = 64 << 20
     /// How long a download that no reader wants goes on: containerd often comes back for the rest.
     package var lingerMillis: UInt64 = 5_000
     /// How long `locate` waits for peers.

@@ -3,7 +3,9 @@ package struct ExchangeLimits: Sendable {
     /// Piece requests outstanding at one peer.
     package var requestsPerPeerMax = 16
     /// Bytes asked for or being checked, over all peers: bounds the memory that payloads can take.
-    package var requestedBytesMax = 32 << 20
+    ///
+    /// In simulation of 16 nodes at 1 Gbit/s, 32 MiB saved nothing of the makespan, and 12 MiB cost 1 %.
+    package var requestedBytesMax = 16 << 20
     /// Piece requests at a peer that answers slowly.
     package var requestsPerPeerMin = 2
     /// Pieces being sent to one peer, and to all peers together: as many as there are peers to serve, within these.

@@ -20,6 +20,12 @@ void clinux_mark_loop_thread(void);
 /// Whether the calling thread is the one marked.
 bool clinux_on_loop_thread(void);
 
+// Memory
+
+/// From now on blocks of `bytes` or more are mapped by themselves and unmapped when they are freed, and all threads
+/// share two heaps for the others.
+void clinux_return_large_blocks(int bytes);
+
 // Sockets
 
 /// A non-blocking, close-on-exec TCP listener with SO_REUSEADDR.
