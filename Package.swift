@@ -89,7 +89,7 @@ let package = Package(
                 "EventLoop", "Pacing", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression",
                 "Hashing", "OCIModel", "Telemetry",
             ]),
-        module("PeerDirectory", ["CAres", "CHiredis", "EventLoop", "PieceModel", "OCIModel"]),
+        module("PeerDirectory", ["CAres", "CHiredis", "EventLoop", "PieceModel"]),
         module("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
         module("AdminAPI", ["CAdminProto", "ProtobufCodec", "Wire", "EventLoop", "CLinux"]),
         module("RuntimeConfig", ["TOMLEdit", "OCIModel", "CLinux"]),
@@ -135,7 +135,7 @@ let package = Package(
             [
                 "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "OCIModel", "Hashing", "TestSupport",
             ]),
-        tests("PeerDirectory", ["EventLoop", "PieceModel", "OCIModel", "TestSupport"]),
+        tests("PeerDirectory", ["EventLoop", "PieceModel", "TestSupport"]),
         tests("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("CRIClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("AdminAPI", ["EventLoop", "TestSupport"]),

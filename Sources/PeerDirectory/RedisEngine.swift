@@ -4,11 +4,12 @@ import PieceModel
 /// Membership on Redis servers that the cluster already has: each node says on every one of them that it is there,
 /// and takes for a member whoever any of them lists.
 ///
-/// A server that is lost leaves what it listed last as it is; the others, or nobody, go on without it.
+/// A server that is lost leaves what it listed last as it is; the others, or nobody, go on without it. Redis never
+/// sees what a node holds or pulls.
 @LoopActor
 package final class RedisEngine: DiscoveryEngine {
-    let options: RedisOptions
-    private(set) var servers: [RedisServer] = []
+    private let options: RedisOptions
+    private var servers: [RedisServer] = []
     private var handlers: DiscoveryHandlers?
     private var told: [PeerEndpoint] = []
     private var toldState = DiscoveryStatus.State.starting

@@ -13,7 +13,6 @@ package struct RedisOptions: Sendable {
     package var node: PeerName
     /// Between signs of life, at most; half of it at least.
     package var everyMillis: UInt64 = 10_000
-    package var terms = GrantTerms()
     /// After a server was lost or could not be reached: doubles from the first to the second.
     package var retryMillisMin: UInt64 = 500
     package var retryMillisMax: UInt64 = 30_000

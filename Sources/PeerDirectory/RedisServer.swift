@@ -54,12 +54,6 @@ final class RedisServer {
         connection.close()
     }
 
-    /// A command beside the membership's own; fails at once while the server is not a working one.
-    func run(_ words: [String]) async -> Result<RedisReply, RedisFailure> {
-        guard let connection, state == .working else { return .failure(.closed) }
-        return await connection.run(words)
-    }
-
     /// One step: connects if need be, gives a sign of life, and plans the next.
     private func live() async {
         guard !isStopped else { return }

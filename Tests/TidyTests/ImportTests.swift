@@ -24,7 +24,7 @@ private let importTable = """
     layer 2
     MirrorServer   | OCIModel EventLoop Telemetry CHTTPParser Glibc
     PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop Pacing ContentStore Compression Hashing Telemetry Glibc
-    PeerDirectory  | OCIModel PieceModel EventLoop CAres CHiredis Glibc
+    PeerDirectory  | PieceModel EventLoop CAres CHiredis Glibc
     OriginClient   | OCIModel Hashing EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
     RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc Foundation Synchronization
