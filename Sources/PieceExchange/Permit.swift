@@ -16,6 +16,8 @@ struct Permit: Sendable {
     var question: Question?
     /// Told that there is nothing to read: not asked again before.
     var retryAt: Instant?
+    /// Enough others ask for grants: this node does not before then.
+    var othersAskUntil: Instant?
     /// Members that did not answer, or refused for too long: others keep the grants instead.
     var unheard: Set<PeerName> = []
     /// When a grant came last, or the last thing was done that it takes patience to wait for.

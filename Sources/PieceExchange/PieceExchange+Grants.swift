@@ -10,6 +10,8 @@ extension PieceExchange {
     private static let retryMillis: ClosedRange<UInt64> = 20...5_000
     /// Members that may fail a want before it keeps its own grants.
     private static let unheardMax = 2
+    /// How long a node goes by it that others ask for grants; to find out costs a look at all peers.
+    private static let othersAskMillis: UInt64 = 200
 
     /// The pieces to read next, if any may be.
     mutating func runToRead(_ id: WantID) -> Range<Int>? {
@@ -44,6 +46,7 @@ extension PieceExchange {
         if let retryAt = wants[id].permit.retryAt, retryAt > now, patienceEnd(id) > now {
             return arm(want: id, at: min(retryAt, patienceEnd(id)))
         }
+        if let pause = wants[id].permit.othersAskUntil, pause > now { return arm(want: id, at: pause) }
         let isRetry = wants[id].hasFailedPieces
         let wanted = wants[id].runsNeedingOrigin(onlyFailed: isRetry, atMost: PeerMessage.GrantRequest.runsMax)
         guard !wanted.isEmpty else { return }
@@ -114,14 +117,17 @@ extension PieceExchange {
         let memberCount = max(members.count, peerIDs.count + 1)
         guard memberCount > limits.grantAskersMax else { return true }
         let waited = wants[id].progressAt.adding(milliseconds: limits.grantDeferMillis)
-        if waited <= now { return true }
+        // Who reads goes on, even if others who rank higher came since: those were told to wait for it.
+        if waited <= now || wants[id].permit.reading != nil { return true }
         let blob = wants[id].blob
         let own = weight(nameKey, blob)
         let rivals = peers.indices.filter { peers[$0].isConnected && peers[$0].interests.contains(blob) }
         let higher = rivals.filter { weight(peers[$0].key, blob) > own }.count
         let places = max(1, limits.grantAskersMax * (rivals.count + 1) / memberCount)
         guard higher >= places else { return true }
-        arm(want: id, at: waited)
+        let pause = min(waited, now.adding(milliseconds: Self.othersAskMillis))
+        wants[id].permit.othersAskUntil = pause
+        arm(want: id, at: pause)
         return false
     }
 

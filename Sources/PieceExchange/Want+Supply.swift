@@ -153,20 +153,24 @@ extension Want {
     /// that piece. Nor is one that is benched the first: what it invented would keep the others out, and again after
     /// each release.
     mutating func noteDigest(of piece: Int, _ told: Blame.Statement, peer: PeerID) {
-        guard hasClaim(of: peer), !blame.bars(told, of: piece) else { return }
-        if table.digest(of: piece) == nil {
+        guard hasClaim(of: peer) else { return }
+        let isBarred = blame.bars(told, of: piece)
+        if table.digest(of: piece) == nil, !isBarred {
             guard claims[peer].isCounted else { return claims[peer].wasPassedOver = true }
             table.set(piece, told)
         }
         let isHeld = claims[peer].held.contains(piece)
         if table.digest(of: piece) == told.digest {
-            guard claims[peer].told.insert(piece) else { return }
+            guard !isBarred, claims[peer].told.insert(piece) else { return }
             claims[peer].isDry = false
             if isHeld { noteOffer(piece, by: peer) }
             return
         }
-        claims[peer].contradicts = true
-        hasOrphans = true
+        if !isBarred {
+            claims[peer].contradicts = true
+            hasOrphans = true
+        }
+        // Barred or not, the peer no longer stands to what it said before: its bytes would be others.
         if claims[peer].told.remove(piece), isHeld { withdrawOffer(piece, by: peer) }
     }
 

@@ -200,4 +200,22 @@ struct GrantTests {
             desk.pass(milliseconds: 1_500)
         }
     }
+
+    @Test("who reads from the registry goes on asking when others come who would be asked to read before it")
+    func readerGoesOn() throws {
+        var few = ExchangeLimits()
+        few.grantAskersMax = 1
+        var desk = try Desk(pieces: 8, limits: few)
+        let peers = try "abcdefgh".map { try peer(String($0)) }
+        for name in peers { desk.put(.peerConnected(name)) }
+        try desk.want()
+        for name in peers { desk.put(.message(.holdings(blob: desk.digest, held: nil), from: name)) }
+        let directory = desk.exchange.directory(of: 0)
+        desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 0, count: 2)), from: directory))
+        #expect(desk.fetches == [0..<2])
+        desk.put(.message(.grantRefused(blob: desk.digest, retryAfterMillis: 100), from: directory))
+        for name in peers { desk.put(.message(.interest(blob: desk.digest), from: name)) }
+        desk.pass(milliseconds: 200)
+        #expect(desk.seen.contains { if case .send(.grantRequest, directory) = $0 { true } else { false } })
+    }
 }

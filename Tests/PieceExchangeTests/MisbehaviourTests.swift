@@ -263,4 +263,25 @@ struct MisbehaviourTests {
         desk.pass(milliseconds: Standing.shortBenchMillis)
         #expect(desk.seen.contains(.send(.interest(blob: desk.digest), to: liar)), "it may tell again")
     }
+
+    @Test("a peer that corrects itself is not asked for what it said before, even if its correction is not taken")
+    func corrected() throws {
+        var desk = try Desk(pieces: 1)
+        let (liar, fooled, author) = (try peer("liar"), try peer("fooled"), try peer("author"))
+        desk.put(.peerConnected(liar))
+        desk.put(.peerConnected(fooled))
+        try desk.want(originAllowed: false)
+        desk.offer(0..<1, from: liar, lying: true, author: author)
+        try desk.deliver(try #require(desk.requests.first))
+        desk.put(.blobChecked(blob: desk.digest, matches: false))
+        let other = SimulatedContent.digest(of: 12_345)
+        let told = PeerMessage.PieceDigests(blob: desk.digest, author: fooled, first: 0, digests: [other])
+        desk.put(.message(.pieceDigests(told), from: fooled))
+        let held = PeerMessage.Holdings(blobBytes: desk.blob.layout.blobBytes, complete: true, bits: [])
+        desk.put(.message(.holdings(blob: desk.digest, held: held), from: fooled))
+        let request = try #require(desk.requests.first)
+        desk.offer(0..<1, from: fooled, author: author)
+        try desk.deliver(request, .wrongBytes)
+        #expect(!desk.actions.contains { if case .ban = $0 { true } else { false } })
+    }
 }
