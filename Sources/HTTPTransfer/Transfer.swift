@@ -190,7 +190,9 @@ package enum BodyFlow: Sendable {
             return false
         case .head(let status, let headers):
             headArrived = true
-            bodyBytesAll = request.version == .http1 ? headers.single("content-length").flatMap { Int64($0) } : nil
+            // The length in an answer to HEAD is that of another answer: no body comes.
+            let tellsLength = request.version == .http1 && request.method != .head
+            bodyBytesAll = tellsLength ? headers.single("content-length").flatMap { Int64($0) } : nil
             lastProgress = Loop.nowNanoseconds
             watchForStall(after: request.timeouts.stall)
             handlers?.head(ResponseHead(status: status, headers: headers, address: address))
