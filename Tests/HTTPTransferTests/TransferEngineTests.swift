@@ -71,6 +71,21 @@ struct TransferEngineTests {
         #expect(server.requests.map(\.connection) == [0, 0, 0, 0])
     }
 
+    @Test("the length that an answer to HEAD tells is not waited for on its connection")
+    @LoopActor func shortAfterHead() async throws {
+        let server = try ScriptedServer { request in
+            let isHead = request.method == "HEAD"
+            return .response(200, body: isHead ? Self.pattern : [1, 2, 3], isHead: isHead)
+        }
+        defer { server.close() }
+        let engine = TransferEngine()
+        var head = try request(server)
+        head.method = .head
+        #expect(try await Recorder().run(head, on: engine).get().bodyBytes == 0)
+        #expect(try await Recorder().run(request(server), on: engine).get().bodyBytes == 3)
+        #expect(server.requests.map(\.connection) == [0, 0])
+    }
+
     @Test("redirects are handed over, not followed")
     @LoopActor func redirects() async throws {
         let server = try ScriptedServer { _ in .response(307, headers: [("Location", "/elsewhere")]) }
