@@ -62,12 +62,19 @@ class Network:
     def build(self):
         self.switch = self.namespace("switch")
         ip("netns", "add", self.switch)
+        self.leave_frames_alone()
         self.add_bridge("core")
         for zone in sorted(set(self.zones.values())):
             self.add_bridge(zone)
             self.join(zone)
         for number, name in enumerate(self.names):
             self.add_host(number, name)
+
+    def leave_frames_alone(self):
+        """A switch has no firewall: where br_netfilter is loaded, every frame would be taken through one."""
+        setting = "net.bridge.bridge-nf-call-iptables"
+        if os.path.exists("/proc/sys/" + setting.replace(".", "/")):
+            run("ip", "netns", "exec", self.switch, "sysctl", "-q", "-w", f"{setting}=0")
 
     def in_switch(self, *arguments):
         ip("-n", self.switch, *arguments)

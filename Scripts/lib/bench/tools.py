@@ -44,6 +44,17 @@ def main(body):
         sys.exit(130)
 
 
+def before_program():
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Where the kernel groups processes by session (sched_autogroup_enabled), each group begins with a nice of its own.
+    try:
+        with open("/proc/self/autogroup", "w") as file:
+            file.write(str(os.nice(0)))
+    except OSError:
+        pass
+
+
+
 class Child:
     """A process that ends at the latest with this program, its output in a file unless it is read here."""
 
@@ -55,7 +66,7 @@ class Child:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if talks else errors, stderr=errors, text=True,
-                preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), start_new_session=True)
+                preexec_fn=before_program, start_new_session=True)
 
     @property
     def pid(self):
