@@ -4,18 +4,6 @@ import PieceExchange
 import PieceModel
 import Wire
 
-/// Hears what a connection has to say.
-@LoopActor
-protocol PeerConnectionOwner: AnyObject {
-    /// The other side's Hello came. The owner calls `open` or `close` before it returns.
-    func connection(_ connection: PeerConnection, greeted hello: Hello)
-    /// Only after `open`.
-    func connection(_ connection: PeerConnection, received message: PeerMessage)
-    func connection(_ connection: PeerConnection, received piece: PeerMessage.PieceHeader, payload: [UInt8])
-    /// Once, whoever ended it; no more calls follow.
-    func connection(_ connection: PeerConnection, endedBy cause: DisconnectCause)
-}
-
 /// One TCP connection to a peer, or to somebody who may turn out to be one.
 ///
 ///     greeting --Hello comes, open()--> open --+
@@ -48,6 +36,7 @@ final class PeerConnection {
     /// Few: the exchange bounds what is sent to one peer at once.
     private var pieces: [OutgoingPiece] = []
     private var isSendingPiece = false
+    private var unsent: UnsentLimit
     private let began: UInt64
     private var lastAlive: UInt64
     private var lastTaken: UInt64
@@ -61,6 +50,7 @@ final class PeerConnection {
         self.owner = owner
         address = stream.peerAddress
         began = Loop.nowNanoseconds
+        unsent = UnsentLimit(now: began)
         lastAlive = began
         lastTaken = began
     }
@@ -70,7 +60,7 @@ final class PeerConnection {
     /// Says Hello and begins to listen.
     func start(_ own: Hello) {
         write(PeerCodec.encode(own))
-        stream.limitUnsent(Self.unsentBytesMax)
+        stream.limitUnsent(unsent.bytes)
         reader.start { [weak self] event in self?.heard(event) }
     }
 
@@ -178,7 +168,7 @@ final class PeerConnection {
         let pieceEnded: @LoopActor () -> Void = { [weak self] in
             self?.isSendingPiece = false
             piece.ended()
-            self?.sendNextPiece()
+            self?.pieceLeft(piece)
         }
         switch piece.content {
         case .bytes(let payload):
@@ -196,6 +186,11 @@ final class PeerConnection {
                 pieceEnded()
             }
         }
+    }
+
+    private func pieceLeft(_ piece: OutgoingPiece) {
+        if unsent.carried(piece.header.payloadBytes, now: Loop.nowNanoseconds) { stream.limitUnsent(unsent.bytes) }
+        sendNextPiece()
     }
 
     func flush() {
@@ -271,9 +266,8 @@ final class PeerConnection {
         flush()
         isClosed = true
         waiting = []
-        let unsent = pieces
+        for piece in pieces { piece.ended() }
         pieces = []
-        for piece in unsent { piece.ended() }
         let stream = stream
         reader.stop()
         if goodbye != nil, stream.queuedBytes <= Self.goodbyeQueueMax {
@@ -292,8 +286,6 @@ final class PeerConnection {
 
     private static let patientMillis: UInt64 = 1_000
     private static let goodbyeMillis: UInt64 = 1_000
-    /// What the kernel may hold for the peer beyond what is on its way: what is there already is overtaken by nothing.
-    private static let unsentBytesMax = 64 << 10
     /// With more than this before it, the goodbye would hold up the end.
     private static let goodbyeQueueMax = 256 << 10
 }
