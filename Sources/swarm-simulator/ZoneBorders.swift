@@ -1,5 +1,5 @@
-/// The links by which the zones are reached: whatever comes from another zone, or from the registry, has to pass that of
-/// its receiver's.
+/// The links by which the zones are reached: whatever comes from another zone, or from the registry, has to pass
+/// that of its receiver's.
 struct ZoneBorders {
     /// Bytes of pieces that entered each zone.
     private(set) var bytes: [Double]
