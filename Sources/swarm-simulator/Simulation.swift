@@ -220,8 +220,12 @@ struct Simulation {
     private mutating func sample() {
         let seconds = Double(now - Self.startsAt) / 1e9
         let pieces = Double(layout.pieceCount)
-        let shares = nodes.filter { $0.isTaker && $0.isAlive && $0.lie == nil }
-            .map { Double($0.disk.count) / pieces }.sorted()
+        var shares: [Double] = []
+        // By index: a node is large, and would be copied.
+        for node in nodes.indices where nodes[node].isTaker && nodes[node].isAlive && nodes[node].lie == nil {
+            shares.append(Double(nodes[node].disk.count) / pieces)
+        }
+        shares.sort()
         if !shares.isEmpty {
             func share(_ rank: Double) -> Double { shares[Int(Double(shares.count - 1) * rank)] }
             samples.append(
