@@ -70,7 +70,9 @@ extension PieceExchange {
         let directory = directory(of: id)
         let layout = wants[id].layout
         guard directory != name else {
-            let answer = answer(wanted, isRetry: isRetry, of: wants[id].blob, layout, to: name)
+            let isKeptByAnother = !wants[id].permit.unheard.isEmpty && audiences[wants[id].blob] != nil
+            let order = isKeptByAnother ? fromAnywhere(wanted) : wanted
+            let answer = answer(order, isRetry: isRetry, of: wants[id].blob, layout, to: name)
             return answered(answer, id)
         }
         let deadline = now.adding(milliseconds: limits.grantAnswerMillis)
@@ -85,6 +87,16 @@ extension PieceExchange {
         if let peer = peerIDs[directory] { return send(.grantRequest(request), to: peer) }
         wants[id].permit.question?.unsent = request
         if errands.insert(directory).inserted { act(.connect(directory)) }
+    }
+
+    /// The same pieces, beginning with any of them: when nobody hears the keeper of grants, many read without, and
+    /// would all read the same ones at the same time.
+    private mutating func fromAnywhere(_ wanted: [Range<Int>]) -> [Range<Int>] {
+        let index = random.below(wanted.count)
+        let run = wanted[index]
+        let start = run.lowerBound + random.below(run.count)
+        let before = start > run.lowerBound ? [run.lowerBound..<start] : []
+        return [start..<run.upperBound] + wanted[(index + 1)...] + wanted[..<index] + before
     }
 
     /// The member is connected now: it is asked what was waiting for it.

@@ -13,9 +13,9 @@ struct Desk {
     /// What is due is due again at once, for ever.
     private(set) var isStuck = false
 
-    init(pieces: Int, limits: ExchangeLimits = ExchangeLimits()) throws {
+    init(pieces: Int, limits: ExchangeLimits = ExchangeLimits(), seed: UInt64 = 1) throws {
         blob = try #require(SimulatedContent.blob(1, pieces: pieces))
-        exchange = PieceExchange(name: try peer("me"), limits: limits, seed: 1)
+        exchange = PieceExchange(name: try peer("me"), limits: limits, seed: seed)
     }
 
     var digest: Digest { blob.digest }

@@ -218,4 +218,22 @@ struct GrantTests {
         desk.pass(milliseconds: 200)
         #expect(desk.seen.contains { if case .send(.grantRequest, directory) = $0 { true } else { false } })
     }
+
+    @Test("nodes that do not hear the keeper of grants begin to read in different places, a lone one at the start")
+    func scattered() throws {
+        let directory = try deskWithDirectory(pieces: 64).directory
+        for hasCompany in [true, false] {
+            let starts = try (0..<16 as Range<UInt64>).map { seed in
+                var desk = try Desk(pieces: 64, seed: seed)
+                desk.put(.peerConnected(directory))
+                try desk.want()
+                desk.put(.message(.holdings(blob: desk.digest, held: nil), from: directory))
+                if hasCompany { desk.put(.message(.interest(blob: desk.digest), from: directory)) }
+                desk.pass(milliseconds: limits.grantAnswerMillis)
+                desk.actions = desk.seen
+                return try #require(desk.fetches.first).lowerBound
+            }
+            #expect(hasCompany ? Set(starts).count > 8 : Set(starts) == [0], "\(starts)")
+        }
+    }
 }
