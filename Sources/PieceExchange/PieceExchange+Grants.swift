@@ -38,7 +38,8 @@ extension PieceExchange {
         guard wants[id].phase == .fetching, wants[id].origin.access == .allowed, usesGrants(id) else { return }
         reportIfDue(id)
         if let question = wants[id].permit.question {
-            guard question.deadline <= now else { return arm(want: id, at: question.deadline) }
+            let due = dueAt(question)
+            guard due <= now else { return arm(want: id, at: due) }
             passOver(question.directory, id)
         }
         guard wants[id].permit.next == nil else { return }
@@ -55,6 +56,17 @@ extension PieceExchange {
         if let retryAt = wants[id].permit.retryAt, retryAt > now { return arm(want: id, at: retryAt) }
         guard isToAsk(id) else { return }
         put(wanted, isRetry: isRetry, id)
+    }
+
+    /// The question goes out behind the pieces that this node is sending to the member, and the answer comes behind
+    /// those that it is sending here: as long as there are any, it is waited for, but not beyond patience.
+    private func dueAt(_ question: Permit.Question) -> Instant {
+        guard let id = peerIDs[question.directory] else { return question.deadline }
+        let peer = peers[id]
+        let isBusy = !peer.uploading.isEmpty || !peer.requests.isEmpty && peer.lateCount == 0
+        let silent = (isBusy ? now : peer.deliveredAt).adding(milliseconds: limits.grantAnswerMillis)
+        let last = question.deadline.adding(milliseconds: limits.grantPatienceMillis)
+        return max(question.deadline, min(silent, last))
     }
 
     private func patienceEnd(_ id: WantID) -> Instant {

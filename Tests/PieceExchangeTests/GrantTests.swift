@@ -236,4 +236,22 @@ struct GrantTests {
             #expect(hasCompany ? Set(starts).count > 8 : Set(starts) == [0], "\(starts)")
         }
     }
+
+    @Test("an answer that comes behind pieces is waited for as long as these come")
+    func busyDirectory() throws {
+        var (desk, directory) = try deskWithDirectory(pieces: 8)
+        desk.offer(0..<4, from: directory)
+        var rest = desk.requests
+        #expect(rest.count == 4)
+        desk.put(.message(.grantRefused(blob: desk.digest, retryAfterMillis: 20), from: directory))
+        desk.pass(milliseconds: 100)
+        while !rest.isEmpty {
+            desk.pass(milliseconds: limits.grantAnswerMillis - 500)
+            try desk.deliver(rest.removeFirst())
+        }
+        #expect(!desk.seen.contains { if case .fetchFromOrigin = $0 { true } else { false } })
+        desk.seen = []
+        desk.pass(milliseconds: limits.grantAnswerMillis)
+        #expect(desk.seen.contains { if case .fetchFromOrigin = $0 { true } else { false } }, "it is not waited for")
+    }
 }
