@@ -27,20 +27,36 @@ enum Program {
         var child: pid_t = 0
         let code = spawn(arguments, output: output, errors: output, passing: [], child: &child)
         guard code == 0 else { return Run(ending: .notStarted(errno: code), output: "") }
-        let deadline = ContinuousClock.now + .seconds(timeoutSeconds)
-        var status: Int32 = 0
-        var isLate = false
-        while true {
+        var watch = Watch(child: child, deadline: ContinuousClock.now + .seconds(timeoutSeconds))
+        while !watch.hasEnded() {
+            // Cancelled only when this process ends.
+            try? await Task.sleep(for: .milliseconds(20))
+        }
+        return Run(ending: ending(watch.status, isLate: watch.isLate), output: read(output))
+    }
+
+    /// A child that is looked at until it has ended; killed, once, when that takes too long.
+    private struct Watch {
+        let child: pid_t
+        let deadline: ContinuousClock.Instant
+        /// As `waitpid` tells it.
+        private(set) var status: Int32 = 0
+        private(set) var isLate = false
+
+        init(child: pid_t, deadline: ContinuousClock.Instant) {
+            self.child = child
+            self.deadline = deadline
+        }
+
+        mutating func hasEnded() -> Bool {
             let ended = waitpid(child, &status, WNOHANG)
-            if ended == child || (ended < 0 && errno != EINTR) { break }
+            if ended == child || (ended < 0 && errno != EINTR) { return true }
             if ContinuousClock.now > deadline, !isLate {
                 isLate = true
                 kill(child, SIGKILL)
             }
-            // Cancelled only when this process ends.
-            try? await Task.sleep(for: .milliseconds(20))
+            return false
         }
-        return Run(ending: ending(status, isLate: isLate), output: read(output))
     }
 
     struct Capture: Sendable {
@@ -62,20 +78,10 @@ enum Program {
         var child: pid_t = 0
         let code = spawn(arguments, output: output, errors: errors, passing: files, child: &child)
         guard code == 0 else { return Capture(ending: .notStarted(errno: code), output: [], errors: "") }
-        let deadline = ContinuousClock.now + .milliseconds(timeoutMillis)
-        var status: Int32 = 0
-        var isLate = false
-        while true {
-            let ended = waitpid(child, &status, WNOHANG)
-            if ended == child || (ended < 0 && errno != EINTR) { break }
-            if ContinuousClock.now > deadline, !isLate {
-                isLate = true
-                kill(child, SIGKILL)
-            }
-            usleep(1000)
-        }
+        var watch = Watch(child: child, deadline: ContinuousClock.now + .milliseconds(timeoutMillis))
+        while !watch.hasEnded() { usleep(1000) }
         return Capture(
-            ending: ending(status, isLate: isLate),
+            ending: ending(watch.status, isLate: watch.isLate),
             output: bytes(output, max: outputBytesMax),
             errors: read(errors)
         )
