@@ -54,7 +54,8 @@ package struct ExchangeLimits: Sendable {
     /// read.
     package var grantAskersMax = 64
     package var grantDeferMillis: UInt64 = 3_000
-    /// Peers that a want asks what they hold, at the most; half as many more that ask first.
+    /// Peers that a want asks what they hold, at the most; beside them half as many that ask first, or as many when
+    /// they are of this node's zone.
     package var neighboursMax = 16
     /// A want that gets nothing for this long brings pieces into its zone that were dealt to others.
     package var importPatienceMillis: UInt64 = 3_000

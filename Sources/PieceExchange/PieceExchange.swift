@@ -18,7 +18,9 @@ package import PieceModel
 /// - `Request`: a piece asked of a peer. *waiting* → *checking* → gone; *waiting* → *late* (asked for
 ///   elsewhere, still welcome) → cancelled. It is gone too when refused, cancelled or disconnected.
 /// - `Holding`: a blob the store has whole, with or without its piece digests in memory.
-/// - `Audience`: the peers interested in a blob, and what they were told of it.
+/// - `Audience`: the peers interested in a blob, and what they were told of it. `Dispersal`: what they were given.
+/// - `PieceExchange+Neighbours`: which peers a want deals with. `PieceExchange+Zones`: which pieces this node
+///   brings into its zone. `Membership`: who there is beside the connected peers.
 /// - `Peer`: a connection: its requests, uploads, pauses. `Standing`: what outlives it: benches and bans.
 /// - `Permit`: what a want was granted to read from the registry, and asked for. `GrantBook`: what this node, as
 ///   the member that keeps the grants of a blob, knows of who reads what.
