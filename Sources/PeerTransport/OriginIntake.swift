@@ -20,11 +20,13 @@ final class OriginIntake {
         /// So many bytes came.
         var received: @LoopActor (Int) -> Void
         var stored: @LoopActor (PieceIndex, Digest) -> Void
-        /// `nil` when all pieces asked for came.
-        var ended: @LoopActor (ExchangeEvent.OriginFailure?) -> Void
+        /// `nil` when all pieces asked for came; and whether another fetch of the blob began meanwhile.
+        var ended: @LoopActor (ExchangeEvent.OriginFailure?, _ isTail: Bool) -> Void
         /// Instead of `ended`.
         var storeFailed: @LoopActor (StoreError) -> Void
     }
+
+    var isTail = false
 
     private let transfer: BlobTransfer
     private let author: PeerName
@@ -126,7 +128,7 @@ final class OriginIntake {
     private func endIfStored() {
         guard !isReading, bytesStoring == 0, !isOver else { return }
         isOver = true
-        handlers.ended(failure)
+        handlers.ended(failure, isTail)
     }
 
     private func store(_ piece: PieceIndex) {

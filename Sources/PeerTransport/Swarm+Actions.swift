@@ -81,11 +81,11 @@ extension Swarm {
             self.originBytes += Int64(bytes)
         } stored: { piece, digest in
             self.deliver(.originPiece(blob: blob, piece: piece, digest: digest))
-        } ended: { failure in
-            self.origins[blob] = nil
-            self.deliver(.originEnded(blob: blob, failure: failure))
+        } ended: { failure, isTail in
+            if isTail { self.origins[blob]?.tail = nil } else { self.origins[blob]?.running = nil }
+            self.deliver(.originEnded(blob: blob, failure: failure, isTail: isTail))
         } storeFailed: { error in
-            self.origins[blob] = nil
+            self.origins.removeValue(forKey: blob)?.stop()
             transfer.storeFailure = error.description
             self.deliver(.storeFailed(blob: blob))
         }
@@ -97,13 +97,13 @@ extension Swarm {
             bytesMax: { [weak self] in self?.originShare ?? 0 },
             handlers: handlers
         )
-        origins[blob] = intake
+        origins[blob, default: OriginReads()].begin(intake)
         intake.start(origin, source: source)
     }
 
     /// Bytes of one blob that may wait to be stored: all blobs together keep to their bound, but for a piece each.
     private var originShare: Int {
-        options.originBytesMax / max(origins.count, 1)
+        options.originBytesMax / max(origins.values.reduce(0) { $0 + $1.count }, 1)
     }
 
     // MARK: Whole blobs

@@ -26,7 +26,7 @@ package final class Swarm {
     private let observer: @LoopActor (SwarmEvent) -> Void
 
     var transfers: [Digest: BlobTransfer] = [:]
-    var origins: [Digest: OriginIntake] = [:]
+    var origins: [Digest: OriginReads] = [:]
     var uploadsRunning = 0
     var originBytes: Int64 = 0
     private(set) var isStopping = false

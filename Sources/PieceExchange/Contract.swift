@@ -57,8 +57,8 @@ package enum ExchangeEvent: Sendable {
     // From the registry.
     /// One piece of a running origin fetch is hashed and stored.
     case originPiece(blob: Digest, piece: PieceIndex, digest: Digest)
-    /// The running origin fetch ended: `nil` when it delivered all it was asked for.
-    case originEnded(blob: Digest, failure: OriginFailure?)
+    /// The running origin fetch ended, or the one before it if `isTail`: `nil` when it delivered all it was asked for.
+    case originEnded(blob: Digest, failure: OriginFailure?, isTail: Bool = false)
 
     /// Outcome of `checkBlob`.
     case blobChecked(blob: Digest, matches: Bool)
@@ -116,10 +116,11 @@ package enum ExchangeAction: Equatable, Sendable {
     /// Throw away the payload that just arrived.
     case discardPayload(request: UInt32, from: PeerName)
     /// Read these pieces, in order, from the registry with one request; report each as `originPiece`, then
-    /// `originEnded`. At most one fetch per blob runs at a time.
+    /// `originEnded`. A fetch of the blob that runs already becomes the tail: it reads what is left of its last piece
+    /// beside the new one. There is never more than one tail.
     case fetchFromOrigin(blob: Digest, pieces: Range<Int>)
-    /// The running fetch is over: no `originEnded` follows, another may be started by the next action. Pieces
-    /// that were read before are still reported as `originPiece`.
+    /// The running fetch is over, and the tail with it: no `originEnded` follows, another may be started by the next
+    /// action. Pieces that were read before are still reported as `originPiece`.
     case stopOrigin(blob: Digest)
     /// Compute or load the piece digests of a whole blob; report `digestsLoaded`.
     case loadDigests(blob: Digest)

@@ -117,7 +117,7 @@ extension PieceExchange {
         for want in wants where want.phase == .fetching && want.origin.access != .allowed {
             guard want.armed != nil else { return "nobody watches a want without registry" }
         }
-        for want in wants where want.phase == .fetching && want.origin.running != nil {
+        for want in wants where want.phase == .fetching && want.origin.isReading {
             guard want.armed != nil else { return "nobody watches a registry fetch" }
         }
         for audience in audiences.values {

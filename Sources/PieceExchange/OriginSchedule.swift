@@ -1,8 +1,9 @@
 /// The registry as a source for one want: whether it may be asked, what is being read from it, and when next.
 ///
-/// At most one fetch runs per blob. It reads a contiguous run of pieces from the front; pieces close behind
+/// One fetch runs per blob. It reads a contiguous run of pieces from the front; pieces close behind
 /// its cursor are left to it, those further on may come from peers meanwhile, and it is stopped where it
-/// meets one of them.
+/// meets one of them. While it reads its last piece the next fetch may begin, so that the registry is not idle for a
+/// round trip between two: the piece then is the *tail*.
 struct OriginSchedule: Sendable {
     enum Access: Equatable, Sendable {
         case allowed
@@ -17,6 +18,8 @@ struct OriginSchedule: Sendable {
     var access: Access
     /// The pieces that the running fetch was asked for.
     private(set) var running: Range<Int>?
+    /// The last piece of the fetch before the running one, until that has ended.
+    private(set) var tail: Int?
     /// The piece that the running fetch reports next.
     private(set) var cursor = 0
     private(set) var hasDelivered = false
@@ -31,8 +34,11 @@ struct OriginSchedule: Sendable {
         running.map { max(cursor, $0.lowerBound)..<max(cursor, $0.upperBound) }
     }
 
+    var isReading: Bool { running != nil || tail != nil }
+
     /// Whether the piece is so close behind the cursor that the fetch has it before a peer would.
     func isAbout(toRead piece: Int, lead: Int) -> Bool {
+        if piece == tail { return true }
         guard let remaining else { return false }
         return remaining.contains(piece) && piece - remaining.lowerBound < lead
     }
@@ -41,7 +47,15 @@ struct OriginSchedule: Sendable {
         access == .allowed && running == nil && (retryAt.map { $0 <= now } ?? true)
     }
 
+    /// Whether the running fetch reads its last piece, and may do so beside the next.
+    var mayHandOver: Bool { access == .allowed && tail == nil && remaining?.count == 1 }
+
+    /// Starts a fetch; one that runs becomes the tail.
     mutating func start(_ run: Range<Int>, now: Instant) {
+        if let remaining {
+            precondition(mayHandOver, "only the last piece is read beside the next fetch")
+            tail = remaining.first
+        }
         running = run
         cursor = run.lowerBound
         hasDelivered = false
@@ -51,13 +65,21 @@ struct OriginSchedule: Sendable {
 
     mutating func delivered(_ piece: Int, now: Instant) {
         failures = 0
+        if piece == tail { progressAt = now }
         guard let running, running.contains(piece) else { return }
         cursor = max(cursor, piece + 1)
         hasDelivered = true
         progressAt = now
     }
 
-    mutating func stop() { running = nil }
+    mutating func stop() {
+        running = nil
+        tail = nil
+    }
+
+    mutating func stopRunning() { running = nil }
+
+    mutating func stopTail() { tail = nil }
 
     /// The fetch ended without all it was asked for: waits before the next, or gives up after `attemptsMax`
     /// in a row.

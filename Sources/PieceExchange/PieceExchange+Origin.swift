@@ -12,7 +12,7 @@ extension PieceExchange {
         }
         guard isProbeOver(id) else { return }
         askForGrant(id)
-        guard wants[id].origin.mayStart(now), let run = runToRead(id) else { return }
+        guard let run = wants[id].origin.mayHandOver ? runAfterTail(id) : runToStart(id) else { return }
         wants[id].origin.start(run, now: now)
         act(.fetchFromOrigin(blob: wants[id].blob, pieces: run))
         askForGrant(id)
@@ -23,8 +23,12 @@ extension PieceExchange {
         now >= wants[id].probeUntil || wants[id].unansweredCount == 0
     }
 
+    private mutating func runToStart(_ id: WantID) -> Range<Int>? {
+        wants[id].origin.mayStart(now) ? runToRead(id) : nil
+    }
+
     mutating func stopOrigin(_ id: WantID) {
-        guard wants[id].origin.running != nil else { return }
+        guard wants[id].origin.isReading else { return }
         wants[id].origin.stop()
         wants[id].wakeClaims()
         act(.stopOrigin(blob: wants[id].blob))
@@ -64,15 +68,26 @@ extension PieceExchange {
         wants[id].wakeClaims()
         switch failure {
         case .permanent:
-            wants[id].origin.stop()
+            wants[id].origin.stopRunning()
+            stopOrigin(id)
             wants[id].origin.access = .refused
             giveBackGrants(id)
             if wants[id].blame.mismatches > 0 { askWhoHolds(id) }
         case nil where remaining.isEmpty || wants[id].origin.hasDelivered:
-            wants[id].origin.stop()
+            wants[id].origin.stopRunning()
         case nil, .transient:
             originFailed(id)
         }
+    }
+
+    /// The fetch before the running one has ended. If it broke off, its last piece is read again with what comes next:
+    /// the running fetch tells whether the registry is well.
+    mutating func tailEnded(_ blob: Digest, _ failure: ExchangeEvent.OriginFailure?) {
+        guard let id = wantIDs[blob], wants[id].origin.tail != nil else { return }
+        wants[id].origin.stopTail()
+        reportTrailing(id)
+        wants[id].wakeClaims()
+        touch(want: id)
     }
 
     /// The registry broke off: later again, or never for this blob.

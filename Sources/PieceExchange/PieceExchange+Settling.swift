@@ -104,7 +104,7 @@ extension PieceExchange {
         if !isProbeOver(id) { return arm(want: id, at: wants[id].probeUntil) }
         let origin = wants[id].origin
         if origin.access == .allowed {
-            if origin.running != nil {
+            if origin.isReading {
                 let stalled = origin.progressAt.adding(milliseconds: limits.originStallMillis)
                 guard stalled <= now else { return arm(want: id, at: stalled) }
                 stopOrigin(id)

@@ -14,7 +14,7 @@ package import PieceModel
 /// - `Want`: a blob this node fetches. *fetching* → *verifying* (all pieces held) → *ended* (completed or
 ///   failed); back from *verifying* to *fetching* once, when the whole did not match. A want always ends.
 /// - `Claim`: what one peer says of one want. `Blame`: who answers for digests that prove wrong.
-/// - `OriginSchedule`: the registry as a source, at most one running fetch per want.
+/// - `OriginSchedule`: the registry as a source, at most one running fetch per want and the tail of the one before.
 /// - `Request`: a piece asked of a peer. *waiting* → *checking* → gone; *waiting* → *late* (asked for
 ///   elsewhere, still welcome) → cancelled. It is gone too when refused, cancelled or disconnected.
 /// - `Holding`: a blob the store has whole, with or without its piece digests in memory.
@@ -124,7 +124,8 @@ package struct PieceExchange: Sendable {
         case .storeFailed(let blob):
             if let id = wantIDs[blob] { fail(id, .storeFailed) }
         case .originPiece(let blob, let piece, let digest): originPiece(blob, piece, digest)
-        case .originEnded(let blob, let failure): originEnded(blob, failure)
+        case .originEnded(let blob, let failure, let isTail):
+            if isTail { tailEnded(blob, failure) } else { originEnded(blob, failure) }
         default: preconditionFailure("not an event of a want")
         }
     }

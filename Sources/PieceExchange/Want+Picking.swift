@@ -101,17 +101,19 @@ extension Want {
     }
 
     private func isMine(_ piece: Int) -> Bool {
-        permit.reading?.contains(piece) == true || origin.remaining?.contains(piece) == true
+        permit.reading?.contains(piece) == true || origin.remaining?.contains(piece) == true || origin.tail == piece
     }
 
     func needsOrigin(_ piece: Int) -> Bool {
-        open.contains(piece) && (!covered.contains(piece) || forced.contains(piece))
+        open.contains(piece) && piece != origin.tail && (!covered.contains(piece) || forced.contains(piece))
             && (importable?.contains(piece) ?? true)
     }
 
     /// Of the pieces of this word, those that need the registry.
     private func openToOrigin(word index: Int) -> UInt64 {
-        open.words[index] & (~covered.words[index] | forced.words[index]) & importableWord(index)
+        let needed = open.words[index] & (~covered.words[index] | forced.words[index]) & importableWord(index)
+        guard let tail = origin.tail, tail >> 6 == index else { return needed }
+        return needed & ~(1 << UInt64(tail & 63))
     }
 
     private func firstNeedingOrigin(from start: Int) -> Int? {

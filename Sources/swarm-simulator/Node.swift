@@ -39,8 +39,16 @@ struct Node {
     var startedAt: UInt64 = 0
     var finishedAt: UInt64?
     var failure: ExchangeAction.WantFailure?
-    /// The registry read that runs: its pieces still to send, and its number.
-    var fetch: (rest: Range<Int>, last: Int, number: Int)?
+    /// A read from the registry: its pieces still to send, and its number.
+    struct Fetch {
+        var rest: Range<Int>
+        let last: Int
+        let number: Int
+        var isTail = false
+    }
+
+    /// The one that runs, behind the one before it while that ends.
+    var fetches: [Fetch] = []
     /// What the payload is that waits for the answer to `pieceArrived`.
     var arrived: (piece: Int, lie: UInt64)?
     var tickAt: UInt64?

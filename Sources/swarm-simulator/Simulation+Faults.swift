@@ -58,7 +58,7 @@ extension Simulation {
         case .nodeComes(let slot): come(after: slot)
         case .registryFails(let seconds):
             registryState = dice.chance(0.5) ? .refuses : .hangs
-            for node in nodes.indices where nodes[node].fetch != nil { breakFetch(node) }
+            for node in nodes.indices where !nodes[node].fetches.isEmpty { breakFetches(node) }
             later(seconds, .registryIsWell)
         case .registryIsSlow(let seconds):
             registry.slow(by: 5 + 45 * dice.fraction(), now: now)
@@ -91,7 +91,7 @@ extension Simulation {
         for node in nodes.indices where nodes[node].isAlive && dice.chance(share) {
             nodes[node].island = lastIsland
             nodes[node].isCutFromRegistry = isCutFromRegistry
-            if isCutFromRegistry { breakFetch(node) }
+            if isCutFromRegistry { breakFetches(node) }
         }
         // What is under way is lost; when the part is back before it is noticed, that is soon.
         let notice = min(Self.silentMillis, UInt64(seconds * 1000) + 3_000)

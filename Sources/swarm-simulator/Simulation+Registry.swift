@@ -10,39 +10,51 @@ extension Simulation {
         note(UInt64(pieces.lowerBound) << 32 | UInt64(pieces.upperBound))
         lastFetch += 1
         counts.originRequests += 1
-        nodes[node].fetch = (pieces, pieces.upperBound - 1, lastFetch)
+        for index in nodes[node].fetches.indices { nodes[node].fetches[index].isTail = true }
+        nodes[node].fetches.append(.init(rest: pieces, last: pieces.upperBound - 1, number: lastFetch))
         let roundTrip = UInt64(settings.originLatency * nodes[node].distance * 1e6)
         heap.push(now + roundTrip, .originBegins(node: node, fetch: lastFetch))
         noteDirectory(node)
     }
 
     mutating func originBegins(_ node: Int, _ fetch: Int) {
-        guard let running = nodes[node].fetch, running.number == fetch else { return }
+        guard place(of: fetch, node) != nil else { return }
         if registryState == .well, !nodes[node].isCutFromRegistry { return originSends(node, fetch) }
-        breakFetch(node)
+        breakFetches(node)
+    }
+
+    private func place(of fetch: Int, _ node: Int) -> Int? {
+        nodes[node].fetches.firstIndex { $0.number == fetch }
     }
 
     /// What the node reads comes no further; it hears of it at once, or finds out.
-    mutating func breakFetch(_ node: Int) {
-        guard let number = nodes[node].fetch?.number else { return }
+    mutating func breakFetches(_ node: Int) {
+        guard !nodes[node].fetches.isEmpty else { return }
         counts.originBytes += registry.clear(node, now: now)
         scheduleRegistry()
         let hears = registryState == .refuses && !nodes[node].isCutFromRegistry
-        nodes[node].fetch?.rest = 0..<0
-        heap.push(now + (hears ? 0 : Self.answerMillis * 1_000_000), .originFails(node: node, fetch: number))
+        for index in nodes[node].fetches.indices {
+            nodes[node].fetches[index].rest = 0..<0
+            let number = nodes[node].fetches[index].number
+            heap.push(now + (hears ? 0 : Self.answerMillis * 1_000_000), .originFails(node: node, fetch: number))
+        }
     }
 
     mutating func originFails(_ node: Int, _ fetch: Int) {
-        guard nodes[node].fetch?.number == fetch else { return }
-        nodes[node].fetch = nil
-        tell(node, .originEnded(blob: blob, failure: .transient))
+        endFetch(node, fetch, .transient)
+    }
+
+    private mutating func endFetch(_ node: Int, _ fetch: Int, _ failure: ExchangeEvent.OriginFailure?) {
+        guard let index = place(of: fetch, node) else { return }
+        let ended = nodes[node].fetches.remove(at: index)
+        tell(node, .originEnded(blob: blob, failure: failure, isTail: ended.isTail))
     }
 
     mutating func originSends(_ node: Int, _ fetch: Int) {
-        guard let running = nodes[node].fetch, running.number == fetch, let piece = running.rest.first,
+        guard let place = place(of: fetch, node), let piece = nodes[node].fetches[place].rest.first,
             let index = layout.piece(piece)
         else { return }
-        nodes[node].fetch?.rest = (piece + 1)..<running.rest.upperBound
+        nodes[node].fetches[place].rest = (piece + 1)..<nodes[node].fetches[place].rest.upperBound
         let cargo = Cargo.originPiece(piece: piece, node: node, fetch: fetch)
         registry.enqueue(.init(bytes: Double(layout.byteCount(of: index)), cargo: cargo), on: node, now: now)
         scheduleRegistry()
@@ -84,14 +96,13 @@ extension Simulation {
         let author = settings.faults.isAny ? nodes[node].name : nil
         nodes[node].disk.store(piece, lie: 0, author: author)
         tell(node, .originPiece(blob: blob, piece: index, digest: digest(piece)))
-        guard let running = nodes[node].fetch, running.number == fetch, piece == running.last else { return }
-        nodes[node].fetch = nil
-        tell(node, .originEnded(blob: blob, failure: nil))
+        guard let place = place(of: fetch, node), piece == nodes[node].fetches[place].last else { return }
+        endFetch(node, fetch, nil)
     }
 
     mutating func stopFetch(_ node: Int) {
-        guard nodes[node].fetch != nil else { return }
-        nodes[node].fetch = nil
+        guard !nodes[node].fetches.isEmpty else { return }
+        nodes[node].fetches = []
         counts.originBytes += registry.clear(node, now: now)
         scheduleRegistry()
     }

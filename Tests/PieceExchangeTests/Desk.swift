@@ -127,3 +127,19 @@ struct Desk {
 }
 
 func peer(_ name: String) throws -> PeerName { try #require(PeerName(name)) }
+
+extension Desk {
+    /// A desk with one peer, who keeps the grants.
+    static func withDirectory(pieces: Int) throws -> (desk: Desk, directory: PeerName) {
+        for letter in "abcdefghijklmnop" {
+            var desk = try Desk(pieces: pieces)
+            let name = try peer(String(letter))
+            desk.put(.peerConnected(name))
+            try desk.want()
+            if desk.exchange.directory(of: 0) == name { return (desk, name) }
+        }
+        throw NoDirectory()
+    }
+
+    private struct NoDirectory: Error {}
+}

@@ -118,23 +118,9 @@ struct GrantTests {
 
     // MARK: The taker
 
-    /// A desk with one peer, who keeps the grants.
-    private func deskWithDirectory(pieces: Int) throws -> (desk: Desk, directory: PeerName) {
-        for letter in "abcdefghijklmnop" {
-            var desk = try Desk(pieces: pieces)
-            let name = try peer(String(letter))
-            desk.put(.peerConnected(name))
-            try desk.want()
-            if desk.exchange.directory(of: 0) == name { return (desk, name) }
-        }
-        throw NoDirectory()
-    }
-
-    private struct NoDirectory: Error {}
-
     @Test("pieces that nobody offers are asked of the keeper of grants; only those granted are read")
     func asks() throws {
-        var (desk, directory) = try deskWithDirectory(pieces: 8)
+        var (desk, directory) = try Desk.withDirectory(pieces: 8)
         let blob = desk.digest
         desk.put(.message(.holdings(blob: blob, held: nil), from: directory))
         let bytes = desk.blob.layout.blobBytes
@@ -163,7 +149,7 @@ struct GrantTests {
 
     @Test("a member that does not answer costs one deadline", arguments: [true, false])
     func deadDirectory(isConnected: Bool) throws {
-        var (desk, directory) = try deskWithDirectory(pieces: 8)
+        var (desk, directory) = try Desk.withDirectory(pieces: 8)
         desk.put(.message(.holdings(blob: desk.digest, held: nil), from: directory))
         #expect(desk.fetches.isEmpty)
         if isConnected {
@@ -177,7 +163,7 @@ struct GrantTests {
 
     @Test("a member that refuses for ever is passed over")
     func refusing() throws {
-        var (desk, directory) = try deskWithDirectory(pieces: 8)
+        var (desk, directory) = try Desk.withDirectory(pieces: 8)
         desk.put(.message(.holdings(blob: desk.digest, held: nil), from: directory))
         for _ in 0..<200 where desk.fetches.isEmpty {
             desk.put(.message(.grantRefused(blob: desk.digest, retryAfterMillis: 100), from: directory))
@@ -191,7 +177,7 @@ struct GrantTests {
 
     @Test("out of patience while the registry is silent, a node waits until it may ask again, and does not go round")
     func silentRegistry() throws {
-        var (desk, directory) = try deskWithDirectory(pieces: 8)
+        var (desk, directory) = try Desk.withDirectory(pieces: 8)
         desk.put(.message(.holdings(blob: desk.digest, held: nil), from: directory))
         desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 0, count: 2)), from: directory))
         #expect(desk.fetches == [0..<2])
@@ -221,7 +207,7 @@ struct GrantTests {
 
     @Test("nodes that do not hear the keeper of grants begin to read in different places, a lone one at the start")
     func scattered() throws {
-        let directory = try deskWithDirectory(pieces: 64).directory
+        let directory = try Desk.withDirectory(pieces: 64).directory
         for hasCompany in [true, false] {
             let starts = try (0..<16 as Range<UInt64>).map { seed in
                 var desk = try Desk(pieces: 64, seed: seed)
@@ -239,7 +225,7 @@ struct GrantTests {
 
     @Test("an answer that comes behind pieces is waited for as long as these come")
     func busyDirectory() throws {
-        var (desk, directory) = try deskWithDirectory(pieces: 8)
+        var (desk, directory) = try Desk.withDirectory(pieces: 8)
         desk.offer(0..<4, from: directory)
         var rest = desk.requests
         #expect(rest.count == 4)

@@ -40,6 +40,8 @@ struct SimulatedNode {
     /// The payload that waits for the answer to `pieceArrived`.
     var payload: UInt64?
     var fetches: [Digest: Fetch] = [:]
+    /// The fetches before those, while they end.
+    var tails: [Digest: Fetch] = [:]
     var uplinkFreeAt: UInt64 = 0
     var originBytes = 0
     var originFailsPercent = 0

@@ -16,12 +16,18 @@ extension SimulatedSwarm {
             nodes[node].authors[blob, default: [:]][piece.value] = author
         case .discardPayload: nodes[node].payload = nil
         case .fetchFromOrigin(let blob, let pieces):
-            if nodes[node].fetches[blob] != nil { problems.append("two registry fetches of one blob") }
             serial += 1
+            if let running = nodes[node].fetches[blob] {
+                if nodes[node].tails[blob] != nil { problems.append("three registry fetches of one blob") }
+                if running.rest.count > 1 { problems.append("more than a piece is read beside the next fetch") }
+                nodes[node].tails[blob] = running
+            }
             nodes[node].fetches[blob] = SimulatedNode.Fetch(rest: pieces, serial: serial)
             queue.push(after(30), .originReads(node: node, blob: blob, serial: serial))
         case .stopOrigin(let blob):
-            if nodes[node].fetches.removeValue(forKey: blob) == nil { problems.append("no fetch to stop") }
+            let running = nodes[node].fetches.removeValue(forKey: blob)
+            let tail = nodes[node].tails.removeValue(forKey: blob)
+            if running == nil, tail == nil { problems.append("no fetch to stop") }
         case .loadDigests(let blob): queue.push(after(5), .digestsLoaded(node: node, blob: blob))
         case .checkBlob(let blob): queue.push(after(10), .blobChecked(node: node, blob: blob))
         case .completed(let blob): complete(blob, at: node)
@@ -158,22 +164,19 @@ extension SimulatedSwarm {
     }
 
     mutating func originReads(_ node: Int, _ digest: Digest, _ serial: Int) {
-        guard let fetch = nodes[node].fetches[digest], fetch.serial == serial, let blob = blob(digest) else {
-            return
+        let reads = nodes[node].fetches[digest].map { [$0] } ?? []
+        let all = reads + (nodes[node].tails[digest].map { [$0] } ?? [])
+        guard let fetch = all.first(where: { $0.serial == serial }), let blob = blob(digest) else { return }
+        let isTail = nodes[node].fetches[digest]?.serial != serial
+        func end(_ failure: ExchangeEvent.OriginFailure?) {
+            if isTail { nodes[node].tails[digest] = nil } else { nodes[node].fetches[digest] = nil }
+            tell(node, .originEnded(blob: digest, failure: failure, isTail: isTail))
         }
-        if nodes[node].originIsGone {
-            nodes[node].fetches[digest] = nil
-            return tell(node, .originEnded(blob: digest, failure: .permanent))
-        }
-        if now < Self.faultsEnd, dice.chance(percent: nodes[node].originFailsPercent) {
-            nodes[node].fetches[digest] = nil
-            return tell(node, .originEnded(blob: digest, failure: .transient))
-        }
-        guard let piece = fetch.rest.first, let index = blob.layout.piece(piece) else {
-            nodes[node].fetches[digest] = nil
-            return tell(node, .originEnded(blob: digest, failure: nil))
-        }
-        nodes[node].fetches[digest]?.rest = (piece + 1)..<fetch.rest.upperBound
+        if nodes[node].originIsGone { return end(.permanent) }
+        if now < Self.faultsEnd, dice.chance(percent: nodes[node].originFailsPercent) { return end(.transient) }
+        guard let piece = fetch.rest.first, let index = blob.layout.piece(piece) else { return end(nil) }
+        let rest = (piece + 1)..<fetch.rest.upperBound
+        if isTail { nodes[node].tails[digest]?.rest = rest } else { nodes[node].fetches[digest]?.rest = rest }
         nodes[node].originBytes += blob.layout.byteCount(of: index)
         let content = SimulatedContent.truth(blob, piece)
         nodes[node].disk[digest, default: [:]][piece] = content
