@@ -23,8 +23,7 @@ struct GrantBook: Sendable {
     }
 
     struct Taker: Equatable, Sendable {
-        var piecesGranted = 0
-        var grants = 0
+        var grantsRead = 0
         var askedAt: Instant
         var isWaiting = false
     }
@@ -77,8 +76,6 @@ struct GrantBook: Sendable {
         let until = now.adding(milliseconds: limits.grantSilenceMillis)
         add(Grant(holder: asker, pieces: start..<end, isRead: false, until: until, readAt: now))
         takers[asker]?.isWaiting = false
-        takers[asker]?.grants += 1
-        takers[asker]?.piecesGranted += end - start
         return .granted(start..<end)
     }
 
@@ -103,7 +100,10 @@ struct GrantBook: Sendable {
         for run in free(in: pieces.lowerBound..<middle) {
             add(Grant(holder: holder, pieces: run, isRead: true, until: hold, readAt: now))
         }
-        guard !isOver else { return }
+        guard !isOver else {
+            takers[holder]?.grantsRead += 1
+            return
+        }
         for run in free(in: middle..<pieces.upperBound) {
             add(Grant(holder: holder, pieces: run, isRead: false, until: silence, readAt: now))
         }
@@ -140,8 +140,9 @@ struct GrantBook: Sendable {
         let least = max(1, Self.bytesMin / layout.pieceBytes)
         let first = max(least, layout.pieceCount / Self.firstShare)
         if takers.count == 1 {
-            // Alone it would only wait for each next request: every grant is twice the last.
-            return first << min(takers[asker]?.grants ?? 0, 20)
+            // Alone it would only wait for each next request: with every grant that it has read the next is doubled.
+            // Not before: of many that come at once one is first, and what it got then it reads to the end.
+            return first << min(takers[asker]?.grantsRead ?? 0, 20)
         }
         let left = layout.pieceCount - taken.count
         return max(least, min(first, left / (4 * takers.count)))

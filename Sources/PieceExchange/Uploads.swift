@@ -89,7 +89,7 @@ extension PieceExchange {
     /// Fills free slots.
     mutating func serveUploads() {
         while uploads.running < uploadsAllowed, let peer = nextServed() {
-            let order = peers[peer].uploadQueue.removeFirst()
+            let order = peers[peer].uploadQueue.remove(at: leastGiven(peers[peer].uploadQueue))
             uploads.waiting -= 1
             guard holds(order.piece, of: order.blob) else {
                 refuse(order.request, .notHeld, to: peer)
@@ -106,6 +106,17 @@ extension PieceExchange {
             let name = peers[peer].name
             act(.upload(blob: order.blob, piece: order.piece, request: order.request, to: name))
         }
+    }
+
+    /// Of the requests that wait, the first for a piece that was given least: what this node alone has read must not
+    /// wait behind what others have too.
+    private func leastGiven(_ queue: [Uploads.Order]) -> Int {
+        var best = (index: 0, times: Int.max)
+        for (index, order) in queue.enumerated() {
+            let times = audiences[order.blob]?.dispersal?.times(order.piece) ?? 0
+            if times < best.times { best = (index, times) }
+        }
+        return best.index
     }
 
     private var uploadsAllowed: Int {
