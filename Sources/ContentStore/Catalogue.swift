@@ -73,7 +73,7 @@ final class Catalogue: Sendable {
             throw DatabaseError(code: SQLITE_CORRUPT)
         }
         for table in tables { try database.run(table) }
-        for (table, rows) in [("descriptor", descriptorRowsMax), ("tag", tagRowsMax)] {
+        for (table, rows) in [("descriptor", descriptorRowsMax), ("tag", tagRowsMax), ("public", tagRowsMax)] {
             try database.run(
                 "DELETE FROM \(table) WHERE rowid <= (SELECT max(rowid) FROM \(table)) - ?",
                 [.integer(rows)]
@@ -99,6 +99,11 @@ final class Catalogue: Sendable {
         CREATE TABLE IF NOT EXISTS tag (
             registry TEXT NOT NULL, repository TEXT NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL,
             media_type TEXT NOT NULL, recorded_at INTEGER NOT NULL, UNIQUE (registry, repository, name))
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS public (
+            registry TEXT NOT NULL, repository TEXT NOT NULL, affirmed_at INTEGER NOT NULL,
+            UNIQUE (registry, repository))
         """,
     ]
 

@@ -40,6 +40,33 @@ extension ContentStore {
         } ?? nil
     }
 
+    /// Whether a manifest of that very repository names the blob, or the registry said that the repository has it.
+    package func isNamed(_ digest: Digest, registry: String, repository: String) -> Bool {
+        quietly { () throws(StoreError) in
+            try catalogue.isNamed(digest, registry: registry, repository: repository)
+        } ?? false
+    }
+
+    /// The registry let an anonymous caller pull from the repository, now.
+    package func recordPublic(registry: String, repository: String) {
+        quietly { () throws(StoreError) in
+            try catalogue.recordPublic(registry: registry, repository: repository, at: Self.now())
+        }
+    }
+
+    /// Whether it did within the last `publicSecondsMax` seconds.
+    package func wasPublic(registry: String, repository: String) -> Bool {
+        let at = quietly { () throws(StoreError) in
+            try catalogue.publicAt(registry: registry, repository: repository)
+        } ?? nil
+        guard let at else { return false }
+        let age = Self.now().subtractingReportingOverflow(at)
+        return !age.overflow && age.partialValue >= 0 && age.partialValue < Self.publicSecondsMax
+    }
+
+    /// A week.
+    private static let publicSecondsMax: Int64 = 604_800
+
     package func recordTag(
         registry: String,
         repository: String,

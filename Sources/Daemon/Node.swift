@@ -69,7 +69,8 @@ package final class Node {
             pacers: limits.swarm,
             observer: NodeLog.swarm(Logger(label: "peers")))
         let images = NodeImages(
-            store: store, origin: origin, swarm: swarm, registries: registries, logger: Logger(label: "mirror"))
+            store: store, origin: origin, swarm: swarm, registries: registries,
+            permissions: Permissions(settings), logger: Logger(label: "mirror"))
         probes = images.probes
         self.settings = settings
         self.limits = limits

@@ -29,6 +29,14 @@ extension NodeImages {
     private func manifest(
         of digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async -> ManifestAnswer {
+        let item = Item(
+            registry: query.registry, repository: query.repository, digest: digest, isManifest: true,
+            credential: query.credential)
+        switch await access(to: item, endpoint) {
+        case .allowed: break
+        case .challenged(let challenge): return .challenged(challenge)
+        case .declined(let reason): return .declined(reason: reason)
+        }
         if let cached = await cachedManifest(digest) { return .found(cached) }
         let taking = Task { @LoopActor in await takeFromPeers(digest) }
         let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
@@ -40,7 +48,15 @@ extension NodeImages {
             return .found(try await fetched(query, endpoint, isHead: false))
         } catch {
             NodeLog.registryFailed(error, query.registry, logger)
-            return .declined(reason: sentence(error))
+            return answer(error, query)
+        }
+    }
+
+    private func answer(_ error: OriginError, _ query: ManifestQuery) -> ManifestAnswer {
+        switch refused(error, query.place, query.credential) {
+        case .challenged(let challenge): .challenged(challenge)
+        case .declined(let reason): .declined(reason: reason)
+        case .allowed: .declined(reason: sentence(error))
         }
     }
 
@@ -52,7 +68,7 @@ extension NodeImages {
         return await withTaskCancellationHandler {
             let prompt = await Patience.value(of: resolving, millis: Self.registryMillis)
             if case .success(let manifest)? = prompt { return .found(manifest) }
-            if prompt?.error?.mayPass != false, let stale = await lastKnown(tag, query) {
+            if prompt?.failure?.mayPass != false, let stale = await lastKnown(tag, query) {
                 resolving.cancel()
                 logger.warning(
                     "registry unreachable: tag served as last seen",
@@ -61,7 +77,7 @@ extension NodeImages {
             }
             switch await resolving.value {
             case .success(let manifest): return .found(manifest)
-            case .failure(let error): return .declined(reason: sentence(error))
+            case .failure(let error): return answer(error, query)
             }
         } onCancel: {
             resolving.cancel()
@@ -86,7 +102,8 @@ extension NodeImages {
     ) async throws(OriginError) -> OriginManifest {
         let manifest = try await origin.manifest(
             endpoint: endpoint, repository: query.repository, reference: query.reference, head: isHead,
-            accept: accept(query))
+            accept: accept(query), credential: query.credential)
+        await affirm(query.place, query.credential)
         if !isHead { await remember(manifest.bytes, manifest.digest, manifest.mediaType, query) }
         return manifest
     }
@@ -101,7 +118,7 @@ extension NodeImages {
     private func lastKnown(_ tag: Tag, _ query: ManifestQuery) async -> OriginManifest? {
         let (store, registry, repository) = (store, query.registry.canonical.description, query.repository.text)
         let record = await Loop.offload { store.lastDigest(registry: registry, repository: repository, tag: tag.text) }
-        guard let record else { return nil }
+        guard let record, await isOpenMeanwhile(query.place, query.credential) else { return nil }
         if let cached = await cachedManifest(record.digest) { return cached }
         return await takeFromPeers(record.digest) ? await cachedManifest(record.digest) : nil
     }
@@ -148,6 +165,9 @@ extension NodeImages {
                 return false
             }
             store.recordMediaType(digest, mediaType.text)
+            // What the registry gave under this name belongs to it.
+            store.recordDescriptors(
+                registry: registry, repository: repository, of: digest, [(digest: digest, bytes: Int64(content.count))])
             if let summary = ManifestFile.summary(content, mediaType) {
                 store.recordDescriptors(
                     registry: registry, repository: repository, of: digest,
@@ -165,16 +185,19 @@ extension NodeImages {
             store.recordTag(
                 registry: registry, repository: repository, tag: tag.text, digest: manifest.digest,
                 mediaType: manifest.mediaType.text)
+            store.recordDescriptors(
+                registry: registry, repository: repository, of: manifest.digest,
+                [(digest: manifest.digest, bytes: manifest.size)])
         }
     }
 
     /// What the runtime's log shows; never with anything the registry wrote.
-    private func sentence(_ error: OriginError) -> String {
+    func sentence(_ error: OriginError) -> String {
         switch error {
         case .notFound: "the registry does not have it"
-        case .denied: "the registry wants credentials, which this node does not have"
+        case .denied: "the registry does not let this caller have it"
         case .rateLimited, .serverFailed: "the registry is overloaded or out of order"
-        case .unreachable: "the registry cannot be reached"
+        case .unreachable: Self.unreachable
         case .untrusted: "the registry's certificate cannot be trusted"
         case .badContent: "the registry sent what cannot be right"
         case .refused: "the registry points to an address this node does not go to"
@@ -183,8 +206,12 @@ extension NodeImages {
     }
 }
 
+extension ManifestQuery {
+    fileprivate var place: Permissions.Place { .init(registry: registry.canonical, repository: repository) }
+}
+
 extension Result {
-    fileprivate var error: Failure? {
+    var failure: Failure? {
         if case .failure(let error) = self { error } else { nil }
     }
 }

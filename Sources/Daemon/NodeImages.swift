@@ -8,12 +8,11 @@ import PeerTransport
 
 /// Where the mirror's answers come from: the cache, then peers, then the registry.
 ///
+/// - Nothing is served that the registry does not give to this caller (`NodeImages+Access.swift`).
 /// - A tag is resolved at the registry every time; only when the registry cannot be reached, the digest that the tag
 ///   last had counts.
 /// - A manifest leaves only after its digest was checked; a blob leaves piece by piece, as pieces are checked.
 /// - What this node may not or cannot fetch is declined, and the runtime goes to the registry itself.
-///
-/// Everything in the cache was fetched without credentials, so whoever can reach the mirror may have it.
 @LoopActor
 final class NodeImages: ImageSource {
     let store: ContentStore
@@ -22,8 +21,15 @@ final class NodeImages: ImageSource {
     let registries: RegistryTable
     let probes = ProbeLog()
     let logger: Logger
+    var permissions: Permissions
+    /// Registries that could not be reached lately, and until when they are not asked for what may be served without.
+    var silentUntil: [RegistryHost: UInt64] = [:]
 
-    init(store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, logger: Logger) {
+    init(
+        store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, permissions: Permissions,
+        logger: Logger
+    ) {
+        self.permissions = permissions
         self.store = store
         self.origin = origin
         self.swarm = swarm
@@ -33,16 +39,26 @@ final class NodeImages: ImageSource {
 
     func blob(_ query: BlobQuery) async -> BlobAnswer {
         let digest = query.digest
-        if let file = await opened(digest) { return .whole(file) }
         guard let endpoint = registries.endpoint(for: query.registry) else {
             return .declined(reason: notNamed(query.registry))
         }
+        let item = Item(
+            registry: query.registry, repository: query.repository, digest: digest, isManifest: false,
+            credential: query.credential)
+        switch await access(to: item, endpoint) {
+        case .allowed: break
+        case .challenged(let challenge): return .challenged(challenge)
+        case .declined(let reason): return .declined(reason: reason)
+        }
+        if let file = await opened(digest) { return .whole(file) }
         guard let bytes = await size(query, endpoint) else {
             return .declined(reason: "neither the registry nor a peer has \(digest)")
         }
         if query.isHead { return .arriving(KnownSize(bytes: bytes)) }
         if bytes == 0 { return await emptyBlob(digest) }
-        let source = OriginSource(registry: query.registry.canonical.description, repository: query.repository.text)
+        let source = OriginSource(
+            registry: query.registry.canonical.description, repository: query.repository.text,
+            credential: query.credential)
         do throws(DownloadFailure) {
             return .arriving(ArrivingDownload(try await swarm.download(digest, bytes: bytes, source: source)))
         } catch {
@@ -60,7 +76,8 @@ final class NodeImages: ImageSource {
         let known = await Loop.offload { store.knownSize(digest, registry: registry, repository: repository) }
         if let known { return known }
         do throws(OriginError) {
-            return try await origin.blobSize(endpoint: endpoint, repository: query.repository, digest: digest)
+            return try await origin.blobSize(
+                endpoint: endpoint, repository: query.repository, digest: digest, credential: query.credential)
         } catch {
             NodeLog.registryFailed(error, query.registry, logger)
             return error.mayPass ? await swarm.locate(digest) : nil

@@ -29,7 +29,8 @@ final class NodeOrigin: OriginFetching {
         else { return RefusedFetch(onEnd) }
         let fetch = PacedFetch(limits.origin(of: host))
         let transfer = client.fetchBlob(
-            endpoint: endpoint, repository: repository, digest: blob, range: range
+            endpoint: endpoint, repository: repository, digest: blob, range: range,
+            credential: source.credential
         ) { [weak fetch] bytes in
             fetch?.count(bytes.count)
             onBytes(bytes)
@@ -47,6 +48,10 @@ final class NodeOrigin: OriginFetching {
 }
 
 extension OriginError {
+    var isUnreachable: Bool {
+        if case .unreachable = self { true } else { false }
+    }
+
     /// Whether the registry may give the blob a little later: it could not be reached, or was too busy.
     var mayPass: Bool {
         switch self {

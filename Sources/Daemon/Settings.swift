@@ -10,6 +10,10 @@ package struct Settings: Equatable, Sendable {
     package var defaultRegistry: RegistryHost?
     /// Also serve registries that no `[[registry]]` names.
     package var anyRegistry = false
+    /// For how long what a registry let a caller have is taken to be its right still, and for how much longer when
+    /// the registry cannot be asked.
+    package var verdictSeconds: UInt64 = 300
+    package var privateGraceSeconds: UInt64 = 0
     package var registries: [RegistrySettings] = []
     /// `nil`: no peer port, and no peers.
     /// The part of the cluster this node is in.

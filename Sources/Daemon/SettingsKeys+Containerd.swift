@@ -28,14 +28,9 @@ extension SettingsKeys {
             settings.containerdRegistries = hosts
             return true
         },
-        SettingsKey(
-            path: "containerd.check_seconds", shown: "60",
-            meaning: "How often its files are looked at; what did not change is not read again.",
-            expected: "a whole number of seconds from 1 to 86400"
-        ) { value, settings in
-            guard case .integer(let seconds) = value, (1...86_400).contains(seconds) else { return false }
-            settings.containerdCheckSeconds = seconds
-            return true
-        },
+        .seconds(
+            "containerd.check_seconds", shown: "60",
+            "How often its files are looked at; what did not change is not read again.", 1...86_400
+        ) { $1.containerdCheckSeconds = Int64($0) },
     ]
 }

@@ -45,6 +45,23 @@ struct SettingsKey: Sendable {
     }
 }
 
+extension SettingsKey {
+    static func seconds(
+        _ path: String, shown: String, _ meaning: String, _ range: ClosedRange<UInt64>,
+        _ apply: @escaping @Sendable (UInt64, inout Settings) -> Void
+    ) -> SettingsKey {
+        SettingsKey(
+            path: path, shown: shown, meaning: meaning,
+            expected: "a whole number of seconds from \(range.lowerBound) to \(range.upperBound)"
+        ) { value, settings in
+            guard case .integer(let number) = value, let seconds = UInt64(exactly: number), range.contains(seconds)
+            else { return false }
+            apply(seconds, &settings)
+            return true
+        }
+    }
+}
+
 /// The one list of settings: the reader, `hawker config default` and the README's table come from it.
 enum SettingsKeys {
     static let all: [SettingsKey] = nodeAndMirror + peers + cacheAndMore + limits + containerd
@@ -86,6 +103,14 @@ enum SettingsKeys {
             "mirror.any_registry", shown: "false",
             "Also serve registries that no [[registry]] names. Any process on the node can then make it dial any host."
         ) { $1.anyRegistry = $0 },
+        .seconds(
+            "mirror.verdict_seconds", shown: "300",
+            "How long a caller that a registry let pull from a repository is taken to be let in still.", 1...300
+        ) { $1.verdictSeconds = $0 },
+        .seconds(
+            "mirror.private_grace_seconds", shown: "0",
+            "For how much longer, while the registry cannot be reached.", 0...604_800
+        ) { $1.privateGraceSeconds = $0 },
     ]
 
     private static let cacheAndMore: [SettingsKey] = [

@@ -21,19 +21,23 @@ package struct ManifestQuery: Hashable, Sendable {
     package let isHead: Bool
     /// The values of `Accept`, printable ASCII, in order.
     package let accept: [String]
+    /// What the caller proves its rights with; `nil` for an anonymous one.
+    package let credential: Credential?
 
     package init(
         registry: RegistryHost,
         repository: RepositoryName,
         reference: ManifestReference,
         isHead: Bool,
-        accept: [String]
+        accept: [String],
+        credential: Credential? = nil
     ) {
         self.registry = registry
         self.repository = repository
         self.reference = reference
         self.isHead = isHead
         self.accept = accept
+        self.credential = credential
     }
 }
 
@@ -45,12 +49,21 @@ package struct BlobQuery: Hashable, Sendable {
     package let digest: Digest
     /// Only the size is wanted.
     package let isHead: Bool
+    /// What the caller proves its rights with; `nil` for an anonymous one.
+    package let credential: Credential?
 
-    package init(registry: RegistryHost, repository: RepositoryName, digest: Digest, isHead: Bool) {
+    package init(
+        registry: RegistryHost,
+        repository: RepositoryName,
+        digest: Digest,
+        isHead: Bool,
+        credential: Credential? = nil
+    ) {
         self.registry = registry
         self.repository = repository
         self.digest = digest
         self.isHead = isHead
+        self.credential = credential
     }
 }
 
@@ -59,6 +72,8 @@ package enum ManifestAnswer: Sendable {
     /// `bytes` have been checked against `digest`, and there are `size` of them; to a HEAD they may be
     /// absent.
     case found(mediaType: MediaType, digest: Digest, bytes: [UInt8], size: Int64)
+    /// The registry wants a token, or a better one: what it said goes to the caller.
+    case challenged(BearerChallenge)
     /// The reason goes to the client, so it must hold no secret.
     case declined(reason: String)
 }
@@ -68,6 +83,8 @@ package enum BlobAnswer {
     case whole(any WholeBlob)
     /// The mirror calls `release()` once, also when it no longer wants the answer.
     case arriving(any ArrivingBlob)
+    /// The registry wants a token, or a better one: what it said goes to the caller.
+    case challenged(BearerChallenge)
     /// The reason goes to the client, so it must hold no secret.
     case declined(reason: String)
 }

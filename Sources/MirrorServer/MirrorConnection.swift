@@ -9,9 +9,9 @@ import OCIModel
 ///        +--bad head: 400--------> sending                                                     |
 ///        +--idle, gone--> closed <--client gone or too slow-- sending                closed <--+
 ///
-/// Outside `reading` and `lingering` nothing is read, so a client that pipelines waits in the kernel.
-/// Lingering sends FIN and reads on to the client's: closing with unread bytes would send RST, which fails
-/// containerd's pull where a short body makes it resume. In every state exactly one deadline runs.
+/// Outside `reading` and `lingering` nothing is read: a client that pipelines waits in the kernel. Lingering sends
+/// FIN and reads on to the client's: closing with unread bytes would send RST, which fails containerd's pull where a
+/// short body makes it resume. In every state exactly one deadline runs.
 @LoopActor final class MirrorConnection {
     private enum State {
         case reading, answering, sending, lingering, closed
@@ -76,8 +76,7 @@ import OCIModel
 
     private func limit(_ milliseconds: UInt64, _ expired: @escaping @LoopActor (MirrorConnection) -> Void) {
         timer.start(after: milliseconds) { [weak self] in
-            guard let self else { return }
-            expired(self)
+            if let self { expired(self) }
         }
     }
 
@@ -183,6 +182,7 @@ import OCIModel
                 return decline("the manifest is not complete")
             }
             send(.manifest(mediaType: mediaType, digest: digest, bytes: size), body: bytes)
+        case .challenged(let challenge): refuse(.unauthorized(challenge))
         case .declined(let reason): decline(reason)
         }
     }
@@ -192,6 +192,7 @@ import OCIModel
         switch answer {
         case .whole(let blob): serve(.whole(blob), digest, bytes: blob.bytes)
         case .arriving(let blob): serve(.arriving(blob), digest, bytes: blob.bytes)
+        case .challenged(let challenge): refuse(.unauthorized(challenge))
         case .declined(let reason): decline(reason)
         }
     }

@@ -1,8 +1,10 @@
+import OCIModel
+
 /// Why a request gets an error instead of content.
 ///
 /// The statuses are chosen by what containerd makes of them: after 400, 403, 404, 405 and 416 it asks the
-/// next host at once. It repeats 408 and 429 here, five times and more; it asks for credentials after 401;
-/// a 5xx of ours would stand in for what the registry itself has to say.
+/// next host at once. It repeats 408 and 429 here, five times and more; after 401 with a Bearer challenge it asks the
+/// token server which that names for a token; a 5xx of ours would stand in for what the registry itself has to say.
 enum Refusal: Error, Equatable, Sendable {
     /// The framing, the `Host` or the registry of the request can be read in two ways.
     case malformed
@@ -14,6 +16,10 @@ enum Refusal: Error, Equatable, Sendable {
     case browser
     case unknownPath
     case invalidName
+    /// A password, or what is not understood, is not passed on: the registry itself has to ask for it.
+    case foreignCredential
+    /// The registry's own challenge. Never Basic: containerd would send the password here.
+    case unauthorized(BearerChallenge)
     /// No registry was named, or one that may not be asked.
     case unknownRegistry
     case unknownManifest
@@ -36,8 +42,9 @@ enum Refusal: Error, Equatable, Sendable {
         case .malformed, .tooLarge: .badRequest
         case .methodNotAllowed: .methodNotAllowed
         case .foreignHost, .browser: .forbidden
-        case .unknownPath, .invalidName, .unknownRegistry, .unknownManifest, .unknownBlob, .manifestDeclined,
-            .blobDeclined:
+        case .unauthorized: .unauthorized
+        case .foreignCredential, .unknownPath, .invalidName, .unknownRegistry, .unknownManifest, .unknownBlob,
+            .manifestDeclined, .blobDeclined:
             .notFound
         case .rangeNotSatisfiable: .rangeNotSatisfiable
         }
@@ -59,6 +66,8 @@ enum Refusal: Error, Equatable, Sendable {
         case .methodNotAllowed: ("UNSUPPORTED", "only GET and HEAD are served here")
         case .foreignHost: ("DENIED", "this mirror is not served under that host name")
         case .browser: ("DENIED", "this mirror does not serve web pages")
+        case .foreignCredential: ("UNSUPPORTED", "only Bearer tokens are passed on to a registry")
+        case .unauthorized: ("UNAUTHORIZED", "the registry wants a token of its token server")
         case .unknownPath: ("UNSUPPORTED", "only manifests and blobs are served here")
         case .invalidName: ("NAME_INVALID", "the repository name is not valid")
         case .unknownRegistry: ("NAME_UNKNOWN", "this mirror does not serve that registry")

@@ -44,6 +44,11 @@ struct RequestRouter: Sendable {
         case .failure(let refusal): return .refused(refusal)
         }
         let (registry, repository) = (name.registry, name.repository)
+        let credential: Credential?
+        switch self.credential(head) {
+        case .success(let read): credential = read
+        case .failure(let refusal): return .refused(refusal)
+        }
         let isHead = head.method == .head
         if kind == "manifests" {
             guard let reference = ManifestReference(last) else { return .refused(.unknownManifest) }
@@ -53,12 +58,22 @@ struct RequestRouter: Sendable {
                     repository: repository,
                     reference: reference,
                     isHead: isHead,
-                    accept: head.values("accept")
+                    accept: head.values("accept"),
+                    credential: credential
                 )
             )
         }
         guard let digest = Digest(last) else { return .refused(.unknownBlob) }
-        return .blob(BlobQuery(registry: registry, repository: repository, digest: digest, isHead: isHead))
+        return .blob(
+            BlobQuery(
+                registry: registry, repository: repository, digest: digest, isHead: isHead, credential: credential))
+    }
+
+    private func credential(_ head: RequestHead) -> Result<Credential?, Refusal> {
+        let values = head.values("authorization")
+        guard let value = values.first else { return .success(nil) }
+        guard values.count == 1 else { return .failure(.malformed) }
+        return Credential(authorization: value).map { .success($0) } ?? .failure(.foreignCredential)
     }
 
     /// Browsers and rebound names have no business here: a page must not read images through its visitor's

@@ -8,6 +8,7 @@ struct ResponseHead: Equatable, Sendable {
         case ok = 200
         case partialContent = 206
         case badRequest = 400
+        case unauthorized = 401
         case forbidden = 403
         case notFound = 404
         case methodNotAllowed = 405
@@ -18,6 +19,7 @@ struct ResponseHead: Equatable, Sendable {
             case .ok: "OK"
             case .partialContent: "Partial Content"
             case .badRequest: "Bad Request"
+            case .unauthorized: "Unauthorized"
             case .forbidden: "Forbidden"
             case .notFound: "Not Found"
             case .methodNotAllowed: "Method Not Allowed"
@@ -66,6 +68,7 @@ struct ResponseHead: Equatable, Sendable {
         var fields = ["Content-Type: application/json", "Content-Length: \(bodyBytes)"]
         switch refusal {
         case .methodNotAllowed: fields.append("Allow: GET, HEAD")
+        case .unauthorized(let challenge): fields.append("WWW-Authenticate: \(challenge.headerValue)")
         case .rangeNotSatisfiable(let bytes): fields.append("Content-Range: bytes */\(bytes)")
         default: break
         }

@@ -11,6 +11,8 @@ struct OriginCall {
     /// What follows `/v2/REPOSITORY/`.
     let path: String
     var headers: [(name: String, value: String)] = []
+    /// The caller's own, which is used as it is; without one an anonymous token is got where needed.
+    var credential: Credential?
 
     var tokenKey: TokenKey {
         TokenKey(registry: endpoint.registry, origin: endpoint.url.origin, repository: repository)
@@ -29,14 +31,15 @@ private enum ExchangeEnd: Sendable {
 }
 
 extension OriginClient {
-    /// Makes one attempt at a call: obtains a token when asked for one, follows redirects, and feeds the
-    /// final 200 or 206 to the sink.
+    /// Makes one attempt at a call: obtains an anonymous token when asked for one and the caller has none, follows
+    /// redirects, and feeds the final 200 or 206 to the sink.
     func attempt(_ call: OriginCall, _ sink: any ResponseSink, _ scope: CancelScope) async throws(OriginError)
     {
         guard var url = call.url else { throw .refused(.badLocation) }
         var redirects = 0
         var registryAddress: AddressClass?
-        var mayAuthenticate = true
+        var mayAuthenticate = call.credential == nil
+        var challenge: BearerChallenge?
         while true {
             let isAtRegistry = url.origin == call.endpoint.url.origin
             var request = TransferRequest(call.method, url)
@@ -48,9 +51,12 @@ extension OriginClient {
                 registry: call.endpoint.url,
                 address: registryAddress
             )
-            let token = tokens.token(call.tokenKey, nowNanoseconds: Loop.nowNanoseconds)
+            let token =
+                call.credential == nil ? tokens.token(call.tokenKey, nowNanoseconds: Loop.nowNanoseconds) : nil
             // Not to other origins: a redirect carries its right in its own URL.
-            if isAtRegistry, let token { request.headers.append(("Authorization", token.headerValue)) }
+            if isAtRegistry, let value = call.credential?.headerValue ?? token?.headerValue {
+                request.headers.append(("Authorization", value))
+            }
             let head: ResponseHead
             switch await exchange(request, call.endpoint, sink, scope) {
             case .delivered: return
@@ -65,11 +71,28 @@ extension OriginClient {
                 redirects += 1
             case 401 where isAtRegistry && mayAuthenticate:
                 mayAuthenticate = false
+                challenge = Self.challenge(of: head, at: call.endpoint)
                 if token != nil { tokens.remove(call.tokenKey) }
-                try await obtainToken(call, challengedBy: head, scope)
-            default: throw Self.error(of: head)
+                do throws(OriginError) {
+                    try await obtainToken(call, challengedBy: head, scope)
+                } catch {
+                    throw error.challenged(by: challenge)
+                }
+            default:
+                let own = isAtRegistry ? Self.challenge(of: head, at: call.endpoint) : nil
+                throw Self.error(of: head).challenged(by: challenge ?? own)
             }
         }
+    }
+
+    /// The Bearer challenge of an answer, if its realm is one that tokens may be asked of.
+    private static func challenge(of head: ResponseHead, at endpoint: OriginEndpoint) -> BearerChallenge? {
+        let all = head.headers.values("www-authenticate").compactMap { AuthenticateChallenge.parse($0) }.joined()
+        guard let bearer = all.first(where: { $0.scheme == "bearer" }), let realm = bearer.parameters["realm"],
+            RedirectRules.isUsable(realm, registry: endpoint.url)
+        else { return nil }
+        return BearerChallenge(
+            realm: realm, service: bearer.parameters["service"], scope: bearer.parameters["scope"])
     }
 
     /// What a status means that is neither success nor followed.

@@ -32,7 +32,8 @@ extension OriginClient {
         repository: RepositoryName,
         reference: ManifestReference,
         head: Bool,
-        accept: [String] = []
+        accept: [String] = [],
+        credential: Credential? = nil
     ) async throws(OriginError) -> OriginManifest {
         let types = accept.isEmpty ? Self.manifestTypes : accept
         let call = OriginCall(
@@ -40,7 +41,8 @@ extension OriginClient {
             repository: repository,
             method: head ? .head : .get,
             path: "manifests/\(reference)",
-            headers: types.map { ("Accept", $0) } + [("Accept-Encoding", "identity")]
+            headers: types.map { ("Accept", $0) } + [("Accept-Encoding", "identity")],
+            credential: credential
         )
         return try await cancellable { scope throws(OriginError) in
             if head, let known = try await self.manifestHead(call, reference, scope) { return known }
@@ -92,7 +94,8 @@ extension OriginClient {
             repository: call.repository,
             method: .get,
             path: call.path,
-            headers: call.headers
+            headers: call.headers,
+            credential: call.credential
         )
         let sink = CollectingSink(bytesMax: Self.manifestBytesMax)
         try await retrying(call.endpoint, scope) { () throws(OriginError) in
@@ -117,14 +120,16 @@ extension OriginClient {
     package func blobSize(
         endpoint: OriginEndpoint,
         repository: RepositoryName,
-        digest: Digest
+        digest: Digest,
+        credential: Credential? = nil
     ) async throws(OriginError) -> Int64 {
         let call = OriginCall(
             endpoint: endpoint,
             repository: repository,
             method: .head,
             path: "blobs/\(digest)",
-            headers: [("Accept-Encoding", "identity")]
+            headers: [("Accept-Encoding", "identity")],
+            credential: credential
         )
         return try await cancellable { scope throws(OriginError) in
             let sink = CollectingSink(bytesMax: 0)

@@ -29,8 +29,8 @@ package struct OriginTimeouts: Sendable {
     package init() {}
 }
 
-/// Reads manifests and blobs from registries as an anonymous client: token flow, redirects, ranges and
-/// retries.
+/// Reads manifests and blobs from registries with a caller's credential or as an anonymous client: token flow,
+/// redirects, ranges and retries.
 @LoopActor
 package final class OriginClient {
     package static let manifestBytesMax = 4 << 20

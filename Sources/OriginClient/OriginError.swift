@@ -1,4 +1,5 @@
 package import HTTPTransfer
+package import OCIModel
 
 /// Why a registry did not give what was asked.
 ///
@@ -6,8 +7,9 @@ package import HTTPTransfer
 package enum OriginError: Error, Hashable, Sendable {
     /// The registry answered: there is no such thing.
     case notFound
-    /// The registry wants rights an anonymous client does not have (401 or 403).
-    case denied(status: Int)
+    /// The registry wants other rights than the caller's credential gives, or an anonymous client has (401 or 403).
+    /// `challenge` is what it first said, when that was a Bearer challenge whose realm may be used.
+    case denied(status: Int, challenge: BearerChallenge? = nil)
     /// 429; `retryAfterMillis` when the registry said how long.
     case rateLimited(retryAfterMillis: UInt64?)
     /// 408 or 5xx, still after the retries.
@@ -60,6 +62,11 @@ package enum OriginError: Error, Hashable, Sendable {
             case .certificateRejected: .untrusted(error)
             default: .unreachable(error)
             }
+    }
+
+    /// The same, with what the registry first wanted, if it is about rights.
+    func challenged(by challenge: BearerChallenge?) -> OriginError {
+        if case .denied(let status, nil) = self { .denied(status: status, challenge: challenge) } else { self }
     }
 
     /// Whether the same request may get a better answer a little later.

@@ -43,6 +43,7 @@ extension OriginClient {
         repository: RepositoryName,
         digest: Digest,
         range: ByteRange,
+        credential: Credential? = nil,
         onBytes: @escaping @LoopActor (UnsafeRawBufferPointer) -> Void,
         onEnd: @escaping @LoopActor (Result<Void, OriginError>) -> Void
     ) -> OriginTransfer {
@@ -52,6 +53,7 @@ extension OriginClient {
             endpoint: endpoint,
             repository: repository,
             digest: digest,
+            credential: credential,
             transfer: transfer,
             onBytes: onBytes
         )
@@ -71,6 +73,7 @@ private struct BlobFetch {
     let endpoint: OriginEndpoint
     let repository: RepositoryName
     let digest: Digest
+    let credential: Credential?
     let transfer: OriginTransfer
     let onBytes: @LoopActor (UnsafeRawBufferPointer) -> Void
 
@@ -111,7 +114,8 @@ private struct BlobFetch {
             repository: repository,
             method: .get,
             path: "blobs/\(digest)",
-            headers: [("Range", "bytes=\(range)"), ("Accept-Encoding", "identity")]
+            headers: [("Range", "bytes=\(range)"), ("Accept-Encoding", "identity")],
+            credential: credential
         )
     }
 

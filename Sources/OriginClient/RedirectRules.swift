@@ -25,6 +25,15 @@ enum RedirectRules {
         return realm
     }
 
+    static func isUsable(_ realm: String, registry: TransferURL) -> Bool {
+        do throws(OriginError) {
+            _ = try self.realm(realm, registry: registry)
+            return true
+        } catch {
+            return false
+        }
+    }
+
     /// Which addresses may be dialled for `url` on behalf of a registry whose own address was `address`.
     static func addressPolicy(
         for url: TransferURL,

@@ -6,10 +6,13 @@ package struct OriginSource: Hashable, Sendable {
     /// The registry as the origin client knows it.
     package var registry: String
     package var repository: String
+    /// Of a caller that the registry lets have the blob; `nil` when it lets anybody.
+    package var credential: Credential?
 
-    package init(registry: String, repository: String) {
+    package init(registry: String, repository: String, credential: Credential? = nil) {
         self.registry = registry
         self.repository = repository
+        self.credential = credential
     }
 }
 

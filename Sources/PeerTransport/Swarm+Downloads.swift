@@ -110,9 +110,11 @@ extension Swarm {
 
     /// A reader that may ask a registry has joined readers that may not.
     private func add(_ source: OriginSource?, to transfer: BlobTransfer) {
-        guard let source, transfer.source == nil else { return }
+        guard let source else { return }
+        let isFirst = transfer.source == nil
+        // The last caller's credential is good for longest.
         transfer.source = source
-        guard transfer.phase == .running, let partial = transfer.partial else { return }
+        guard isFirst, transfer.phase == .running, let partial = transfer.partial else { return }
         deliver(.unwant(blob: transfer.digest))
         want(transfer, held: Self.heldPieces(partial))
     }

@@ -69,6 +69,24 @@ private func registry(_ decision: RequestRouter.Decision) -> String? {
         )
     }
 
+    @Test(
+        "a Bearer token goes with the question, a password is not taken, and two are no request",
+        arguments: [
+            (["Authorization: Bearer t"], nil as Refusal?), (["Authorization: Basic dTpw"], .foreignCredential),
+            (["Authorization: Bearer t", "Authorization: Bearer u"], .malformed),
+        ]
+    )
+    func credentials(fields: [String], refusal: Refusal?) throws {
+        let decision = try decide("/v2/library/busybox/blobs/sha256:\(hex)", fields: fields)
+        if let refusal {
+            #expect(decision == .refused(refusal))
+        } else if case .blob(let query) = decision {
+            #expect(query.credential == Credential(authorization: "Bearer t"))
+        } else {
+            Issue.record("\(decision)")
+        }
+    }
+
     @Test("a repository may be named like the words around it")
     func words() throws {
         guard case .manifest(let query) = try decide("/v2/a/manifests/b/blobs/manifests/latest") else {

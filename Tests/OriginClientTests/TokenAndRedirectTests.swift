@@ -26,6 +26,11 @@ struct TokenFlowTests {
         }
     }
 
+    /// What that registry says.
+    private static func challenge(realm: String) -> BearerChallenge? {
+        BearerChallenge(realm: realm, service: "registry", scope: "repository:x:pull,push")
+    }
+
     @LoopActor private static func fetchMany(_ registry: NastyRegistry, _ count: Int) async throws {
         let range = try #require(ByteRange(start: 0, end: 1000))
         let fetches = (0..<count).map { _ in
@@ -71,7 +76,10 @@ struct TokenFlowTests {
         try await Self.fetchMany(registry, 1)
         #expect(number == 2)
         accepted.value = "nothing"
-        await #expect(throws: OriginError.denied(status: 401)) { try await Self.fetchMany(registry, 1) }
+        let challenge = Self.challenge(realm: tokens.url)
+        await #expect(throws: OriginError.denied(status: 401, challenge: challenge)) {
+            try await Self.fetchMany(registry, 1)
+        }
         #expect(number == 3)
     }
 
@@ -102,7 +110,9 @@ struct TokenFlowTests {
             defer { tokens.close() }
             let registry = try Self.registry(realm: { tokens.url }, accepts: { _ in false })
             defer { registry.server.close() }
-            await #expect(throws: expected) { try await Self.fetchMany(registry, 1) }
+            let challenge = Self.challenge(realm: tokens.url)
+            let told = expected.challenged(by: challenge)
+            await #expect(throws: told) { try await Self.fetchMany(registry, 1) }
             #expect(tokens.requests.count == 1)
         }
     }

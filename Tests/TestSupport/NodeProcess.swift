@@ -15,6 +15,8 @@ package final class NodeProcess: Sendable {
         package var defaultRegistry: String?
         /// Registry host as images spell it → the URL to ask instead.
         package var registries: [(host: String, url: String)] = []
+        /// More lines for the table `[mirror]`.
+        package var mirrorLines: [String] = []
         /// Lines of the table `[limits]`, and more lines for each `[[registry]]`.
         package var limitLines: [String] = []
         package var registryLines: [String] = []
@@ -104,7 +106,7 @@ package final class NodeProcess: Sendable {
 
             [mirror]
             listen = "127.0.0.1:\(settings.mirrorPort)"
-            \(mirrorDefault)
+            \(mirrorDefault)\(settings.mirrorLines.joined(separator: "\n"))
             [peers]
             listen = "\(settings.peerHost):\(settings.peerPort)"
             static = [\(peers)]

@@ -1,0 +1,32 @@
+import OCIModel
+
+/// What registries said of whole repositories.
+extension Catalogue {
+    func isNamed(_ digest: Digest, registry: String, repository: String) throws(StoreError) -> Bool {
+        try perform { database throws(DatabaseError) in
+            try database.run(
+                "SELECT 1 FROM descriptor WHERE digest = ? AND registry = ? AND repository = ? LIMIT 1",
+                [.blob(digest.bytes), .text(registry), .text(repository)]
+            )
+        }.isEmpty == false
+    }
+
+    func recordPublic(registry: String, repository: String, at time: Int64) throws(StoreError) {
+        try perform { database throws(DatabaseError) in
+            _ = try database.run(
+                "INSERT OR REPLACE INTO public (registry, repository, affirmed_at) VALUES (?, ?, ?)",
+                [.text(registry), .text(repository), .integer(time)]
+            )
+        }
+    }
+
+    /// When an anonymous caller was last let in.
+    func publicAt(registry: String, repository: String) throws(StoreError) -> Int64? {
+        try perform { database throws(DatabaseError) in
+            try database.run(
+                "SELECT affirmed_at FROM public WHERE registry = ? AND repository = ?",
+                [.text(registry), .text(repository)]
+            )
+        }.first?.first?.integer
+    }
+}

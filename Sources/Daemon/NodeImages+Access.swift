@@ -1,0 +1,131 @@
+import ContentStore
+import EventLoop
+import Logging
+import MirrorServer
+import OCIModel
+import OriginClient
+
+/// Whether a caller may have a manifest or a blob that this node, or a peer, holds: only what the registry gives to
+/// this very caller, under this very repository.
+///
+/// A repository's manifests name what belongs to it, and only manifests that the registry gave under its name count.
+/// What none of them names is asked for by HEAD. While the registry cannot be asked, what anybody could pull counts
+/// as such for some time; the rest is closed.
+extension NodeImages {
+    enum Access {
+        case allowed
+        case challenged(BearerChallenge)
+        case declined(reason: String)
+    }
+
+    struct Item {
+        let registry: RegistryHost
+        let repository: RepositoryName
+        let digest: Digest
+        let isManifest: Bool
+        let credential: Credential?
+
+        var place: Permissions.Place { .init(registry: registry.canonical, repository: repository) }
+    }
+
+    func access(to item: Item, _ endpoint: OriginEndpoint) async -> Access {
+        let isBound = await belongs(item)
+        if isBound, permissions.isFresh(item.credential, item.place, now: Loop.nowNanoseconds) { return .allowed }
+        let isOpen = isBound ? await isOpenMeanwhile(item.place, item.credential) : false
+        if isSilent(item.place.registry) {
+            return isOpen ? .allowed : .declined(reason: Self.unreachable)
+        }
+        let asking = Task { @LoopActor in await asked(item, endpoint) }
+        // What may not be served without the registry is worth its own deadlines.
+        let prompt = isOpen ? await Patience.value(of: asking, millis: Self.openMillis) : await asking.value
+        if case .success? = prompt { return .allowed }
+        let failure = prompt?.failure
+        if failure?.isUnreachable ?? true {
+            silentUntil[item.place.registry] = Loop.nowNanoseconds &+ Self.silentNanoseconds
+        }
+        if isOpen, failure?.mayPass ?? true {
+            asking.cancel()
+            logger.warning(
+                "registry unreachable: served by what it said before",
+                metadata: ["registry": "\(item.registry)", "repository": "\(item.repository)"])
+            return .allowed
+        }
+        return refused(failure ?? .cancelled, item.place, item.credential)
+    }
+
+    static let unreachable = "the registry cannot be reached"
+    /// How long the registry is waited for when what it said before would do.
+    private static let openMillis: UInt64 = 2_000
+    private static let silentNanoseconds: UInt64 = 10_000_000_000
+
+    private func isSilent(_ registry: RegistryHost) -> Bool {
+        silentUntil[registry].map { Loop.nowNanoseconds < $0 } ?? false
+    }
+
+    private func asked(_ item: Item, _ endpoint: OriginEndpoint) async -> Result<Void, OriginError> {
+        do throws(OriginError) {
+            let bytes = try await size(of: item, endpoint)
+            await affirmed(item, bytes: bytes)
+            return .success(())
+        } catch {
+            NodeLog.registryFailed(error, item.registry, logger)
+            return .failure(error)
+        }
+    }
+
+    /// The registry has given this caller something of that repository.
+    func affirm(_ place: Permissions.Place, _ credential: Credential?) async {
+        silentUntil[place.registry] = nil
+        permissions.allow(credential, place, now: Loop.nowNanoseconds)
+        guard credential == nil else { return }
+        let store = store
+        await Loop.offload {
+            store.recordPublic(registry: place.registry.description, repository: place.repository.text)
+        }
+    }
+
+    /// What a registry's refusal means for the caller.
+    func refused(_ error: OriginError, _ place: Permissions.Place, _ credential: Credential?) -> Access {
+        guard case .denied(let status, let challenge) = error else { return .declined(reason: sentence(error)) }
+        permissions.forbid(credential, place)
+        if status == 401, let challenge { return .challenged(challenge) }
+        return .declined(reason: sentence(error))
+    }
+
+    /// While the registry cannot be asked: whether the place was open to anybody not long ago, or, where the settings
+    /// grant a grace, to this caller.
+    func isOpenMeanwhile(_ place: Permissions.Place, _ credential: Credential?) async -> Bool {
+        if permissions.isInGrace(credential, place, now: Loop.nowNanoseconds) { return true }
+        let store = store
+        return await Loop.offload {
+            store.wasPublic(registry: place.registry.description, repository: place.repository.text)
+        }
+    }
+
+    private func belongs(_ item: Item) async -> Bool {
+        let (store, digest) = (store, item.digest)
+        let (registry, repository) = (item.place.registry.description, item.repository.text)
+        return await Loop.offload { store.isNamed(digest, registry: registry, repository: repository) }
+    }
+
+    private func size(of item: Item, _ endpoint: OriginEndpoint) async throws(OriginError) -> Int64 {
+        guard item.isManifest else {
+            return try await origin.blobSize(
+                endpoint: endpoint, repository: item.repository, digest: item.digest, credential: item.credential)
+        }
+        return try await origin.manifest(
+            endpoint: endpoint, repository: item.repository, reference: .digest(item.digest), head: true,
+            credential: item.credential
+        ).size
+    }
+
+    private func affirmed(_ item: Item, bytes: Int64) async {
+        await affirm(item.place, item.credential)
+        let (store, digest) = (store, item.digest)
+        let (registry, repository) = (item.place.registry.description, item.repository.text)
+        await Loop.offload {
+            store.recordDescriptors(
+                registry: registry, repository: repository, of: digest, [(digest: digest, bytes: bytes)])
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import Foundation
+import OCIModel
+import TestSupport
+import Testing
+
+extension NodeTests {
+    /// Every caller against every repository, wherever the bytes are.
+    @Suite("private images")
+    struct PrivateImageTests {
+        typealias Repository = TenantRegistry.Repository
+        typealias Token = TenantRegistry.Token
+
+        private static let host = "tenants.test"
+        /// After so long a verdict counts no more: the nodes' setting, and a little.
+        private static let verdictsAge = Duration.milliseconds(1_300)
+
+        private static func node(
+            _ name: String, _ registry: TenantRegistry, peers: [String] = []
+        ) throws -> NodeProcess {
+            var settings = try NodeProcess.Settings(name: name)
+            settings.registries = [(host, registry.server.url)]
+            settings.mirrorLines = ["verdict_seconds = 1"]
+            settings.peers = peers
+            return try NodeProcess(settings)
+        }
+
+        /// What a caller asks for: a path, and the content that it stands for in the repository, if any.
+        private static func requests(_ registry: TenantRegistry, _ repository: Repository) throws -> [(String, Blob?)] {
+            var requests: [(String, Blob?)] = []
+            for owner in Repository.allCases {
+                let image = try #require(registry.images[owner])
+                let isOwn = owner == repository
+                requests.append(("manifests/\(image.manifest.digest)", isOwn ? image.manifest : nil))
+                requests.append(("blobs/\(image.layer.digest)", isOwn ? image.layer : nil))
+            }
+            requests.append(("manifests/latest", registry.images[repository]?.manifest))
+            requests.append(("blobs/\(registry.shared.digest)", registry.shared))
+            return requests
+        }
+
+        /// Asks the node for everything as every caller; `allows` is what must come of it.
+        private static func check(
+            _ node: NodeProcess, _ registry: TenantRegistry, _ place: String,
+            allows: (Token?, Repository) -> Bool
+        ) async throws {
+            for token in [nil] + Token.allCases.map(Optional.some) {
+                for repository in Repository.allCases {
+                    for (path, content) in try requests(registry, repository) {
+                        let options = token.map { ["--header", "Authorization: Bearer \($0.rawValue)"] } ?? []
+                        let answer = try await node.get(
+                            "\(repository.rawValue)/\(path)", namespace: host, options: options)
+                        let what = "\(place): \(token?.rawValue ?? "nobody") asks \(repository.rawValue) for \(path)"
+                        if let content, allows(token, repository) {
+                            #expect(answer.status == 200 && answer.bytes == content.bytes, "\(what): \(answer.status)")
+                        } else {
+                            #expect(answer.status == 404 || answer.status == 401, "\(what): \(answer.status)")
+                            #expect(!registry.holds(answer.bytes), "\(what): got bytes")
+                        }
+                    }
+                }
+            }
+        }
+
+        @Test("nobody gets a byte that the registry would not give, and everybody what it would")
+        func tenants() async throws {
+            let registry = try await TenantRegistry(seed: 31)
+            let a = try Self.node("a", registry)
+            let b = try Self.node("b", registry, peers: ["127.0.0.1:\(a.settings.peerPort)"])
+            let processA = try await a.start()
+            // In this order nobody's bytes are there before somebody who may has asked.
+            try await Self.check(a, registry, "cold", allows: registry.allows)
+            try await Self.check(a, registry, "cached", allows: registry.allows)
+            let processB = try await b.start()
+            try await eventually("b is connected to a") { try await b.peers().contains { $0.state == "connected" } }
+            try await Self.check(b, registry, "at a peer", allows: registry.allows)
+
+            registry.revoke()
+            try await Task.sleep(for: Self.verdictsAge)
+            try await Self.check(b, registry, "revoked", allows: registry.allows)
+
+            registry.set(isUp: false)
+            try await Task.sleep(for: Self.verdictsAge)
+            try await Self.check(b, registry, "registry gone") { _, repository in repository == .open }
+
+            for node in [a, b] { try await Self.requireNoCanary(node) }
+            #expect(try await processA.stop() == .exited(0))
+            #expect(try await processB.stop() == .exited(0))
+            await registry.server.close()
+        }
+
+        @Test("a challenge is the registry's own, and a password is not passed on")
+        func challenges() async throws {
+            let registry = try await TenantRegistry(seed: 32)
+            let node = try Self.node("a", registry)
+            let process = try await node.start()
+            let path = "acme/app/manifests/latest"
+            let anonymous = try await node.get(path, namespace: Self.host, options: ["--include"])
+            #expect(anonymous.status == 401)
+            let head = String(decoding: anonymous.bytes, as: UTF8.self)
+            #expect(head.contains("realm=\"\(registry.server.url)/token\",service=\"tenants\""))
+            #expect(head.contains("scope=\"repository:acme/app:pull\""))
+            let asked = await registry.server.requests.count
+            let basic = try await node.get(path, namespace: Self.host, options: ["--user", "somebody:canary-password"])
+            #expect(basic.status == 404)
+            #expect(await registry.server.requests.count == asked, "the password went nowhere")
+            #expect(try await process.stop() == .exited(0))
+            await registry.server.close()
+        }
+
+        /// A credential is nowhere: not in the log at its most talkative level, in the cache, or in what the admin tool
+        /// shows.
+        private static func requireNoCanary(_ node: NodeProcess) async throws {
+            var texts = [try String(contentsOfFile: node.logPath, encoding: .utf8)]
+            for command in [["status", "--json"], ["peers", "--json"], ["cache", "ls", "--json"]] {
+                texts.append(try await node.admin(command))
+            }
+            #expect(texts.allSatisfy { !$0.contains("canary") })
+            let search = ["grep", "--recursive", "--text", "--files-with-matches", "canary", node.cachePath]
+            let found = try await ChildProcess.run(search)
+            #expect(!found.succeeded && found.text.isEmpty, "\(found.text)")
+        }
+    }
+}
+
+extension TenantRegistry {
+    /// Whether the bytes are some of what the registry keeps.
+    func holds(_ bytes: [UInt8]) -> Bool {
+        bytes == shared.bytes || images.values.contains { $0.layer.bytes == bytes || $0.manifest.bytes == bytes }
+    }
+}
