@@ -1027,7 +1027,7 @@ const ProtobufCMessageDescriptor hawker__peer__uninterest__descriptor =
   (ProtobufCMessageInit) hawker__peer__uninterest__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__peer__holdings__field_descriptors[4] =
+static const ProtobufCFieldDescriptor hawker__peer__holdings__field_descriptors[5] =
 {
   {
     "blob",
@@ -1077,17 +1077,30 @@ static const ProtobufCFieldDescriptor hawker__peer__holdings__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "is_public",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__Holdings, is_public),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__peer__holdings__field_indices_by_name[] = {
   3,   /* field[3] = bits */
   0,   /* field[0] = blob */
   1,   /* field[1] = blob_bytes */
   2,   /* field[2] = complete */
+  4,   /* field[4] = is_public */
 };
 static const ProtobufCIntRange hawker__peer__holdings__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor hawker__peer__holdings__descriptor =
 {
@@ -1097,7 +1110,7 @@ const ProtobufCMessageDescriptor hawker__peer__holdings__descriptor =
   "Hawker__Peer__Holdings",
   "hawker.peer",
   sizeof(Hawker__Peer__Holdings),
-  4,
+  5,
   hawker__peer__holdings__field_descriptors,
   hawker__peer__holdings__field_indices_by_name,
   1,  hawker__peer__holdings__number_ranges,

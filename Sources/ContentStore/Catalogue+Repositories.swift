@@ -11,6 +11,32 @@ extension Catalogue {
         }.isEmpty == false
     }
 
+    private static let digestsMax: Int64 = 50_000
+
+    func digests(registry: String, repository: String) throws(StoreError) -> [Digest] {
+        try perform { database throws(DatabaseError) in
+            try database.run(
+                """
+                SELECT digest FROM descriptor WHERE registry = ? AND repository = ?
+                GROUP BY digest ORDER BY max(rowid) DESC LIMIT ?
+                """,
+                [.text(registry), .text(repository), .integer(Self.digestsMax)]
+            )
+        }.compactMap { $0[0].bytes.flatMap { Digest(bytes: $0) } }
+    }
+
+    func publicDigests(since time: Int64) throws(StoreError) -> [Digest] {
+        try perform { database throws(DatabaseError) in
+            try database.run(
+                """
+                SELECT DISTINCT descriptor.digest FROM descriptor JOIN public USING (registry, repository)
+                WHERE affirmed_at > ? LIMIT ?
+                """,
+                [.integer(time), .integer(Self.digestsMax)]
+            )
+        }.compactMap { $0[0].bytes.flatMap { Digest(bytes: $0) } }
+    }
+
     func recordPublic(registry: String, repository: String, at time: Int64) throws(StoreError) {
         try perform { database throws(DatabaseError) in
             _ = try database.run(

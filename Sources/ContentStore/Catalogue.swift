@@ -100,6 +100,7 @@ final class Catalogue: Sendable {
             registry TEXT NOT NULL, repository TEXT NOT NULL, name TEXT NOT NULL, digest BLOB NOT NULL,
             media_type TEXT NOT NULL, recorded_at INTEGER NOT NULL, UNIQUE (registry, repository, name))
         """,
+        "CREATE INDEX IF NOT EXISTS descriptor_place ON descriptor (registry, repository)",
         """
         CREATE TABLE IF NOT EXISTS public (
             registry TEXT NOT NULL, repository TEXT NOT NULL, affirmed_at INTEGER NOT NULL,

@@ -47,6 +47,20 @@ extension ContentStore {
         } ?? false
     }
 
+    /// What manifests of that repository name, the latest first, a bounded number.
+    package func digests(registry: String, repository: String) -> [Digest] {
+        quietly { () throws(StoreError) in
+            try catalogue.digests(registry: registry, repository: repository)
+        } ?? []
+    }
+
+    /// What manifests of public repositories name, as far as `wasPublic` goes; a bounded number.
+    package func publicDigests() -> [Digest] {
+        quietly { () throws(StoreError) in
+            try catalogue.publicDigests(since: Self.now() - Self.publicSecondsMax)
+        } ?? []
+    }
+
     /// The registry let an anonymous caller pull from the repository, now.
     package func recordPublic(registry: String, repository: String) {
         quietly { () throws(StoreError) in

@@ -4,13 +4,14 @@ import Logging
 import MirrorServer
 import OCIModel
 import OriginClient
+import PeerTransport
 
 /// Whether a caller may have a manifest or a blob that this node, or a peer, holds: only what the registry gives to
 /// this very caller, under this very repository.
 ///
 /// A repository's manifests name what belongs to it, and only manifests that the registry gave under its name count.
 /// What none of them names is asked for by HEAD. While the registry cannot be asked, what anybody could pull counts
-/// as such for some time; the rest is closed.
+/// as such for some time, also on the word of a peer; the rest is closed.
 extension NodeImages {
     enum Access {
         case allowed
@@ -33,7 +34,8 @@ extension NodeImages {
         if isBound, permissions.isFresh(item.credential, item.place, now: Loop.nowNanoseconds) { return .allowed }
         let isOpen = isBound ? await isOpenMeanwhile(item.place, item.credential) : false
         if isSilent(item.place.registry) {
-            return isOpen ? .allowed : .declined(reason: Self.unreachable)
+            let mayHave = isOpen ? true : await isPublicElsewhere(item.digest)
+            return mayHave ? .allowed : .declined(reason: Self.unreachable)
         }
         let asking = Task { @LoopActor in await asked(item, endpoint) }
         // What may not be served without the registry is worth its own deadlines.
@@ -43,7 +45,9 @@ extension NodeImages {
         if failure?.isUnreachable ?? true {
             silentUntil[item.place.registry] = Loop.nowNanoseconds &+ Self.silentNanoseconds
         }
-        if isOpen, failure?.mayPass ?? true {
+        let maySkip = failure?.mayPass ?? true
+        let mayHave = maySkip && !isOpen ? await isPublicElsewhere(item.digest) : isOpen
+        if maySkip, mayHave {
             asking.cancel()
             logger.warning(
                 "registry unreachable: served by what it said before",
@@ -76,12 +80,31 @@ extension NodeImages {
     /// The registry has given this caller something of that repository.
     func affirm(_ place: Permissions.Place, _ credential: Credential?) async {
         silentUntil[place.registry] = nil
+        let isNews = !permissions.isFresh(credential, place, now: Loop.nowNanoseconds)
         permissions.allow(credential, place, now: Loop.nowNanoseconds)
-        guard credential == nil else { return }
+        guard credential == nil, isNews else { return }
         let store = store
         await Loop.offload {
             store.recordPublic(registry: place.registry.description, repository: place.repository.text)
         }
+        await publish(place)
+    }
+
+    /// Lets other nodes know what anybody may have of the place.
+    func publish(_ place: Permissions.Place) async {
+        guard permissions.isFresh(nil, place, now: Loop.nowNanoseconds) else { return }
+        let store = store
+        swarm.notePublic(
+            await Loop.offload {
+                store.digests(registry: place.registry.description, repository: place.repository.text)
+            })
+    }
+
+    /// This node or a peer knows the blob as one that anybody could pull, from wherever.
+    private func isPublicElsewhere(_ digest: Digest) async -> Bool {
+        guard await swarm.locate(digest)?.isPublic == true else { return false }
+        swarm.notePublic([digest])
+        return true
     }
 
     /// What a registry's refusal means for the caller.
@@ -127,5 +150,6 @@ extension NodeImages {
             store.recordDescriptors(
                 registry: registry, repository: repository, of: digest, [(digest: digest, bytes: bytes)])
         }
+        await publish(item.place)
     }
 }

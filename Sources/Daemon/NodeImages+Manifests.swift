@@ -125,7 +125,7 @@ extension NodeImages {
 
     /// Brings a manifest that a connected peer holds whole into the cache; whether it is there now.
     private func takeFromPeers(_ digest: Digest) async -> Bool {
-        guard let bytes = await swarm.locate(digest), bytes <= Int64(ManifestSummary.bytesMax) else { return false }
+        guard let bytes = await swarm.locate(digest)?.bytes, bytes <= Int64(ManifestSummary.bytesMax) else { return false }
         do throws(DownloadFailure) {
             let download = try await swarm.download(digest, bytes: bytes, source: nil)
             let progress = await withCheckedContinuation { continuation in
@@ -176,6 +176,7 @@ extension NodeImages {
             return isNew
         }
         if isNew { swarm.blobCommitted(digest) }
+        await publish(query.place)
     }
 
     private func remember(_ tag: Tag, _ manifest: OriginManifest, _ query: ManifestQuery) async {

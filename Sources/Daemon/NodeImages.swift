@@ -80,7 +80,7 @@ final class NodeImages: ImageSource {
                 endpoint: endpoint, repository: query.repository, digest: digest, credential: query.credential)
         } catch {
             NodeLog.registryFailed(error, query.registry, logger)
-            return error.mayPass ? await swarm.locate(digest) : nil
+            return error.mayPass ? await swarm.locate(digest)?.bytes : nil
         }
     }
 

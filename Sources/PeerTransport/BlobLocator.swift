@@ -1,8 +1,16 @@
 import EventLoop
 import OCIModel
+import PieceExchange
 import PieceModel
 
-/// Asks all peers for the size of a blob that no manifest told of.
+/// What peers say of a blob; nobody has checked it.
+package struct LocatedBlob: Equatable, Sendable {
+    package let bytes: Int64
+    /// A peer says that anybody could pull it from its registry.
+    package let isPublic: Bool
+}
+
+/// Asks all peers for a blob that no manifest told of, or that the registry cannot be asked for.
 @LoopActor
 final class BlobLocator {
     @LoopActor
@@ -10,7 +18,8 @@ final class BlobLocator {
         var open: Set<PeerName>
         let done: @LoopActor () -> Void
         var sizes: [Int64: Int] = [:]
-        var waiters: [CheckedContinuation<Int64?, Never>] = []
+        var isPublic = false
+        var waiters: [CheckedContinuation<LocatedBlob?, Never>] = []
         let timer = LoopTimer()
 
         init(_ peers: Set<PeerName>, done: @escaping @LoopActor () -> Void) {
@@ -32,7 +41,7 @@ final class BlobLocator {
         millis: UInt64,
         ask: () -> Void,
         done: @escaping @LoopActor () -> Void
-    ) async -> Int64? {
+    ) async -> LocatedBlob? {
         guard !peers.isEmpty else { return nil }
         return await withCheckedContinuation { continuation in
             if let query = queries[digest] {
@@ -48,9 +57,12 @@ final class BlobLocator {
     }
 
     /// A peer said what it holds.
-    func heard(_ digest: Digest, from peer: PeerName, bytes: Int64?) {
+    func heard(_ digest: Digest, from peer: PeerName, _ held: PeerMessage.Holdings?) {
         guard let query = queries[digest], query.open.remove(peer) != nil else { return }
-        if let bytes { query.sizes[bytes, default: 0] += 1 }
+        if let held {
+            query.sizes[held.blobBytes, default: 0] += 1
+            query.isPublic = query.isPublic || held.isPublic
+        }
         if query.open.isEmpty { finish(digest) }
     }
 
@@ -69,6 +81,7 @@ final class BlobLocator {
         query.timer.stop()
         let size = query.sizes.max { ($0.value, $0.key) < ($1.value, $1.key) }?.key
         query.done()
-        for waiter in query.waiters { waiter.resume(returning: size) }
+        let found = size.map { LocatedBlob(bytes: $0, isPublic: query.isPublic) }
+        for waiter in query.waiters { waiter.resume(returning: found) }
     }
 }

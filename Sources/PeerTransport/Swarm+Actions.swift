@@ -10,6 +10,9 @@ import Wire
 extension Swarm {
     func perform(_ action: ExchangeAction, answering event: ExchangeEvent) {
         switch action {
+        case .send(.holdings(let blob, var held?), let peer):
+            held.isPublic = publicBlobs.contains(blob)
+            roster.send(.holdings(blob: blob, held: held), to: peer)
         case .send(let message, let peer):
             roster.send(message, to: peer)
         case .upload(let blob, let piece, let request, let peer):

@@ -27,6 +27,9 @@ package final class Swarm {
 
     var transfers: [Digest: BlobTransfer] = [:]
     var origins: [Digest: OriginReads] = [:]
+    /// Beyond `publicBlobsMax` no more are remembered: other nodes then ask the registry.
+    var publicBlobs: Set<Digest> = []
+    private static let publicBlobsMax = 100_000
     var uploadsRunning = 0
     var originBytes: Int64 = 0
     private(set) var isStopping = false
@@ -66,8 +69,9 @@ package final class Swarm {
         try roster.start()
         let store = store
         work.run {
-            store.list()
-        } then: { blobs in
+            (store.publicDigests(), store.list())
+        } then: { publicDigests, blobs in
+            self.notePublic(publicDigests)
             for blob in blobs { self.blobCommitted(blob.digest) }
         }
     }
@@ -117,11 +121,18 @@ package final class Swarm {
         deliver(.blobRemoved(blob: digest))
     }
 
-    /// The size of a blob as somebody knows it who has it or gets it: this node, or the peers, which are
-    /// asked and given about `locateMillis` to answer. `nil` when nobody does. What peers say nobody has
-    /// checked.
-    package func locate(_ digest: Digest) async -> Int64? {
-        if let known = store.blob(digest)?.bytes ?? transfers[digest]?.bytes { return known }
+    /// Anybody may have these blobs: other nodes are told so with what this one holds of them.
+    package func notePublic(_ digests: [Digest]) {
+        guard publicBlobs.count + digests.count <= Self.publicBlobsMax else { return }
+        publicBlobs.formUnion(digests)
+    }
+
+    /// A blob as somebody knows it who has it or gets it: this node, or the peers, which are asked and given about
+    /// `locateMillis` to answer. `nil` when nobody does.
+    package func locate(_ digest: Digest) async -> LocatedBlob? {
+        if let known = store.blob(digest)?.bytes ?? transfers[digest]?.bytes {
+            return LocatedBlob(bytes: known, isPublic: publicBlobs.contains(digest))
+        }
         guard !isStopping else { return nil }
         let peers = roster.names
         return await locator.locate(digest, peers: Set(peers), millis: options.locateMillis) {
@@ -192,7 +203,7 @@ extension Swarm: PeerRosterOwner {
 
     func peer(_ peer: PeerName, said message: PeerMessage) {
         if case .holdings(let blob, let held) = message {
-            locator.heard(blob, from: peer, bytes: held?.blobBytes)
+            locator.heard(blob, from: peer, held)
         }
         deliver(.message(message, from: peer))
     }

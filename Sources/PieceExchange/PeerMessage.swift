@@ -97,11 +97,15 @@ package enum PeerMessage: Equatable, Sendable {
         package var complete: Bool
         /// Bit field of `PieceSet`; empty when complete, or when pieces will be named by `have` only.
         package var bits: [UInt8]
+        /// Anybody may have the blob, as far as the sender knows. The exchange neither sets nor reads it: pieces go to
+        /// every peer, and who asks a node for a blob is judged before the exchange hears of it.
+        package var isPublic: Bool
 
-        package init(blobBytes: Int64, complete: Bool, bits: [UInt8]) {
+        package init(blobBytes: Int64, complete: Bool, bits: [UInt8], isPublic: Bool = false) {
             self.blobBytes = blobBytes
             self.complete = complete
             self.bits = bits
+            self.isPublic = isPublic
         }
     }
 

@@ -115,7 +115,7 @@ struct PeerFrameReader {
             blob(message.blob).flatMap { blob in
                 let bits = ProtobufField.bytes(message.bits)
                 if message.blob_bytes == 0 {
-                    guard message.complete == 0, bits.isEmpty else { return .failure(BadField("blob_bytes")) }
+                    guard message.complete == 0, message.is_public == 0, bits.isEmpty else { return .failure(BadField("blob_bytes")) }
                     return .success(.holdings(blob: blob, held: nil))
                 }
                 guard let bytes = Int64(exactly: message.blob_bytes),
@@ -125,7 +125,8 @@ struct PeerFrameReader {
                 guard bits.isEmpty || !complete && PieceSet(layout: layout, bytes: bits) != nil else {
                     return .failure(BadField("bits"))
                 }
-                let held = PeerMessage.Holdings(blobBytes: bytes, complete: complete, bits: bits)
+                let held = PeerMessage.Holdings(
+                    blobBytes: bytes, complete: complete, bits: bits, isPublic: message.is_public != 0)
                 return .success(.holdings(blob: blob, held: held))
             }
         }

@@ -75,6 +75,7 @@ package enum PeerCodec {
             message.blob_bytes = UInt64(clamping: held.blobBytes)
             message.complete = held.complete ? 1 : 0
             message.bits = arena.bytes(held.bits)
+            message.is_public = held.isPublic ? 1 : 0
         }
     }
 

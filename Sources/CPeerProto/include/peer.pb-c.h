@@ -189,10 +189,15 @@ struct  Hawker__Peer__Holdings
    * the pieces are named by Have only.
    */
   ProtobufCBinaryData bits;
+  /*
+   * Anybody could pull it from its registry when the sender, or a caller of it, last did: a node whose registry cannot be
+   * reached may then serve it too.
+   */
+  protobuf_c_boolean is_public;
 };
 #define HAWKER__PEER__HOLDINGS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__holdings__descriptor) \
-    , {0,NULL}, 0, 0, {0,NULL} }
+    , {0,NULL}, 0, 0, {0,NULL}, 0 }
 
 
 /*
