@@ -2,6 +2,19 @@ import OCIModel
 
 /// What registries said of whole repositories.
 extension Catalogue {
+    /// A row of no size, as if the blob named itself.
+    func recordNamed(_ digest: Digest, registry: String, repository: String) throws(StoreError) {
+        try perform { database throws(DatabaseError) in
+            _ = try database.run(
+                """
+                INSERT OR REPLACE INTO descriptor (registry, repository, manifest, digest, bytes)
+                VALUES (?, ?, ?3, ?3, -1)
+                """,
+                [.text(registry), .text(repository), .blob(digest.bytes)]
+            )
+        }
+    }
+
     func isNamed(_ digest: Digest, registry: String, repository: String) throws(StoreError) -> Bool {
         try perform { database throws(DatabaseError) in
             try database.run(

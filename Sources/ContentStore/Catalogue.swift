@@ -245,7 +245,7 @@ extension Catalogue {
         try perform { database throws(DatabaseError) in
             try database.run(
                 """
-                SELECT bytes FROM descriptor WHERE digest = ?1
+                SELECT bytes FROM descriptor WHERE digest = ?1 AND bytes >= 0
                 ORDER BY (registry IS ?2 AND repository IS ?3) DESC, rowid DESC LIMIT 1
                 """,
                 [

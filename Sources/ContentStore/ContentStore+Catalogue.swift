@@ -40,6 +40,13 @@ extension ContentStore {
         } ?? nil
     }
 
+    /// The registry has the blob in that repository, whether or not a manifest names it.
+    package func recordNamed(_ digest: Digest, registry: String, repository: String) {
+        quietly { () throws(StoreError) in
+            try catalogue.recordNamed(digest, registry: registry, repository: repository)
+        }
+    }
+
     /// Whether a manifest of that very repository names the blob, or the registry said that the repository has it.
     package func isNamed(_ digest: Digest, registry: String, repository: String) -> Bool {
         quietly { () throws(StoreError) in

@@ -14,7 +14,8 @@ import PeerTransport
 /// as such for some time, also on the word of a peer; the rest is closed.
 extension NodeImages {
     enum Access {
-        case allowed
+        /// `bytes` when the registry was asked: what it says, which nobody has checked.
+        case allowed(bytes: Int64?)
         case challenged(BearerChallenge)
         case declined(reason: String)
     }
@@ -31,20 +32,20 @@ extension NodeImages {
 
     func access(to item: Item, _ endpoint: OriginEndpoint) async -> Access {
         let isBound = await belongs(item)
-        if isBound, permissions.isFresh(item.credential, item.place, now: Loop.nowNanoseconds) { return .allowed }
+        if isBound, permissions.isFresh(item.credential, item.place, now: Loop.nowNanoseconds) {
+            return .allowed(bytes: nil)
+        }
         let isOpen = isBound ? await isOpenMeanwhile(item.place, item.credential) : false
         if isSilent(item.place.registry) {
             let mayHave = isOpen ? true : await isPublicElsewhere(item.digest)
-            return mayHave ? .allowed : .declined(reason: Self.unreachable)
+            return mayHave ? .allowed(bytes: nil) : .declined(reason: Self.unreachable)
         }
         let asking = Task { @LoopActor in await asked(item, endpoint) }
         // What may not be served without the registry is worth its own deadlines.
         let prompt = isOpen ? await Patience.value(of: asking, millis: Self.openMillis) : await asking.value
-        if case .success? = prompt { return .allowed }
+        if case .success(let bytes)? = prompt { return .allowed(bytes: bytes) }
         let failure = prompt?.failure
-        if failure?.isUnreachable ?? true {
-            silentUntil[item.place.registry] = Loop.nowNanoseconds &+ Self.silentNanoseconds
-        }
+        if prompt == nil { noteSilence(of: item.place.registry) }
         let maySkip = failure?.mayPass ?? true
         let mayHave = maySkip && !isOpen ? await isPublicElsewhere(item.digest) : isOpen
         if maySkip, mayHave {
@@ -52,7 +53,7 @@ extension NodeImages {
             logger.warning(
                 "registry unreachable: served by what it said before",
                 metadata: ["registry": "\(item.registry)", "repository": "\(item.repository)"])
-            return .allowed
+            return .allowed(bytes: nil)
         }
         return refused(failure ?? .cancelled, item.place, item.credential)
     }
@@ -62,17 +63,27 @@ extension NodeImages {
     private static let openMillis: UInt64 = 2_000
     private static let silentNanoseconds: UInt64 = 10_000_000_000
 
-    private func isSilent(_ registry: RegistryHost) -> Bool {
+    /// Whether the registry could not be reached a moment ago: it is not waited for again at once.
+    func isSilent(_ registry: RegistryHost) -> Bool {
         silentUntil[registry].map { Loop.nowNanoseconds < $0 } ?? false
     }
 
-    private func asked(_ item: Item, _ endpoint: OriginEndpoint) async -> Result<Void, OriginError> {
+    func noteFailure(_ error: OriginError, _ registry: RegistryHost) {
+        NodeLog.registryFailed(error, registry, logger)
+        if error.isUnreachable { noteSilence(of: registry.canonical) }
+    }
+
+    private func noteSilence(of registry: RegistryHost) {
+        silentUntil[registry] = Loop.nowNanoseconds &+ Self.silentNanoseconds
+    }
+
+    private func asked(_ item: Item, _ endpoint: OriginEndpoint) async -> Result<Int64, OriginError> {
         do throws(OriginError) {
             let bytes = try await size(of: item, endpoint)
-            await affirmed(item, bytes: bytes)
-            return .success(())
+            await affirmed(item)
+            return .success(bytes)
         } catch {
-            NodeLog.registryFailed(error, item.registry, logger)
+            noteFailure(error, item.registry)
             return .failure(error)
         }
     }
@@ -142,13 +153,12 @@ extension NodeImages {
         ).size
     }
 
-    private func affirmed(_ item: Item, bytes: Int64) async {
+    private func affirmed(_ item: Item) async {
         await affirm(item.place, item.credential)
         let (store, digest) = (store, item.digest)
         let (registry, repository) = (item.place.registry.description, item.repository.text)
         await Loop.offload {
-            store.recordDescriptors(
-                registry: registry, repository: repository, of: digest, [(digest: digest, bytes: bytes)])
+            store.recordNamed(digest, registry: registry, repository: repository)
         }
         await publish(item.place)
     }

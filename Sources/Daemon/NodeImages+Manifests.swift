@@ -64,15 +64,15 @@ extension NodeImages {
     private func manifest(
         tagged tag: Tag, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async -> ManifestAnswer {
+        if isSilent(query.registry.canonical) {
+            return await lastKnown(tag, query).map { .found($0) } ?? .declined(reason: Self.unreachable)
+        }
         let resolving = Task { @LoopActor in await resolved(tag, query, endpoint) }
         return await withTaskCancellationHandler {
             let prompt = await Patience.value(of: resolving, millis: Self.registryMillis)
             if case .success(let manifest)? = prompt { return .found(manifest) }
             if prompt?.failure?.mayPass != false, let stale = await lastKnown(tag, query) {
                 resolving.cancel()
-                logger.warning(
-                    "registry unreachable: tag served as last seen",
-                    metadata: ["registry": "\(query.registry)", "repository": "\(query.repository)", "tag": "\(tag)"])
                 return .found(stale)
             }
             switch await resolving.value {
@@ -92,7 +92,7 @@ extension NodeImages {
             await remember(tag, manifest, query)
             return .success(manifest)
         } catch {
-            NodeLog.registryFailed(error, query.registry, logger)
+            noteFailure(error, query.registry)
             return .failure(error)
         }
     }
@@ -115,17 +115,23 @@ extension NodeImages {
         return query.accept
     }
 
+    /// What the tag meant when the registry last said it, where the caller may have that still.
     private func lastKnown(_ tag: Tag, _ query: ManifestQuery) async -> OriginManifest? {
         let (store, registry, repository) = (store, query.registry.canonical.description, query.repository.text)
         let record = await Loop.offload { store.lastDigest(registry: registry, repository: repository, tag: tag.text) }
         guard let record, await isOpenMeanwhile(query.place, query.credential) else { return nil }
+        logger.warning(
+            "registry unreachable: tag served as last seen",
+            metadata: ["registry": "\(query.registry)", "repository": "\(query.repository)", "tag": "\(tag)"])
         if let cached = await cachedManifest(record.digest) { return cached }
         return await takeFromPeers(record.digest) ? await cachedManifest(record.digest) : nil
     }
 
     /// Brings a manifest that a connected peer holds whole into the cache; whether it is there now.
     private func takeFromPeers(_ digest: Digest) async -> Bool {
-        guard let bytes = await swarm.locate(digest)?.bytes, bytes <= Int64(ManifestSummary.bytesMax) else { return false }
+        guard let bytes = await swarm.locate(digest)?.bytes, bytes <= Int64(ManifestSummary.bytesMax) else {
+            return false
+        }
         do throws(DownloadFailure) {
             let download = try await swarm.download(digest, bytes: bytes, source: nil)
             let progress = await withCheckedContinuation { continuation in
@@ -166,8 +172,7 @@ extension NodeImages {
             }
             store.recordMediaType(digest, mediaType.text)
             // What the registry gave under this name belongs to it.
-            store.recordDescriptors(
-                registry: registry, repository: repository, of: digest, [(digest: digest, bytes: Int64(content.count))])
+            store.recordNamed(digest, registry: registry, repository: repository)
             if let summary = ManifestFile.summary(content, mediaType) {
                 store.recordDescriptors(
                     registry: registry, repository: repository, of: digest,
@@ -186,9 +191,7 @@ extension NodeImages {
             store.recordTag(
                 registry: registry, repository: repository, tag: tag.text, digest: manifest.digest,
                 mediaType: manifest.mediaType.text)
-            store.recordDescriptors(
-                registry: registry, repository: repository, of: manifest.digest,
-                [(digest: manifest.digest, bytes: manifest.size)])
+            store.recordNamed(manifest.digest, registry: registry, repository: repository)
         }
     }
 

@@ -45,13 +45,14 @@ final class NodeImages: ImageSource {
         let item = Item(
             registry: query.registry, repository: query.repository, digest: digest, isManifest: false,
             credential: query.credential)
+        let told: Int64?
         switch await access(to: item, endpoint) {
-        case .allowed: break
+        case .allowed(let bytes): told = bytes
         case .challenged(let challenge): return .challenged(challenge)
         case .declined(let reason): return .declined(reason: reason)
         }
         if let file = await opened(digest) { return .whole(file) }
-        guard let bytes = await size(query, endpoint) else {
+        guard let bytes = await size(query, told: told, endpoint) else {
             return .declined(reason: "neither the registry nor a peer has \(digest)")
         }
         if query.isHead { return .arriving(KnownSize(bytes: bytes)) }
@@ -70,11 +71,11 @@ final class NodeImages: ImageSource {
     func notNamed(_ registry: RegistryHost) -> String { "no [[registry]] of this node's settings names \(registry)" }
 
     /// The size that a manifest named; else what the registry says; else, when it cannot be reached, what peers say.
-    private func size(_ query: BlobQuery, _ endpoint: OriginEndpoint) async -> Int64? {
+    private func size(_ query: BlobQuery, told: Int64?, _ endpoint: OriginEndpoint) async -> Int64? {
         let (store, digest) = (store, query.digest)
         let (registry, repository) = (query.registry.canonical.description, query.repository.text)
         let known = await Loop.offload { store.knownSize(digest, registry: registry, repository: repository) }
-        if let known { return known }
+        if let size = known ?? told { return size }
         do throws(OriginError) {
             return try await origin.blobSize(
                 endpoint: endpoint, repository: query.repository, digest: digest, credential: query.credential)

@@ -24,33 +24,32 @@ extension NodeTests {
             return try NodeProcess(settings)
         }
 
-        /// What a caller asks for: a path, and the content that it stands for in the repository, if any.
-        private static func requests(_ registry: TenantRegistry, _ repository: Repository) throws -> [(String, Blob?)] {
-            var requests: [(String, Blob?)] = []
+        /// What a caller asks for in a repository: paths, and the content that each stands for.
+        private static func requests(_ registry: TenantRegistry, _ repository: Repository) throws -> [(String, Blob)] {
+            var requests = [("blobs/\(registry.shared.digest)", registry.shared)]
             for owner in Repository.allCases {
                 let image = try #require(registry.images[owner])
-                let isOwn = owner == repository
-                requests.append(("manifests/\(image.manifest.digest)", isOwn ? image.manifest : nil))
-                requests.append(("blobs/\(image.layer.digest)", isOwn ? image.layer : nil))
+                requests.append(("manifests/\(image.manifest.digest)", image.manifest))
+                requests.append(("blobs/\(image.layer.digest)", image.layer))
+                if owner == repository { requests.append(("manifests/latest", image.manifest)) }
             }
-            requests.append(("manifests/latest", registry.images[repository]?.manifest))
-            requests.append(("blobs/\(registry.shared.digest)", registry.shared))
             return requests
         }
 
         /// Asks the node for everything as every caller; `allows` is what must come of it.
         private static func check(
             _ node: NodeProcess, _ registry: TenantRegistry, _ place: String,
-            allows: (Token?, Repository) -> Bool
+            by tokens: [Token?] = [nil] + Token.allCases,
+            allows: (Token?, Repository, Blob) -> Bool
         ) async throws {
-            for token in [nil] + Token.allCases.map(Optional.some) {
+            for token in tokens {
                 for repository in Repository.allCases {
                     for (path, content) in try requests(registry, repository) {
                         let options = token.map { ["--header", "Authorization: Bearer \($0.rawValue)"] } ?? []
                         let answer = try await node.get(
                             "\(repository.rawValue)/\(path)", namespace: host, options: options)
                         let what = "\(place): \(token?.rawValue ?? "nobody") asks \(repository.rawValue) for \(path)"
-                        if let content, allows(token, repository) {
+                        if allows(token, repository, content) {
                             #expect(answer.status == 200 && answer.bytes == content.bytes, "\(what): \(answer.status)")
                         } else {
                             #expect(answer.status == 404 || answer.status == 401, "\(what): \(answer.status)")
@@ -68,19 +67,22 @@ extension NodeTests {
             let b = try Self.node("b", registry, peers: ["127.0.0.1:\(a.settings.peerPort)"])
             let processA = try await a.start()
             // In this order nobody's bytes are there before somebody who may has asked.
-            try await Self.check(a, registry, "cold", allows: registry.allows)
-            try await Self.check(a, registry, "cached", allows: registry.allows)
+            try await Self.check(a, registry, "cold", allows: registry.gives)
+            try await Self.check(a, registry, "cached", allows: registry.gives)
             let processB = try await b.start()
             try await eventually("b is connected to a") { try await b.peers().contains { $0.state == "connected" } }
-            try await Self.check(b, registry, "at a peer", allows: registry.allows)
+            try await Self.check(b, registry, "at a peer", allows: registry.gives)
 
             registry.revoke()
             try await Task.sleep(for: Self.verdictsAge)
-            try await Self.check(b, registry, "revoked", allows: registry.allows)
+            try await Self.check(b, registry, "revoked", allows: registry.gives)
 
             registry.set(isUp: false)
             try await Task.sleep(for: Self.verdictsAge)
-            try await Self.check(b, registry, "registry gone") { _, repository in repository == .open }
+            try await Self.check(b, registry, "registry gone", by: [nil, .acme, .wrong]) { _, _, content in
+                // What anybody could pull from somewhere is no secret under another name.
+                registry.has(content, in: .open)
+            }
 
             for node in [a, b] { try await Self.requireNoCanary(node) }
             #expect(try await processA.stop() == .exited(0))

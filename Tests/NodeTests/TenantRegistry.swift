@@ -63,6 +63,15 @@ final class TenantRegistry: Sendable {
         }
     }
 
+    /// What the registry itself would do when asked for some content under a repository's name.
+    func gives(_ token: Token?, _ repository: Repository, _ content: Blob) -> Bool {
+        allows(token, repository) && has(content, in: repository)
+    }
+
+    func has(_ content: Blob, in repository: Repository) -> Bool {
+        images[repository].map { [shared, $0.layer, $0.manifest].contains(content) } ?? false
+    }
+
     func blob(_ digest: Digest, of repository: Repository) -> Blob? {
         guard let image = images[repository] else { return nil }
         return [image.layer, shared].first { $0.digest == digest }

@@ -190,8 +190,8 @@ struct  Hawker__Peer__Holdings
    */
   ProtobufCBinaryData bits;
   /*
-   * Anybody could pull it from its registry when the sender, or a caller of it, last did: a node whose registry cannot be
-   * reached may then serve it too.
+   * Anybody could pull it from its registry when the sender, or a caller of it, last did: a node whose registry cannot
+   * be reached may then serve it too.
    */
   protobuf_c_boolean is_public;
 };
