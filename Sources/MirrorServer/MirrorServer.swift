@@ -5,13 +5,15 @@ package import EventLoop
 ///     made --start()--> serving --stop()--> draining --> stopped
 ///
 /// Draining refuses new connections, closes idle ones, lets running responses end with `Connection: close`,
-/// and cuts what is left when its time is up.
+/// and cuts what is left when its time is up. On a socket that the service manager holds open, refusing is not
+/// possible: connections would wait for the next process. There they are taken, and each request is declined at once.
 @LoopActor package final class MirrorServer {
     private let options: MirrorOptions
     private let context: MirrorContext
     private var listener: Listener?
     private var connections: [ObjectIdentifier: MirrorConnection] = [:]
     private var isStopping = false
+    var isDraining: Bool { context.isDraining }
     private let drainTimer = LoopTimer()
     private var drained: [CheckedContinuation<Void, Never>] = []
 
@@ -25,12 +27,13 @@ package import EventLoop
         context = MirrorContext(options: options, source: source, onRequest: onRequest)
     }
 
-    /// Binds and serves.
+    /// Serves on `socket`, or binds first.
     ///
     /// Errors are those of the listening socket.
-    package func start() throws(LoopError) {
+    package func start(on socket: HandedSocket? = nil) throws(LoopError) {
         precondition(listener == nil && !isStopping, "a mirror starts once")
-        let listener = try Listener.tcp(host: options.host, port: options.port)
+        let listener =
+            if let socket { try Listener.tcp(socket) } else { try Listener.tcp(host: options.host, port: options.port) }
         self.listener = listener
         listener.accept { [weak self] stream in self?.accept(stream) }
     }
@@ -44,18 +47,22 @@ package import EventLoop
     package func stop(drainMillis: UInt64) async {
         if !isStopping {
             isStopping = true
-            listener?.close()
-            listener = nil
+            if listener?.isHandedOver != true { closeListener() }
             context.isDraining = true
             for connection in connections.values { connection.drain() }
             drainTimer.start(after: drainMillis) { [weak self] in self?.cutAll() }
         }
-        guard !connections.isEmpty else { return drainTimer.stop() }
-        await withCheckedContinuation { drained.append($0) }
+        if connections.isEmpty { drainTimer.stop() } else { await withCheckedContinuation { drained.append($0) } }
+        closeListener()
+    }
+
+    private func closeListener() {
+        listener?.close()
+        listener = nil
     }
 
     private func accept(_ stream: Stream) {
-        guard !isStopping, connections.count < options.limits.connectionsMax else {
+        guard connections.count < options.limits.connectionsMax else {
             context.counters.connectionsShed += 1
             return stream.close()
         }
