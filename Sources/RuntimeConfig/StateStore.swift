@@ -68,6 +68,11 @@ final class StateStore {
         folder = Path.join(directory, String(name.suffix(200)))
     }
 
+    /// A folder that is there already.
+    init(folder: String) {
+        self.folder = folder
+    }
+
     deinit {
         if lock >= 0 { close(lock) }
     }

@@ -1,5 +1,6 @@
 import EventLoop
 import Glibc
+import OCIModel
 import TestSupport
 import Testing
 
