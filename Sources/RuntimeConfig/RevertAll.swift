@@ -1,5 +1,5 @@
-/// Undoing whatever was done on a node, without having to know it: for packages that are removed and for pods that clean
-/// up.
+/// Undoing whatever was done on a node, without having to know it: for packages that are removed and for pods that
+/// clean up.
 extension ContainerdCommands {
     /// Gives back every file that the state folder has a record of.
     ///
