@@ -45,10 +45,8 @@ package final class ServiceManager {
 
     /// Always followed by `ready`.
     package func reloading() async {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        let micros = Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000
-        await tell("RELOADING=1\nMONOTONIC_USEC=\(micros)")
+        // libuv's clock is CLOCK_MONOTONIC, as systemd wants it.
+        await tell("RELOADING=1\nMONOTONIC_USEC=\(Loop.nowNanoseconds / 1000)")
     }
 
     /// The watchdog is answered on: draining takes time, and may hang.
