@@ -8,10 +8,11 @@ struct ChartTests {
     func matrix() async throws {
         let python = Deploy.root + "/.build/chart-python/bin/python"
         let output = try await ChildProcess.run(
-            [python, try Deploy.program("chart.py"), Deploy.path("helm"), try NodeProcess.binaryPath()], within: 300)
+            [python, try Deploy.program("chart.py"), Deploy.path("helm"), try NodeProcess.binaryPath()]
+                + (Deploy.isAll ? ["--pairs"] : []), within: 300)
         let lines = output.text.split(separator: "\n").filter { !$0.contains(" WARN ") }
         #expect(output.succeeded, "\(lines.joined(separator: "\n").suffix(5_000))")
-        #expect(lines.last?.contains(/^1[0-9]{2} sets of values, 1[0-9]{2} objects, .* 0 complaints$/) == true)
+        #expect(lines.last?.contains(/^[0-9]{2,} sets of values, [0-9]{2,} objects, .* 0 complaints$/) == true)
     }
 
     @Test("is of the program's own version")

@@ -36,7 +36,7 @@ final class NodeTree: Sendable {
             "sh", "-c",
             """
             cd "$1" && for folder in etc/containerd etc/docker etc/rancher var/lib/rancher/k3s/agent/etc; do
-                [ ! -d $folder ] || find $folder -printf '%p %m %u ' -type f -exec sha256sum {} + -o -printf '%p %m %u\\n'
+                [ ! -d $folder ] || find $folder -printf '%p %m %u\\n' -type f -exec sha256sum {} +
             done | sort
             """, "sh", folder.path("tree"),
         ])

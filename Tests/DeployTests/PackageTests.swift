@@ -24,13 +24,14 @@ struct PackageTests {
         ])
         let old = try await Self.build(debian.folder.makeFolder("tree/old"), version: "1.0")
         let new = try await Self.build(debian.folder.makeFolder("tree/new"), version: "1.1")
-        let (first, second) = ("/old/\(old.split(separator: "/").last ?? "")", "/new/\(new.split(separator: "/").last ?? "")")
+        let (first, second) = (old.dropFirst(debian.path.count), new.dropFirst(debian.path.count))
         let before = try await debian.check(Self.everything)
         let configuration = try await debian.check("sha256sum /etc/containerd/config.toml")
 
         try await debian.check("dpkg --install \(first)")
         try await Self.expectServing(debian)
-        #expect(try await debian.check("stat -c '%U %a' /var/lib/dragonfly/content /run/hawker") == "hawker 700\nhawker 700\n")
+        let owned = try await debian.check("stat -c '%U %a' /var/lib/dragonfly/content /run/hawker")
+        #expect(owned == "hawker 700\nhawker 700\n")
         try await Self.expectSupervised(debian)
         try await debian.check("hawker containerd apply --mode mirror --registry r.example --restart")
         #expect(try await debian.check("sha256sum /etc/containerd/config.toml") != configuration)
@@ -38,7 +39,7 @@ struct PackageTests {
         // A setting of the user's stays, and what is asked during an upgrade is held until the new version answers.
         try await debian.check("echo '# mine' >>/etc/hawker/hawker.toml")
         async let answers = debian.check(
-            "for n in $(seq 60); do curl --silent --max-time 20 --fail http://127.0.0.1:4001/v2/ || exit 1; sleep .05; done")
+            "for n in $(seq 60); do \(Self.ask) || exit 1; sleep .05; done")
         try await debian.check("dpkg --install \(second)")
         #expect(try await answers.contains("{}"))
         try await Self.expectServing(debian)
@@ -77,23 +78,25 @@ struct PackageTests {
     /// Files with content, users and units; not what every installation of anything changes.
     private static let everything = """
         find /etc /usr /lib /var -xdev -not -path '/var/lib/dpkg*' -not -path '/var/log*' -not -path '/var/cache*' \
-            -not -path '/var/lib/containerd*' -not -path '/etc/.pwd.lock' -not -name '*-' -not -path '/var/lib/systemd/*' \
-            -not -path '/etc/machine-id' \\( -type f -exec sha256sum {} + -o -not -type d -printf '%p %l\\n' \
+            -not -path '/var/lib/containerd*' -not -path '/var/lib/systemd/*' -not -path '/etc/machine-id' \
+            -not -path '/etc/.pwd.lock' -not -name '*-' \\( -type f -exec sha256sum {} + -o -not -type d -printf '%p %l\\n' \
             -o -type d -printf '%p %m %u\\n' \\) | sort
         systemctl list-unit-files 'hawker*' --no-legend || true
         """
 
     private static func build(_ folder: String, version: String) async throws -> String {
         try await ChildProcess.check(
-            [Deploy.path("deb/build"), "--out", folder, "--version", version] + Deploy.binary, within: Deploy.buildSeconds)
+            [Deploy.path("deb/build"), "--out", folder, "--version", version] + Deploy.binary,
+            within: Deploy.buildSeconds)
         let names = try FileManager.default.contentsOfDirectory(atPath: folder)
         let name = try #require(names.first { $0.hasSuffix(".deb") })
         return "\(folder)/\(name)"
     }
 
+    private static let ask = "curl --silent --max-time 40 --fail http://127.0.0.1:4001/v2/"
+
     /// A daemon that dies or hangs is started anew while requests wait; one that cannot start makes none wait.
     private static func expectSupervised(_ debian: DebianTree) async throws {
-        let ask = "curl --silent --max-time 40 --fail http://127.0.0.1:4001/v2/"
         for (signal, times) in [("SEGV", 1), ("STOP", 2)] {
             try await debian.check("kill -\(signal) $(systemctl show --value -p MainPID hawker)")
             #expect(try await debian.check(ask) == "{}")
@@ -114,7 +117,7 @@ struct PackageTests {
 
     private static func expectServing(_ debian: DebianTree) async throws {
         #expect(try await debian.run("systemctl is-active hawker.service hawker.socket").text == "active\nactive\n")
-        #expect(try await debian.check("curl --silent --fail --max-time 20 http://127.0.0.1:4001/v2/") == "{}")
+        #expect(try await debian.check(ask) == "{}")
         #expect(try await debian.check("systemctl show --value -p StatusText hawker") == "mirror on 127.0.0.1:4001\n")
         #expect(try await debian.check("hawker status").contains("serving"))
     }

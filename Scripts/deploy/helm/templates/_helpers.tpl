@@ -1,5 +1,5 @@
 {{- define "hawker.name" -}}
-{{- if contains "hawker" .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-hawker" .Release.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- contains "hawker" .Release.Name | ternary .Release.Name (printf "%s-hawker" .Release.Name) | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "hawker.selector" -}}
@@ -17,8 +17,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{- define "hawker.image" -}}
-{{- $repository := required "image.repository is missing: where you pushed the image, such as registry.example/hawker" .Values.image.repository -}}
-{{- if .Values.image.digest }}{{ $repository }}@{{ .Values.image.digest }}{{ else }}{{ $repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- $why := "image.repository is missing: where you pushed the image, such as registry.example/hawker" -}}
+{{- $repository := required $why .Values.image.repository -}}
+{{- $tag := printf ":%s" (.Values.image.tag | default .Chart.AppVersion) -}}
+{{ $repository }}{{ empty .Values.image.digest | ternary $tag (printf "@%s" .Values.image.digest) }}
 {{- end }}
 
 {{- define "hawker.authority" -}}
@@ -110,7 +112,7 @@ limits:
 {{ end }}
 {{- end }}
 
-{{- /* JSON's texts, truths and lists of texts are TOML's as well; its numbers may have become fractions on the way. */ -}}
+{{- /* JSON's texts, truths and lists of texts are TOML's as well; its numbers may be fractions by now. */ -}}
 {{- define "hawker.tomlValue" -}}
 {{- if or (kindIs "float64" .) (kindIs "int64" .) (kindIs "int" .) }}{{ int64 . }}{{ else }}{{ toJson . }}{{ end }}
 {{- end }}
