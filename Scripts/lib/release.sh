@@ -1,8 +1,10 @@
 # The program as it is shipped: with Swift's libraries inside, so that a node needs only Debian's. Needs lib/common.sh.
 
-# build_release: sets `hawker` to the program, built if no other was named, and `version` to what it says of itself.
+# build_release: sets `hawker` to the program, built if neither an option nor HAWKER_RELEASE names one, and `version` to
+# what it says of itself.
 build_release() {
-    if [ -z "${hawker:-}" ]; then
+    hawker=${hawker:-${HAWKER_RELEASE:-}}
+    if [ -z "$hawker" ]; then
         cd "$root"
         # A folder of its own: these flags are not those of other builds, which would be built anew each time.
         run_with_progress "build hawker (release, static Swift; minutes the first time)" \

@@ -15,7 +15,7 @@ final class BuiltImage: Sendable {
     init() async throws {
         folder = try TemporaryFolder("image")
         try await ChildProcess.check(
-            [Deploy.path("image/build"), "--out", folder.path("layout"), "--tag", Self.tag] + Deploy.binary,
+            [Deploy.path("image/build"), "--out", folder.path("layout"), "--tag", Self.tag] + Deploy.binary(),
             within: Deploy.buildSeconds)
         try await ChildProcess.check(["umoci", "unpack", "--image", reference, folder.path("bundle")])
     }
@@ -69,7 +69,8 @@ final class BuiltImage: Sendable {
             let names = FileManager.default.enumerator(atPath: path)?.allObjects as? [String] ?? []
             return try names.reduce(0) { sum, name in
                 let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/\(name)")
-                return sum + (attributes[.type] as? FileAttributeType == .typeRegular ? attributes[.size] as? Int ?? 0 : 0)
+                guard attributes[.type] as? FileAttributeType == .typeRegular else { return sum }
+                return sum + (attributes[.size] as? Int ?? 0)
             }
         }
     }

@@ -18,10 +18,16 @@ enum Deploy {
         return "\(folder)/Programs/\(name)"
     }
 
-    /// Arguments that let the build scripts take the program that `HAWKER_RELEASE` names; without it they build one.
-    static var binary: [String] {
-        ProcessInfo.processInfo.environment["HAWKER_RELEASE"].map { ["--binary", $0] } ?? []
+    /// The program as it is shipped: the one that `HAWKER_RELEASE` names, or built here.
+    static func release() async throws -> String {
+        if let named = ProcessInfo.processInfo.environment["HAWKER_RELEASE"] { return named }
+        let build = ". Scripts/lib/common.sh; . Scripts/lib/release.sh; make_work_folder release; build_release >&2; echo $hawker"
+        let output = try await ChildProcess.check(["bash", "-euc", build], folder: root, within: buildSeconds)
+        return output.split(separator: "\n").last.map(String.init) ?? ""
     }
+
+    /// Arguments that let the build scripts take it.
+    static func binary() async throws -> [String] { ["--binary", try await release()] }
 
     static let buildSeconds = 3600.0
 }

@@ -77,16 +77,16 @@ struct PackageTests {
 
     /// Files with content, users and units; not what every installation of anything changes.
     private static let everything = """
-        find /etc /usr /lib /var -xdev -not -path '/var/lib/dpkg*' -not -path '/var/log*' -not -path '/var/cache*' \
+        find /etc /usr /var -xdev -not -path '/var/lib/dpkg*' -not -path '/var/log*' -not -path '/var/cache*' \
             -not -path '/var/lib/containerd*' -not -path '/var/lib/systemd/*' -not -path '/etc/machine-id' \
-            -not -path '/etc/.pwd.lock' -not -name '*-' \\( -type f -exec sha256sum {} + -o -not -type d -printf '%p %l\\n' \
-            -o -type d -printf '%p %m %u\\n' \\) | sort
+            -not -path '/etc/.pwd.lock' -not -name '*-' \\( -type f -exec sha256sum {} + \
+            -o -not -type d -printf '%p %l\\n' -o -type d -printf '%p %m %u\\n' \\) | sort
         systemctl list-unit-files 'hawker*' --no-legend || true
         """
 
     private static func build(_ folder: String, version: String) async throws -> String {
         try await ChildProcess.check(
-            [Deploy.path("deb/build"), "--out", folder, "--version", version] + Deploy.binary,
+            [Deploy.path("deb/build"), "--out", folder, "--version", version] + Deploy.binary(),
             within: Deploy.buildSeconds)
         let names = try FileManager.default.contentsOfDirectory(atPath: folder)
         let name = try #require(names.first { $0.hasSuffix(".deb") })
