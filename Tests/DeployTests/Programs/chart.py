@@ -27,7 +27,7 @@ BASE = {"image": {"repository": "registry.example/hawker"}}
 AXES = {
     "tls": [
         {"peers": {"tls": {"from": "certManager", "issuer": {"name": "nodes"}}}},
-        {"peers": {"tls": {"from": "secret", "secretName": "mine"}}},
+        {"peers": {"tls": {"from": "secret", "secretName": "mine", "moreAuthorities": "PEM\n"}, "allow": ["10.0.0.0/8"]}},
         {"peers": {"tls": {"from": "off"}}},
     ],
     "runtime": [
@@ -189,10 +189,10 @@ def look_at_settings(name, template):
 def known(text):
     """Without the settings that this build of the program does not have."""
     default = subprocess.run([HAWKER, "config", "default"], capture_output=True, text=True, check=True).stdout
-    tables = [table for table in ("status", "peers.tls") if f"[{table}]" not in default and "tls" not in default]
-    parts = [part for part in text.split("\n\n") if not any(part.startswith(f"[{table}]") for table in tables)]
-    text = "\n\n".join(parts)
-    return text if "insecure_plaintext" in default else text.replace("insecure_plaintext = true\n", "")
+    parts = [part for part in text.split("\n\n")
+             if part.split("\n")[0] in default or not part.startswith(("[status]", "[peers.tls]"))]
+    keys = [key for key in ("insecure_plaintext", "allow") if f"\n{key} = " not in default]
+    return "\n".join(line for line in "\n\n".join(parts).split("\n") if line.split(" ")[0] not in keys)
 
 
 def look_at_links(name, values, things):

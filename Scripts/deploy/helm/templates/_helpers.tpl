@@ -84,6 +84,7 @@ limits:
 {{- $dns := printf "%s-peers.%s.svc.%s" (include "hawker.name" .) .Release.Namespace $v.peers.clusterDomain -}}
 {{- $peers := dict "listen" (printf "@ADDRESS@:%d" (int $v.peers.port)) "cluster" $v.peers.cluster "dns" $dns -}}
 {{- if $v.peers.static }}{{ $_ := set $peers "static" $v.peers.static }}{{ end -}}
+{{- if $v.peers.allow }}{{ $_ := set $peers "allow" $v.peers.allow }}{{ end -}}
 {{- if $v.peers.redis }}{{ $_ := set $peers "redis" $v.peers.redis }}{{ end -}}
 {{- $node := dict "name" "@NODE@" -}}
 {{- if or $v.zone.name $v.zone.nodeLabel }}{{ $_ := set $node "zone" "@ZONE@" }}{{ end -}}
@@ -94,8 +95,10 @@ limits:
     "status" (dict "listen" (printf "%s:%d" $host (int $v.status.port)))
 -}}
 {{- if eq $v.peers.tls.from "off" }}{{ $_ := set $peers "insecure_plaintext" true }}
-{{- else }}{{ $_ := set $tables "peers.tls" (dict
-    "certificate" "/etc/hawker/tls/tls.crt" "key" "/etc/hawker/tls/tls.key" "authorities" "/etc/hawker/tls/ca.crt") }}
+{{- else }}{{ $files := list "/etc/hawker/tls/ca.crt" }}
+{{- if $v.peers.tls.moreAuthorities }}{{ $files = append $files "/etc/hawker/tls/more.crt" }}{{ end }}
+{{- $_ := set $tables "peers.tls" (dict
+    "certificate" "/etc/hawker/tls/tls.crt" "key" "/etc/hawker/tls/tls.key" "authorities" $files) }}
 {{- end -}}
 {{- $_ := set $tables "peers" $peers -}}
 {{- range $name, $table := mergeOverwrite $tables (deepCopy $v.settings) }}
