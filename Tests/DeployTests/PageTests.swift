@@ -92,13 +92,15 @@ struct PageTests {
         case "node conflict":
             try await node.check(
                 """
-                hawker containerd revert --all && cat >/etc/containerd/config.toml <<'END' && systemctl restart containerd
+                hawker containerd revert --all
+                cat >/etc/containerd/config.toml <<'END'
                 version = 2
                 [plugins."io.containerd.grpc.v1.cri".registry]
                   config_path = "/etc/containerd/certs.d"
                   [plugins."io.containerd.grpc.v1.cri".registry.mirrors."docker.io"]
                     endpoint = ["https://registry-1.docker.io"]
                 END
+                systemctl restart containerd
                 """)
             try await eventually("containerd says so") {
                 try await node.check("journalctl --unit containerd --no-pager").contains(

@@ -3,8 +3,8 @@
 Every namespace's name begins with PREFIX. The switch is a bridge in a namespace too, so removing the namespaces
 removes everything. A host's uplink is shaped where it leaves the host, its downlink where it leaves the switch, both
 by tbf with a queue of 25 ms. Frames of up to 16 KB travel whole, as with a network card that cuts them itself: what a
-kernel spends on each packet of a virtual wire would else be most of what is measured. Congestion control is pinned to cubic: some kernels' default (bbr) does not fill such
-queues, and would hide what bursts do to them.
+kernel spends on each packet of a virtual wire would else be most of what is measured. Congestion control is pinned to
+cubic: some kernels' default (bbr) does not fill such queues, and would hide what bursts do to them.
 """
 
 import os
