@@ -21,22 +21,21 @@ final class BuiltImage: Sendable {
     }
 
     /// Of the image's manifest.
-    var digest: String { get throws { try blobs().manifest } }
-
-    /// Of all blobs.
-    var packedBytes: Int { get throws { try blobs().bytes } }
-
-    private func blobs() throws -> (manifest: String, bytes: Int) {
-        struct Index: Decodable {
-            struct Entry: Decodable { let digest: String }
-            let manifests: [Entry]
+    var digest: String {
+        get throws {
+            struct Index: Decodable {
+                struct Entry: Decodable { let digest: String }
+                let manifests: [Entry]
+            }
+            let index = try JSONDecoder().decode(Index.self, from: Data(folder.read("layout/index.json")))
+            return index.manifests.first?.digest ?? ""
         }
-        let index = try JSONDecoder().decode(Index.self, from: Data(folder.read("layout/index.json")))
-        let blobs = folder.path("layout/blobs/sha256")
-        let sizes = try FileManager.default.contentsOfDirectory(atPath: blobs).map { name in
-            try FileManager.default.attributesOfItem(atPath: "\(blobs)/\(name)")[.size] as? Int ?? 0
-        }
-        return (index.manifests.first?.digest ?? "", sizes.reduce(0, +))
+    }
+
+    /// Of all its files.
+    func unpackedBytes() async throws -> Int {
+        let text = try await ChildProcess.check(["du", "--summarize", "--apparent-size", "--bytes", root])
+        return Int(text.prefix { $0.isNumber }) ?? .max
     }
 
     /// Runs a program of the image to its end.

@@ -30,4 +30,9 @@ enum Deploy {
     static func binary() async throws -> [String] { ["--binary", try await release()] }
 
     static let buildSeconds = 3600.0
+
+    /// Whether this build of the program has a table of settings.
+    static func knows(_ table: String) async throws -> Bool {
+        try await ChildProcess.check([try NodeProcess.binaryPath(), "config", "default"]).contains("\n[\(table)]\n")
+    }
 }
