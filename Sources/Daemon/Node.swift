@@ -122,6 +122,7 @@ package final class Node {
         admin?.close()
         let store = store
         await Loop.offload { store.close() }
+        mirror.close()
         logger.info("stopped")
     }
 
@@ -147,7 +148,7 @@ package final class Node {
     }
 
     private func closeAll() async {
-        await mirror.stop(drainMillis: 0)
+        mirror.close()
         await swarm.stop(drainMillis: 0)
         let store = store
         await Loop.offload { store.close() }

@@ -2,11 +2,12 @@ package import EventLoop
 
 /// The OCI distribution pull API for the containerd of this node.
 ///
-///     made --start()--> serving --stop()--> draining --> stopped
+///     made --start()--> serving --stop()--> draining --> stopped --close()--> closed
 ///
 /// Draining refuses new connections, closes idle ones, lets running responses end with `Connection: close`,
 /// and cuts what is left when its time is up. On a socket that the service manager holds open, refusing is not
-/// possible: connections would wait for the next process. There they are taken, and each request is declined at once.
+/// possible: connections would wait for the next process. There they are taken until the end, also when stopped, and
+/// each request is declined at once.
 @LoopActor package final class MirrorServer {
     private let options: MirrorOptions
     private let context: MirrorContext
@@ -52,8 +53,14 @@ package import EventLoop
             for connection in connections.values { connection.drain() }
             drainTimer.start(after: drainMillis) { [weak self] in self?.cutAll() }
         }
-        if connections.isEmpty { drainTimer.stop() } else { await withCheckedContinuation { drained.append($0) } }
+        guard !connections.isEmpty else { return drainTimer.stop() }
+        await withCheckedContinuation { drained.append($0) }
+    }
+
+    /// Right before the process ends: who comes after this waits for the next one.
+    package func close() {
         closeListener()
+        cutAll()
     }
 
     private func closeListener() {

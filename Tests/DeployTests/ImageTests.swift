@@ -25,6 +25,40 @@ struct ImageTests {
         }
     }
 
+    @Test("its own shell and tools do what the chart's steps want: a node is led to the mirror, and back")
+    func steps() async throws {
+        let image = try await BuiltImage()
+        let node = try await NodeTree(Distribution.debian.files, containerd: [])
+        let before = try await node.configuration()
+        let inside = ["env", "-i", "PATH=/usr/bin", "KUBE_SERVER=\(node.kube.url)", "KUBE_ACCOUNT=/account"]
+        try await ChildProcess.check(["cp", "--recursive", node.kube.account, image.root + "/account"])
+        let run = { (step: [String]) async throws -> ChildProcess.Output in
+            let mount = "mount -t proc proc \(image.root)/proc && exec \"$@\""
+            return try await node.step(["sh", "-c", mount, "sh"] + inside + ["/usr/sbin/chroot", image.root] + step)
+        }
+        let restart = #"kill "$(cat /run/containerd.pid)""#
+        let arguments = ["containerd", "--registry=r.example", "--restart", "--restart-command=" + restart]
+        let wired = try await run(["pod-wire"] + arguments)
+        #expect(wired.ending == .exited(0) && wired.text.contains("serves CRI"), "\(wired.text)")
+        #expect(try await node.configuration() != before)
+        let again = try await run(["pod-wire"] + arguments)
+        #expect(again.text.contains("nothing to do"), "\(again.text)")
+
+        try node.kube.put("api/v1/namespaces/ns/pods", #"{"items": []}"#)
+        let variables = ["NODE_NAME=n1", "NAMESPACE=ns", "SELECTOR=a=b", "UNIT=containerd", "RESTART=" + restart]
+        let reverted = try await run(["/usr/bin/busybox", "env"] + variables + ["pod-revert"])
+        #expect(reverted.ending == .exited(0) && reverted.text.contains("is as it was"), "\(reverted.text)")
+        #expect(try await node.configuration() == before)
+
+        try node.kube.put("api/v1/nodes/n1", #"{"metadata": {"labels": {"zone": "eu-1a"}}}"#)
+        try "[node]\nname = \"@NODE@\"\nzone = \"@ZONE@\"\n".write(
+            toFile: image.root + "/tmp/template", atomically: true, encoding: .utf8)
+        let settings = ["NODE_NAME=n1", "NODE_ADDRESS=10.0.0.1", "ZONE_LABEL=zone"]
+        let made = try await run(["/usr/bin/busybox", "env"] + settings + ["pod-settings", "/tmp/template", "/tmp"])
+        #expect(made.ending == .exited(0) && made.text.contains("hawker.toml is fine"), "\(made.text)")
+        try await node.stop()
+    }
+
     @Test("its daemon, with nothing but its user and two folders to write to, serves a containerd's pull")
     func daemon() async throws {
         let image = try await BuiltImage()

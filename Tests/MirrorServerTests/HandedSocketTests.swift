@@ -24,6 +24,22 @@ struct HandedSocketTests {
 
         let stopped = Task { await mirror.server.stop(drainMillis: 60_000) }
         try await eventually("the mirror drains") { await mirror.isDraining }
+        try expectDeclined(by: mirror)
+        await blob.deliver(1000..<200_000)
+        #expect(running.rest() == (bytes, .fin))
+        await stopped.value
+        try expectDeclined(by: mirror)
+        await mirror.server.close()
+
+        // The process is as good as gone: who comes now waits for the next one.
+        let waiting = try mirror.client()
+        let next = try await TestMirror.start(on: try #require(HandedSocket(dup(kept))), port: mirror.port)
+        try waiting.get("/v2/")
+        #expect(try waiting.response().status == 200)
+        await next.stop()
+    }
+
+    private func expectDeclined(by mirror: TestMirror) throws {
         for target in [TestMirror.blobTarget, "/v2/a/b/manifests/latest"] {
             let late = try mirror.client()
             try late.get(target)
@@ -32,16 +48,6 @@ struct HandedSocketTests {
             #expect(answer.text.contains("the node is stopping"), "\(answer.text)")
             #expect(late.rest() == ([], .fin))
         }
-        await blob.deliver(1000..<200_000)
-        #expect(running.rest() == (bytes, .fin))
-        await stopped.value
-
-        // The process is as good as gone: who comes now waits for the next one.
-        let waiting = try mirror.client()
-        let next = try await TestMirror.start(on: try #require(HandedSocket(dup(kept))), port: mirror.port)
-        try waiting.get("/v2/")
-        #expect(try waiting.response().status == 200)
-        await next.stop()
     }
 }
 
