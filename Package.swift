@@ -143,6 +143,9 @@ let package = Package(
             "RuntimeConfig", ["CRIClient", "EventLoop", "OCIModel", "TestSupport"], resources: [.copy("Corpus"), .copy("World")]),
         tests("Daemon", ["AdminAPI", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["hawker", "TestSupport", "OCIModel"], swiftSettings: settings),
+        .testTarget(
+            name: "DeployTests", dependencies: ["hawker", "TestSupport"], resources: [.copy("Programs")],
+            swiftSettings: settings),
         .testTarget(name: "TidyTests", swiftSettings: settings),
     ] + fuzzTargets
 )

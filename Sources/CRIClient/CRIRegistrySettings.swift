@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// What a running containerd 1.x says of its registries, without anything secret.
 package struct CRIRegistrySettings: Equatable, Sendable {

@@ -48,6 +48,7 @@ package final class Node {
     private(set) var wiring: WiringWatch?
     private(set) var discovery = PeerDiscovery([])
     private var admin: AdminServer?
+    let manager: ServiceManager
     let logger: Logger
 
     /// The port the mirror listens on: the settings' own, or what the kernel chose for 0.
@@ -55,8 +56,10 @@ package final class Node {
     /// The port for peers; 0 without one.
     package var peerPort: UInt16 { swarm.port }
 
-    /// Starts everything, or throws what stands in the way.
-    package init(_ settings: Settings, version: String) async throws(NodeError) {
+    /// Starts everything, or throws what stands in the way. The mirror serves on the socket that `manager` hands over.
+    package init(
+        _ settings: Settings, version: String, manager: ServiceManager = ServiceManager()
+    ) async throws(NodeError) {
         let logger = Logger(label: "node")
         let store = try await Self.openStore(settings)
         let registries = RegistryTable(settings)
@@ -75,6 +78,7 @@ package final class Node {
         self.settings = settings
         self.limits = limits
         self.version = version
+        self.manager = manager
         self.logger = logger
         self.store = store
         self.origin = origin
@@ -108,6 +112,7 @@ package final class Node {
     package func stop(drainMillis: UInt64 = Node.drainMillis) async {
         draining = true
         logger.info("draining")
+        await manager.stopping("finishing what runs")
         wiring?.stop()
         let began = Loop.nowNanoseconds
         await discovery.stop()
@@ -118,25 +123,40 @@ package final class Node {
         admin?.close()
         let store = store
         await Loop.offload { store.close() }
+        mirror.close()
         logger.info("stopped")
     }
 
     private func listen() async throws(NodeError) {
+        let handed = manager.sockets.first
+        if let handed, !settings.mirrorListen.isSame(as: handed.host, handed.port) {
+            await closeAll()
+            throw .listen(
+                "the service manager hands over \(SocketAddress(host: handed.host, port: handed.port)), but mirror.listen is"
+                    + " \(settings.mirrorListen): let hawker.socket name the same, or systemctl disable --now hawker.socket")
+        }
         var address = settings.peersListen?.description ?? ""
         do throws(LoopError) {
             try swarm.start()
             address = settings.mirrorListen.description
-            try mirror.start()
+            try mirror.start(on: handed)
             address = settings.adminSocket
             admin = try AdminServer(socket: settings.adminSocket, service: NodeAdmin(node: self))
         } catch {
-            await mirror.stop(drainMillis: 0)
-            await swarm.stop(drainMillis: 0)
-            let store = store
-            await Loop.offload { store.close() }
+            await closeAll()
             throw .listen("cannot listen on \(address): \(Self.advice(error))")
         }
     }
+
+    private func closeAll() async {
+        mirror.close()
+        await swarm.stop(drainMillis: 0)
+        let store = store
+        await Loop.offload { store.close() }
+    }
+
+    /// One line for the service manager.
+    var serving: String { "mirror on \(settings.mirrorListen.host):\(mirror.port)" }
 
     /// New values of the keys that can change while it runs.
     func take(_ new: Settings) {
@@ -207,6 +227,7 @@ extension Node {
         }
         defer { reloads.close() }
         let signals = Signals()
+        await node.manager.ready(node.serving)
         await signals.first()
         await node.stop()
     }

@@ -6,6 +6,18 @@ import Telemetry
 extension Node {
     /// Reads the settings file again and takes over what a running node can; a file with a mistake changes nothing.
     func reload() async throws(AdminFailure) -> ReloadReport {
+        await manager.reloading()
+        do throws(AdminFailure) {
+            let report = try await readAgain()
+            await manager.ready(serving)
+            return report
+        } catch {
+            await manager.ready(serving)
+            throw error
+        }
+    }
+
+    private func readAgain() async throws(AdminFailure) -> ReloadReport {
         guard let (path, old) = file else {
             throw AdminFailure(.failedPrecondition, "this node was started without a settings file")
         }

@@ -112,5 +112,10 @@ package struct SocketAddress: Hashable, Sendable, CustomStringConvertible {
         self.init(host: host, port: port)
     }
 
+    /// Whether a literal address is this one; `localhost` is 127.0.0.1, as for listening.
+    package func isSame(as host: String, _ port: UInt16) -> Bool {
+        self.port == port && (self.host == "localhost" ? "127.0.0.1" : self.host) == host
+    }
+
     package var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }

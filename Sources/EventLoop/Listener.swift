@@ -23,6 +23,8 @@ package final class Listener {
 
     /// 0 for a Unix socket.
     package let port: UInt16
+    /// Whether the service manager has the socket too: after `close` connections wait there for the next process.
+    package let isHandedOver: Bool
     /// Connections that were closed at once because descriptors had run out.
     package private(set) var shedCount: UInt64 = 0
 
@@ -34,9 +36,12 @@ package final class Listener {
     private var isOpen = true
     private var onConnection: (@LoopActor (Stream) -> Void)?
 
-    private init(descriptor: Int32, port: UInt16, file: SocketFile?) throws(LoopError) {
+    private init(
+        descriptor: Int32, port: UInt16, file: SocketFile?, isHandedOver: Bool = false
+    ) throws(LoopError) {
         self.descriptor = descriptor
         self.port = port
+        self.isHandedOver = isHandedOver
         self.file = file
         do {
             poller = try Poller(file: descriptor)
@@ -63,6 +68,11 @@ package final class Listener {
             return getsockname(descriptor, name, &bytes)
         }
         return try Listener(descriptor: descriptor, port: bound?.port ?? port, file: nil)
+    }
+
+    /// Takes over a socket that the service manager listens on; only one listener may.
+    package static func tcp(_ socket: HandedSocket) throws(LoopError) -> Listener {
+        try Listener(descriptor: socket.descriptor, port: socket.port, file: nil, isHandedOver: true)
     }
 
     /// Makes the socket file with exactly `mode` (whatever the umask), replacing one that nobody listens on;

@@ -1,4 +1,5 @@
 import CLibuv
+import CLinux
 import Glibc
 
 /// An IPv4 or IPv6 address with a port, as the socket calls want it.

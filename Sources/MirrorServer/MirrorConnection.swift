@@ -141,16 +141,14 @@ import OCIModel
     // MARK: Answering
 
     private func ask(_ query: ManifestQuery) {
+        guard !context.isDraining else { return decline("the node is stopping") }
         let source = context.source
         limit(context.limits.manifestMillis) { $0.deadlineMissed() }
-        question.ask {
-            await source.manifest(query)
-        } then: { [weak self] in
-            self?.answered($0)
-        }
+        question.ask { await source.manifest(query) } then: { [weak self] in self?.answered($0) }
     }
 
     private func ask(_ query: BlobQuery) {
+        guard !context.isDraining else { return decline("the node is stopping") }
         let source = context.source
         limit(context.limits.blobMillis) { $0.deadlineMissed() }
         question.ask {

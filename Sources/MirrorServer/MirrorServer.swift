@@ -2,16 +2,19 @@ package import EventLoop
 
 /// The OCI distribution pull API for the containerd of this node.
 ///
-///     made --start()--> serving --stop()--> draining --> stopped
+///     made --start()--> serving --stop()--> draining --> stopped --close()--> closed
 ///
 /// Draining refuses new connections, closes idle ones, lets running responses end with `Connection: close`,
-/// and cuts what is left when its time is up.
+/// and cuts what is left when its time is up. On a socket that the service manager holds open, refusing is not
+/// possible: connections would wait for the next process. There they are taken until the end, also when stopped, and
+/// each request is declined at once.
 @LoopActor package final class MirrorServer {
     private let options: MirrorOptions
     private let context: MirrorContext
     private var listener: Listener?
     private var connections: [ObjectIdentifier: MirrorConnection] = [:]
     private var isStopping = false
+    var isDraining: Bool { context.isDraining }
     private let drainTimer = LoopTimer()
     private var drained: [CheckedContinuation<Void, Never>] = []
 
@@ -25,12 +28,13 @@ package import EventLoop
         context = MirrorContext(options: options, source: source, onRequest: onRequest)
     }
 
-    /// Binds and serves.
+    /// Serves on `socket`, or binds first.
     ///
     /// Errors are those of the listening socket.
-    package func start() throws(LoopError) {
+    package func start(on socket: HandedSocket? = nil) throws(LoopError) {
         precondition(listener == nil && !isStopping, "a mirror starts once")
-        let listener = try Listener.tcp(host: options.host, port: options.port)
+        let listener =
+            if let socket { try Listener.tcp(socket) } else { try Listener.tcp(host: options.host, port: options.port) }
         self.listener = listener
         listener.accept { [weak self] stream in self?.accept(stream) }
     }
@@ -44,8 +48,7 @@ package import EventLoop
     package func stop(drainMillis: UInt64) async {
         if !isStopping {
             isStopping = true
-            listener?.close()
-            listener = nil
+            if listener?.isHandedOver != true { closeListener() }
             context.isDraining = true
             for connection in connections.values { connection.drain() }
             drainTimer.start(after: drainMillis) { [weak self] in self?.cutAll() }
@@ -54,8 +57,19 @@ package import EventLoop
         await withCheckedContinuation { drained.append($0) }
     }
 
+    /// Right before the process ends: who comes after this waits for the next one.
+    package func close() {
+        closeListener()
+        cutAll()
+    }
+
+    private func closeListener() {
+        listener?.close()
+        listener = nil
+    }
+
     private func accept(_ stream: Stream) {
-        guard !isStopping, connections.count < options.limits.connectionsMax else {
+        guard connections.count < options.limits.connectionsMax else {
             context.counters.connectionsShed += 1
             return stream.close()
         }

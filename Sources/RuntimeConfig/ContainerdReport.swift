@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 
 /// What the commands print with `--json`; field names are stable.
 struct FindingReport: Encodable {

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import TOMLEdit
 
 /// Puts the mirror in front of Docker Hub in Docker's daemon.json, and of other registries in hosts.toml files.
@@ -190,28 +190,22 @@ struct DockerDaemonPlanner: RuntimePlanner {
     private func prove(_ file: File, _ after: [UInt8]) throws(Refusal) {
         let failed = Refusal(
             Finding(.broken, .proofFailed, file: config, "the planned file does not read as intended"))
-        guard var planned = Self.object(after), var mirrors = planned[Self.key] as? [String],
-            mirrors.first == mirror.url
+        guard var planned = Self.object(after), case .array(var mirrors)? = planned[Self.key],
+            mirrors.first == .string(mirror.url)
         else { throw failed }
-        var old: [String: Any] = [:]
+        var old: [String: JSONMeaning] = [:]
         if let bytes = file.bytes, file.members != nil {
             guard let object = Self.object(bytes) else { throw failed }
             old = object
         }
         mirrors.removeFirst()
-        planned[Self.key] = old[Self.key] == nil && mirrors.isEmpty ? nil : mirrors
-        guard let before = Self.canonical(old), before == Self.canonical(planned) else { throw failed }
+        planned[Self.key] = old[Self.key] == nil && mirrors.isEmpty ? nil : .array(mirrors)
+        guard old == planned else { throw failed }
     }
 
-    /// Equal for equal meanings.
-    private static func canonical(_ object: [String: Any]) -> Data? {
-        // What cannot be written proves nothing.
-        try? JSONSerialization.data(withJSONObject: object, options: .sortedKeys)
-    }
-
-    private static func object(_ bytes: [UInt8]) -> [String: Any]? {
+    private static func object(_ bytes: [UInt8]) -> [String: JSONMeaning]? {
         // What cannot be read proves nothing.
-        (try? JSONSerialization.jsonObject(with: Data(bytes))) as? [String: Any]
+        try? JSONDecoder().decode([String: JSONMeaning].self, from: Data(bytes))
     }
 
     /// Command lines below /proc whose program is `dockerd`.
@@ -224,5 +218,26 @@ struct DockerDaemonPlanner: RuntimePlanner {
             let words = bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
             return words.first.map(Path.name) == "dockerd" ? words : nil
         }
+    }
+}
+
+/// A JSON value as Foundation's decoder reads it, which is not the reader that planned.
+private indirect enum JSONMeaning: Decodable, Equatable {
+    case null
+    case bool(Bool)
+    case number(Decimal)
+    case string(String)
+    case array([JSONMeaning])
+    case object([String: JSONMeaning])
+
+    init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        // Each is tried in turn; what is none of them is the last one's error.
+        if value.decodeNil() { self = .null }
+        else if let bool = try? value.decode(Bool.self) { self = .bool(bool) }  // As above.
+        else if let text = try? value.decode(String.self) { self = .string(text) }  // As above.
+        else if let number = try? value.decode(Decimal.self) { self = .number(number) }  // As above.
+        else if let list = try? value.decode([JSONMeaning].self) { self = .array(list) }  // As above.
+        else { self = .object(try value.decode([String: JSONMeaning].self)) }
     }
 }

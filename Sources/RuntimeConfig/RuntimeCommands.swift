@@ -3,8 +3,8 @@
 /// `apply` is declarative: it plans from the files as they would be without an earlier `apply`. Each returns
 /// the exit status; none throws.
 package struct RuntimeCommands {
-    private let options: OtherRuntimeOptions
-    private let output: CommandOutput
+    let options: OtherRuntimeOptions
+    let output: CommandOutput
     private let disk = DiskTree()
 
     package init(options: OtherRuntimeOptions, output: CommandOutput) {
@@ -138,7 +138,7 @@ package struct RuntimeCommands {
         }
     }
 
-    private func show(_ stop: RunStop) -> Int32 {
+    func show(_ stop: RunStop) -> Int32 {
         if options.isJSON {
             output.out(
                 ReportWriter.json(

@@ -1,4 +1,4 @@
-import Foundation
+import FoundationEssentials
 import Glibc
 
 /// What an earlier `apply` did, so that it can be undone.
@@ -62,10 +62,24 @@ final class StateStore {
     private var lock: Int32 = -1
 
     init(directory: String, config: String) {
-        let allowed = CharacterSet(charactersIn: "/").inverted.intersection(.urlPathAllowed)
-        let name =
-            Path.clean(config).dropFirst().addingPercentEncoding(withAllowedCharacters: allowed) ?? "config"
+        let name = Self.percentEncoded(Path.clean(config).dropFirst())
         folder = Path.join(directory, String(name.suffix(200)))
+    }
+
+    /// One path component for a whole path: all but what may stand in one (RFC 3986 section 3.3) is `%XX`.
+    private static func percentEncoded(_ path: Substring) -> String {
+        let digits = Array("0123456789ABCDEF")
+        return path.utf8.reduce(into: "") { text, byte in
+            let isPlain = byte < 0x80 && (Self.plain.contains(byte) || Character(UnicodeScalar(byte)).isLetter)
+            text += isPlain ? "\(UnicodeScalar(byte))" : "%\(digits[Int(byte >> 4)])\(digits[Int(byte & 15)])"
+        }
+    }
+
+    private static let plain = Set("!$&'()*+,-.0123456789:=@_~".utf8)
+
+    /// A folder that is there already.
+    init(folder: String) {
+        self.folder = folder
     }
 
     deinit {

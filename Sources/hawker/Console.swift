@@ -1,6 +1,7 @@
 import AdminAPI
 import ArgumentParser
-import Foundation
+import FoundationEssentials
+import Glibc
 
 /// Exit statuses of `hawker`, as sysexits.h numbers them.
 enum Exit {
@@ -15,7 +16,8 @@ enum Exit {
 /// What commands print: results to standard output, one sentence of advice to standard error.
 enum Console {
     static func complain(_ sentence: String) {
-        FileHandle.standardError.write(Data("hawker: \(sentence)\n".utf8))
+        // A closed standard error leaves nobody to tell.
+        Array("hawker: \(sentence)\n".utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
     }
 
     /// Pretty, sorted keys, snake case: stable for scripts and for `diff`.
@@ -50,7 +52,9 @@ enum Console {
             value /= 1024
             unit += 1
         }
-        return unit == 0 ? "\(count) B" : String(format: "%.1f %@", value, units[unit])
+        guard unit > 0 else { return "\(count) B" }
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10) \(units[unit])"
     }
 
     /// Seconds for people: `59s`, `2h 3m`, `4d 5h`.

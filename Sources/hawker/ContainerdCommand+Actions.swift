@@ -89,7 +89,7 @@ struct ContainerdRevertCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "revert",
         abstract: "Gives back what stood there before the first apply.",
-        discussion: "Later edits of yours stay. Exit status as for apply."
+        discussion: "Later edits of yours stay. Exit status as for apply; with --all the last that was not 0."
     )
 
     @OptionGroup var files: ContainerdFileOptions
@@ -97,11 +97,15 @@ struct ContainerdRevertCommand: AsyncParsableCommand {
     @Flag(help: "Print what would change as a unified diff, and change nothing.")
     var dryRun = false
 
+    @Flag(help: "Revert every file that --state-dir has a record of, whatever containerd reads now.")
+    var all = false
+
     func run() async throws {
         var options = try files.options(try ContainerdPlanOptions.parse([]))
         options.isDryRun = dryRun
-        try files.locate(&options)
-        let status = ContainerdCommands(options: options, output: .terminal).revert()
+        if !all { try files.locate(&options) }
+        let commands = ContainerdCommands(options: options, output: .terminal)
+        let status = all ? commands.revertAll() : commands.revert()
         if status != 0 { throw ExitCode(status) }
     }
 }

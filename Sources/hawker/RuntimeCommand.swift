@@ -18,7 +18,7 @@ struct RuntimeCommand: AsyncParsableCommand {
 /// What all three commands take.
 struct RuntimeFileOptions: ParsableArguments {
     @Option(help: ArgumentHelp("podman, crio, docker, k3s or rke2.", valueName: "name"))
-    var runtime: String
+    var runtime: String?
 
     @Option(help: "The runtime's configuration file (default: the one it reads when nothing else is said).")
     var config: String?
@@ -31,8 +31,9 @@ struct RuntimeFileOptions: ParsableArguments {
 
     /// Also checks what the argument parser cannot; a `ValidationError` ends in usage and status 64.
     func options(_ plan: RegistryOptions) throws -> OtherRuntimeOptions {
+        let names = OtherRuntime.allCases.map(\.rawValue).joined(separator: ", ")
+        guard let runtime else { throw ValidationError("--runtime is missing: one of \(names)") }
         guard let kind = OtherRuntime(rawValue: runtime) else {
-            let names = OtherRuntime.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("--runtime \(runtime) is none of \(names)")
         }
         var options = OtherRuntimeOptions(runtime: kind, mirror: try plan.endpoint())
@@ -97,7 +98,7 @@ struct RuntimeRevertCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "revert",
         abstract: "Gives back what stood there before the first apply.",
-        discussion: "Later edits of yours stay. Exit status as for apply."
+        discussion: "Later edits of yours stay. Exit status as for apply; with --all the last that was not 0."
     )
 
     @OptionGroup var files: RuntimeFileOptions
@@ -105,12 +106,22 @@ struct RuntimeRevertCommand: AsyncParsableCommand {
     @Flag(help: "Print what would change as a unified diff, and change nothing.")
     var dryRun = false
 
-    func validate() throws { _ = try files.options(try RegistryOptions.parse([])) }
+    @Flag(help: "Revert every file that --state-dir has a record of, of any runtime.")
+    var all = false
+
+    func validate() throws { _ = try options() }
+
+    private func options() throws -> OtherRuntimeOptions {
+        var files = files
+        if all { files.runtime = files.runtime ?? OtherRuntime.podman.rawValue }
+        return try files.options(try RegistryOptions.parse([]))
+    }
 
     func run() async throws {
-        var options = try files.options(try RegistryOptions.parse([]))
+        var options = try options()
         options.isDryRun = dryRun
-        let status = RuntimeCommands(options: options, output: .terminal).revert()
+        let commands = RuntimeCommands(options: options, output: .terminal)
+        let status = all ? commands.revertAll() : commands.revert()
         if status != 0 { throw ExitCode(status) }
     }
 }

@@ -2,7 +2,8 @@ import AdminAPI
 import CRIClient
 import ContentStore
 import EventLoop
-import Foundation
+import FoundationEssentials
+import Glibc
 import OCIModel
 import RuntimeConfig
 

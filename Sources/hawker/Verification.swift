@@ -1,6 +1,6 @@
 import CRIClient
 import EventLoop
-import Foundation
+import FoundationEssentials
 import RuntimeConfig
 
 /// One line of `hawker containerd verify`.

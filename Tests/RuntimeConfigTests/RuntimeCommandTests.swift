@@ -6,7 +6,7 @@ import Testing
 
 @Suite("hawker runtime check, apply and revert on a real disk")
 struct RuntimeCommandTests {
-    private enum Action { case check, apply, revert }
+    private enum Action { case check, apply, revert, revertAll }
 
     private static let names: [OtherRuntime: String] = [
         .podman: "registries.conf", .crio: "registries.conf", .docker: "daemon.json", .k3s: "registries.yaml",
@@ -42,6 +42,7 @@ struct RuntimeCommandTests {
             case .check: commands.check()
             case .apply: commands.apply()
             case .revert: commands.revert()
+            case .revertAll: commands.revertAll()
             }
         return (status, words.text)
     }

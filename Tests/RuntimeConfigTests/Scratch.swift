@@ -86,7 +86,7 @@ final class Words: Sendable {
 }
 
 extension ContainerdOptions {
-    enum Action { case check, apply, revert }
+    enum Action { case check, apply, revert, revertAll }
 
     func run(_ action: Action) -> (status: Int32, text: String) {
         let words = Words()
@@ -96,6 +96,7 @@ extension ContainerdOptions {
             case .check: commands.check()
             case .apply: commands.apply()
             case .revert: commands.revert()
+            case .revertAll: commands.revertAll()
             }
         return (status, words.text)
     }

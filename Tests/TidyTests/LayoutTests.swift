@@ -16,7 +16,11 @@ struct LayoutTests {
 
     @Test("every script can be run, and stops at the first error")
     func scripts() throws {
-        for name in try Repository.entries(of: "Scripts") where name != "lib" {
+        let folders = ["lib", "deploy"]
+        let builds = try Repository.entries(of: "Scripts/deploy").map { "deploy/\($0)/build" }
+            .filter { FileManager.default.fileExists(atPath: Repository.root.appendingPathComponent("Scripts/\($0)").path) }
+        #expect(!builds.isEmpty)
+        for name in try Repository.entries(of: "Scripts").filter({ !folders.contains($0) }) + builds {
             let path = Repository.root.appendingPathComponent("Scripts/\(name)").path
             #expect(FileManager.default.isExecutableFile(atPath: path), "Scripts/\(name) is not executable")
             let text = try String(contentsOfFile: path, encoding: .utf8)

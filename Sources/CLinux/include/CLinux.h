@@ -57,6 +57,16 @@ void clinux_set_traffic_class(int socket, int code_point);
 /// Whether a TCP socket is connected to itself, which a connect to a free port of the ephemeral range can do.
 bool clinux_connected_to_itself(int socket);
 
+// Service manager
+
+/// Sends `text` to a service manager's socket as one datagram (sd_notify(3)). `path` begins with `/`, or with `@` for
+/// an abstract name. Without `waits` a full queue is -EAGAIN.
+int clinux_notify(const char *path, const char *text, bool waits);
+
+/// Makes a descriptor that this process was started with non-blocking and close-on-exec; -ENOTSOCK for anything but a
+/// listening TCP socket.
+int clinux_adopt_listener(int file);
+
 // Files
 
 /// A close-on-exec duplicate.
