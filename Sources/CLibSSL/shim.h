@@ -26,7 +26,7 @@ static inline int hawker_ssl_no_resumption(SSL_CTX *context) {
 static inline void hawker_ssl_bounds(SSL_CTX *context, int chain_bytes) {
     SSL_CTX_set_max_cert_list(context, chain_bytes);
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
 }
 
 static inline int hawker_ssl_add_chain_certificate(SSL_CTX *context, X509 *certificate) {

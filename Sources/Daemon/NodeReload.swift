@@ -20,6 +20,11 @@ extension Node {
             throw AdminFailure(.failedPrecondition, "\(error); the settings in force stay as they are")
         }
         let change = old.change(to: new)
+        if let problem = await certificate?.reload(old.taking(new).settings) {
+            // The old paths again, or else their files would be watched no more.
+            _ = await certificate?.reload(settings)
+            throw AdminFailure(.failedPrecondition, "\(problem); the settings in force stay as they are")
+        }
         let now = old.taking(new)
         file = (path, now)
         take(now.settings)

@@ -31,7 +31,7 @@ extension PeerRefusal: CustomStringConvertible {
 extension Certificate {
     /// Whether the node of that name may show this certificate: the name is a host in it, or it has the identity
     /// `spiffe://CLUSTER/NAME`. Spelled exactly so: nodes that differ in case only are two.
-    func names(_ node: PeerName, cluster: String) -> Bool {
+    package func names(_ node: PeerName, cluster: String) -> Bool {
         hosts.contains(node.text) || uris.contains("spiffe://\(cluster)/\(node.text)")
     }
 

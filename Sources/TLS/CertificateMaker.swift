@@ -11,14 +11,25 @@ package struct IssuedCertificate: Sendable {
 
 /// Makes the certificates that a cluster's nodes need: EC keys on P-256, signed with SHA-256.
 package enum CertificateMaker {
-    /// Its clock may be behind the one that made it.
-    private static let backdatedSeconds = -300
+    /// From when and until when a certificate is good, in seconds from now.
+    package struct Life: Sendable {
+        package var start: Int
+        package var end: Int
+
+        /// Who reads it may have a clock that is a little behind.
+        package static func days(_ days: Int) -> Life { Life(start: -300, end: days * 86_400) }
+
+        package init(start: Int, end: Int) {
+            self.start = start
+            self.end = end
+        }
+    }
 
     /// A self-signed authority that signs nodes' certificates and no further authorities. `name` has at most 64 bytes.
-    package static func authority(named name: String, days: Int32) throws(TLSError) -> IssuedCertificate {
+    package static func authority(named name: String, _ life: Life) throws(TLSError) -> IssuedCertificate {
         let key = try newKey()
         defer { EVP_PKEY_free(key) }
-        let draft = try Draft(subject: name, key: key, days: days)
+        let draft = try Draft(subject: name, key: key, life)
         try draft.add(NID_basic_constraints, "critical,CA:TRUE,pathlen:0", issuer: draft.pointer)
         try draft.add(NID_key_usage, "critical,keyCertSign,cRLSign", issuer: draft.pointer)
         try draft.add(NID_subject_key_identifier, "hash", issuer: draft.pointer)
@@ -28,7 +39,7 @@ package enum CertificateMaker {
     /// A node's certificate, for both sides of a connection. `host` is what its name is, spelled as a host; `addresses`
     /// are literal. The authority is in PEM.
     package static func node(
-        _ host: String, addresses: [String], days: Int32, authority: (certificate: [UInt8], key: [UInt8])
+        _ host: String, addresses: [String], _ life: Life, authority: (certificate: [UInt8], key: [UInt8])
     ) throws(TLSError) -> IssuedCertificate {
         let chain = try PEM.certificates(authority.certificate)
         defer { PEM.free(chain) }
@@ -41,7 +52,7 @@ package enum CertificateMaker {
         guard X509_check_ca(issuer) == 1 else { throw .unusable("the certificate is not an authority's") }
         let key = try newKey()
         defer { EVP_PKEY_free(key) }
-        let draft = try Draft(subject: host, key: key, days: days)
+        let draft = try Draft(subject: host, key: key, life)
         let names = (["DNS:\(host)"] + addresses.map { "IP:\($0)" }).joined(separator: ",")
         try draft.add(NID_subject_alt_name, names, issuer: issuer)
         try draft.add(NID_basic_constraints, "critical,CA:FALSE", issuer: issuer)
@@ -62,15 +73,15 @@ package enum CertificateMaker {
     private final class Draft {
         let pointer: OpaquePointer
 
-        init(subject: String, key: OpaquePointer, days: Int32) throws(TLSError) {
+        init(subject: String, key: OpaquePointer, _ life: Life) throws(TLSError) {
             guard let made = X509_new() else { throw .taken() }
             pointer = made
             var serial: UInt64 = 0
             guard X509_set_version(made, 2) == 1,
                 RAND_bytes(&serial, Int32(MemoryLayout<UInt64>.size)) == 1,
                 ASN1_INTEGER_set_uint64(X509_get_serialNumber(made), serial >> 1 | 1) == 1,
-                X509_gmtime_adj(X509_getm_notBefore(made), backdatedSeconds) != nil,
-                X509_time_adj_ex(X509_getm_notAfter(made), days, 0, nil) != nil,
+                X509_gmtime_adj(X509_getm_notBefore(made), life.start) != nil,
+                X509_gmtime_adj(X509_getm_notAfter(made), life.end) != nil,
                 X509_NAME_add_entry_by_txt(
                     X509_get_subject_name(made), "CN", MBSTRING_UTF8, subject, Int32(clamping: subject.utf8.count), -1,
                     0) == 1,

@@ -12,7 +12,7 @@ package enum TLSError: Error, Hashable, Sendable {
     case badCertificate(String)
     /// The other side ended it with this alert (RFC 8446 section 6).
     case alert(String)
-    /// The other side ended the connection without saying so, or before the handshake was over.
+    /// The other side ended the connection, or the time for it was over, before the handshake was.
     case cutOff
     /// A certificate, key or list of authorities cannot be used, in a few words that follow the file's name.
     case unusable(String)
@@ -28,7 +28,7 @@ extension TLSError: CustomStringConvertible {
         case .noCertificate: "no certificate was shown"
         case .badCertificate(let reason): "the certificate is not good: \(reason)"
         case .alert(let text): "the other side says: \(text)"
-        case .cutOff: "the other side hung up"
+        case .cutOff: "the other side hung up, or took too long"
         case .unusable(let reason), .failed(let reason): reason
         }
     }

@@ -1,6 +1,7 @@
 import AdminAPI
 import ArgumentParser
 import Foundation
+import Telemetry
 
 /// Exit statuses of `hawker`, as sysexits.h numbers them.
 enum Exit {
@@ -51,6 +52,11 @@ enum Console {
             unit += 1
         }
         return unit == 0 ? "\(count) B" : String(format: "%.1f %@", value, units[unit])
+    }
+
+    /// The day, in UTC, of a time in seconds since 1970.
+    static func date(_ seconds: UInt64) -> String {
+        String(Timestamp.of(Int64(clamping: seconds)).prefix { $0 != "T" })
     }
 
     /// Seconds for people: `59s`, `2h 3m`, `4d 5h`.

@@ -79,6 +79,7 @@ struct ReloadTests {
         #expect(
             Set(reloadable) == [
                 "limits.upload", "limits.download", "limits.origin", "registry.rate", "peers.static", "log.level",
+                "peers.tls.certificate", "peers.tls.key", "peers.tls.authorities",
             ])
     }
 }

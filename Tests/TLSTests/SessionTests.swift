@@ -109,12 +109,12 @@ struct ContextTests {
         let (fixture, other) = (try Fixture(), try Fixture())
         #expect(throws: TLSError.self) {
             try CertificateMaker.node(
-                "a", addresses: [], days: 1,
+                "a", addresses: [], .days(1),
                 authority: (fixture.authority.certificate, other.authority.key))
         }
         let node = try fixture.node("a")
         #expect(throws: TLSError.self) {
-            try CertificateMaker.node("b", addresses: [], days: 1, authority: (node.certificate, node.key))
+            try CertificateMaker.node("b", addresses: [], .days(1), authority: (node.certificate, node.key))
         }
     }
 }
@@ -123,11 +123,11 @@ struct ContextTests {
 struct Fixture {
     let authority: IssuedCertificate
 
-    init() throws { authority = try CertificateMaker.authority(named: "test", days: 10) }
+    init() throws { authority = try CertificateMaker.authority(named: "test", .days(10)) }
 
-    func node(_ name: String, addresses: [String] = [], days: Int32 = 5) throws -> IssuedCertificate {
+    func node(_ name: String, addresses: [String] = [], days: Int = 5) throws -> IssuedCertificate {
         try CertificateMaker.node(
-            name, addresses: addresses, days: days, authority: (authority.certificate, authority.key))
+            name, addresses: addresses, .days(days), authority: (authority.certificate, authority.key))
     }
 
     func context(_ name: String, trusting others: [Fixture]? = nil) throws -> TLSContext {
