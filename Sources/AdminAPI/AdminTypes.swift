@@ -141,8 +141,8 @@ package struct PeerStatus: Codable, Equatable, Sendable {
     /// `connected`, `connecting`, `waiting` or `banned`.
     package var state = ""
     package var reason = ""
-    /// Whether the connection is over TLS, and what certificate the peer showed: the first name that it has, and its end
-    /// in seconds since 1970, UTC.
+    /// Whether the connection is over TLS, and what certificate the peer showed: the first name that it has, and its
+    /// end in seconds since 1970, UTC.
     package var encrypted = false
     package var certificateName = ""
     package var certificateExpires: UInt64 = 0

@@ -28,7 +28,7 @@ final class NodeCertificate {
     private var onChange: (@LoopActor (TLSContext) -> Void)?
 
     /// Far below a minute, and next to nothing.
-    private static let lookMillis: UInt64 = 10_000
+    private static let lookMillis: UInt64 = 5_000
 
     /// What is read, and what has to stand in it.
     struct Files: Equatable, Sendable {

@@ -18,7 +18,8 @@ extension SettingsFile {
             let hasOwner = !key.hasPrefix("registry.") || owner.map { given[$0] != nil && new.given[$0] != nil } ?? false
             // Whether there is TLS at all is decided at the start.
             let isSwitch = key.hasPrefix("peers.tls.") && !(settings.trust.isTLS && new.settings.trust.isTLS)
-            if hasOwner, !isSwitch, Self.isReloadable(key) { change.applied.append(key) } else { change.needRestart.append(key) }
+            let isTaken = hasOwner && !isSwitch && Self.isReloadable(key)
+            if isTaken { change.applied.append(key) } else { change.needRestart.append(key) }
         }
         return change
     }

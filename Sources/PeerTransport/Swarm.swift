@@ -83,8 +83,8 @@ package final class Swarm {
         roster.dialOnly(endpoints)
     }
 
-    /// Shows the certificate of `context`, and trusts its authorities, from now on: what is connected with a certificate
-    /// that these would not take is connected anew. Only for a swarm that was made with `SwarmOptions.trust`.
+    /// Shows the certificate of `context`, and trusts its authorities, from now on: what is connected with a
+    /// certificate that these would not take is connected anew. Only for a swarm made with `SwarmOptions.trust`.
     package func trust(_ context: TLSContext) {
         roster.trust(context)
     }

@@ -86,8 +86,9 @@ package final class TLSContext: Sendable {
     /// over, or has not come, is left out: files may be about to be renewed.
     private func ownProblem() -> String? {
         let own = SSL_CTX_get0_certificate(pointer)
+        let (chain, flags) = (hawker_ssl_chain(pointer), UInt(X509_V_FLAG_NO_CHECK_TIME))
         for (purpose, usage) in [(X509_PURPOSE_SSL_SERVER, "server auth"), (X509_PURPOSE_SSL_CLIENT, "client auth")] {
-            switch verify(own, chain: hawker_ssl_chain(pointer), purpose: purpose, flags: UInt(X509_V_FLAG_NO_CHECK_TIME)) {
+            switch verify(own, chain: chain, purpose: purpose, flags: flags) {
             case X509_V_OK: continue
             case X509_V_ERR_INVALID_PURPOSE: return "is not made for \(usage), which its extended key usage lacks"
             case let result: return "is of none of the authorities: \(Self.text(of: result))"
