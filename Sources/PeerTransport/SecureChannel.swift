@@ -10,8 +10,10 @@ import TLS
 /// records no earlier than the kernel has room for about as much, so that a message is not held up behind them.
 @LoopActor
 final class SecureChannel: PeerChannel {
-    /// Read from OpenSSL and handed out at a time.
-    private static let readBytes = 128 << 10
+    /// What is read at a time, by whichever channel: a block of this size taken anew each time would be mapped, cleared
+    /// and unmapped by the kernel, which costs more than opening the records.
+    private static let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 128 << 10, alignment: 64)
+    private static var isScratchLent = false
     /// So much of a record that has begun may already be here, unseen.
     private static let recordBytesMax = (16 << 10) + 512
 
@@ -66,17 +68,20 @@ final class SecureChannel: PeerChannel {
 
     private func deliver() {
         if let ending { return report(ending) }
-        withUnsafeTemporaryAllocation(byteCount: Self.readBytes, alignment: MemoryLayout<UInt>.alignment) { buffer in
-            while let onRead, !isClosed, ending == nil {
-                do throws(TLSError) {
-                    switch try session.read(into: buffer) {
-                    case .bytes(let count): onRead(.bytes(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
-                    case .wait: return
-                    case .end: finish(.end)
-                    }
-                } catch {
-                    finish(.failed(LoopError(.other("\(error)"), "TLS")))
+        // Another channel reads, further up: later, then. The session keeps what came.
+        guard !Self.isScratchLent else { return Loop.enqueue { [weak self] in self?.deliver() } }
+        Self.isScratchLent = true
+        defer { Self.isScratchLent = false }
+        var mayBeMore = true
+        while let onRead, !isClosed, ending == nil, mayBeMore {
+            do throws(TLSError) {
+                switch try session.read(into: Self.scratch) {
+                case .bytes(let count): onRead(.bytes(UnsafeRawBufferPointer(rebasing: Self.scratch[..<count])))
+                case .wait: mayBeMore = false
+                case .end: finish(.end)
                 }
+            } catch {
+                finish(.failed(LoopError(.other("\(error)"), "TLS")))
             }
         }
         // An answer to the other side's wish for new keys, or the alert that says what was wrong.

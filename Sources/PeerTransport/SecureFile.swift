@@ -1,15 +1,19 @@
 import EventLoop
-import Glibc
 
-/// A run of a file on its way into records: read ahead off the loop, slice by slice.
+/// A run of a file on its way into records: read ahead off the loop, block by block.
 ///
 /// The file belongs to the caller until `then`, which is called once: when all has left, or on the first error once
 /// nothing of the file is being read any more.
 @LoopActor
 final class SecureFile {
-    private static let sliceBytes: Int64 = 256 << 10
-    /// Slices read and not yet sent, those that are being read included.
+    /// Blocks read and not yet sent, the one that is being read included.
     private static let aheadMax = 2
+
+    /// A part of the run in memory, which is somebody else's again after `done`.
+    struct Slice {
+        let bytes: UnsafeRawBufferPointer
+        let done: @LoopActor () -> Void
+    }
 
     let count: Int64
     let then: @LoopActor (Result<Int64, LoopError>) -> Void
@@ -18,7 +22,9 @@ final class SecureFile {
     private var offset: Int64
     private var toRead: Int64
     private var leftBytes: Int64 = 0
-    private var slices: [[UInt8]] = []
+    private var blocks: [FileBlock] = []
+    /// Of the first block, so many bytes were handed out.
+    private var taken = 0
     private var isReading = false
     private var failure: LoopError?
     private var isEnded = false
@@ -39,51 +45,43 @@ final class SecureFile {
     }
 
     /// Whether all of it was handed out by `next`.
-    var isRead: Bool { toRead == 0 && slices.isEmpty && !isReading }
+    var isRead: Bool { toRead == 0 && blocks.isEmpty && !isReading }
 
-    /// The next slice, empty for a run of nothing, or the error that keeps it from being read. `nil` when there is none
-    /// yet: `then` is called when there is.
-    func next(then: @escaping @LoopActor () -> Void) -> ([UInt8], Result<Void, LoopError>)? {
-        if let failure { return ([], .failure(failure)) }
-        if count == 0 { return ([], .success(())) }
-        let slice = slices.isEmpty ? nil : slices.removeFirst()
+    /// The next part, of a run of nothing an empty one. `nil` when none is there yet: `then` is called when one is.
+    func next(upTo most: Int, then: @escaping @LoopActor () -> Void) -> Result<Slice?, LoopError> {
+        if let failure { return .failure(failure) }
+        if count == 0 { return .success(Slice(bytes: UnsafeRawBufferPointer(start: nil, count: 0)) {}) }
         readAhead(then)
-        return slice.map { ($0, .success(())) }
+        guard let block = blocks.first else { return .success(nil) }
+        let end = min(taken + most, block.filled)
+        let bytes = UnsafeRawBufferPointer(rebasing: block.memory[taken..<end])
+        taken = end
+        guard end == block.filled else { return .success(Slice(bytes: bytes) {}) }
+        blocks.removeFirst()
+        taken = 0
+        return .success(Slice(bytes: bytes) { FileBlock.giveBack(block) })
     }
 
     private func readAhead(_ then: @escaping @LoopActor () -> Void) {
-        guard !isReading, failure == nil, toRead > 0, slices.count < Self.aheadMax else { return }
-        let (file, start, bytes) = (file, offset, min(toRead, Self.sliceBytes))
-        offset += bytes
-        toRead -= bytes
+        guard !isReading, failure == nil, !isEnded, toRead > 0, blocks.count < Self.aheadMax else { return }
+        let (file, start, bytes) = (file, offset, Int(min(toRead, Int64(FileBlock.bytes))))
+        offset += Int64(bytes)
+        toRead -= Int64(bytes)
         isReading = true
+        let block = FileBlock.take()
         Loop.offload {
-            Self.read(file, offset: start, count: Int(bytes))
-        } then: { result in
+            block.read(file, offset: start, count: bytes)
+        } then: { error in
             self.isReading = false
-            switch result {
-            case .success(let slice): self.slices.append(slice)
-            case .failure(let error): if self.failure == nil { self.failure = error }
-            }
+            if let error, self.failure == nil { self.failure = error }
+            if self.isEnded || error != nil { FileBlock.giveBack(block) } else { self.blocks.append(block) }
             if self.isEnded { return self.then(.failure(self.failure ?? LoopError(.canceled, "sendfile"))) }
             self.readAhead(then)
             then()
         }
     }
 
-    private nonisolated static func read(_ file: Int32, offset: Int64, count: Int) -> Result<[UInt8], LoopError> {
-        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count, let base = buffer.baseAddress {
-                let got = pread(file, base + filled, count - filled, off_t(offset) + off_t(filled))
-                if got < 0, errno == EINTR { continue }
-                guard got > 0 else { return }
-                filled += got
-            }
-        }
-        return bytes.count == count ? .success(bytes) : .failure(LoopError(.endOfFile, "read"))
-    }
-
-    /// A slice has left, or will not.
+    /// So many bytes have left, or will not.
     func left(_ bytes: Int, _ error: LoopError?) {
         if let error { return cancel(error) }
         guard !isEnded else { return }
@@ -99,6 +97,8 @@ final class SecureFile {
         guard !isEnded else { return }
         isEnded = true
         if failure == nil { failure = error }
+        for block in blocks { FileBlock.giveBack(block) }
+        blocks = []
         if !isReading { Loop.enqueue { self.then(.failure(error)) } }
     }
 }

@@ -19,9 +19,11 @@ final class SecureWriter {
         case end((@LoopActor () -> Void)?)
     }
 
-    /// Turned into records at a time, and no more while so much waits for the kernel.
-    private static let sliceBytes = 128 << 10
-    private static let aheadBytes = 128 << 10
+    /// Turned into records at a time, and nothing while any of that waits for the kernel. Larger blocks would be mapped
+    /// and unmapped each time (`ProcessMemory`), and copied where the kernel takes only a part.
+    private static let sliceBytes = 48 << 10
+    /// Memory for records, handed from one write to the next.
+    private static var recordMemory: [UInt8] = []
 
     private let stream: Stream
     private let session: TLSSession
@@ -98,20 +100,27 @@ final class SecureWriter {
     }
 
     private func advance() {
-        while failure == nil, stream.queuedBytes < Self.aheadBytes, let item = waiting.first {
+        while failure == nil, stream.queuedBytes == 0, let item = waiting.first {
             switch item {
             case .bytes(let bytes, let then):
                 let end = min(sent + Self.sliceBytes, bytes.count)
-                let isWhole = end == bytes.count
                 let slice = sent..<end
+                let isWhole = end == bytes.count
                 sent = isWhole ? 0 : end
                 if isWhole { waiting.removeFirst() }
-                transmit(bytes, slice, then: isWhole ? then : nil)
+                bytes.withUnsafeBytes { all in
+                    transmit(UnsafeRawBufferPointer(rebasing: all[slice]), then: isWhole ? then : nil)
+                }
             case .file(let file):
-                guard let (bytes, result) = file.next(then: { [weak self] in self?.advance() }) else { return }
-                if case .failure(let error) = result { return fail(error, of: file) }
-                if file.isRead { waiting.removeFirst() }
-                transmit(bytes, bytes.indices) { file.left(bytes.count, $0) }
+                let next = file.next(upTo: Self.sliceBytes) { [weak self] in self?.advance() }
+                switch next {
+                case .failure(let error): return fail(error, of: file)
+                case .success(nil): return
+                case .success(let slice?):
+                    if file.isRead { waiting.removeFirst() }
+                    transmit(slice.bytes) { file.left(slice.bytes.count, $0) }
+                    slice.done()
+                }
             case .end(let then):
                 waiting.removeFirst()
                 session.end()
@@ -128,20 +137,25 @@ final class SecureWriter {
         fail(error)
     }
 
-    private func transmit(_ bytes: [UInt8], _ range: Range<Int>, then: Completion?) {
-        waitingBytes -= range.count
+    private func transmit(_ bytes: UnsafeRawBufferPointer, then: Completion?) {
+        waitingBytes -= bytes.count
+        let memory = Self.recordMemory
+        Self.recordMemory = []
         do throws(TLSError) {
-            try session.write(bytes, range)
+            try session.write(bytes, memory: memory)
         } catch {
             let error = LoopError(.other("\(error)"), "TLS")
             report(error, to: then)
             return fail(error)
         }
-        stream.write(session.takeOutput()) { error in
+        let records = session.takeOutput()
+        stream.write(records) { error in
             // Strongly: whoever counts on the end of a write hears it, whatever became of the channel.
             if let error { self.fail(error) }
             then?(error)
             self.advance()
         }
+        // The stream has sent or copied it.
+        Self.recordMemory = records
     }
 }

@@ -43,7 +43,12 @@ final class BytePipe {
         keptStart = 0
     }
 
-    func reserve(_ count: Int) { output.reserveCapacity(output.count + count) }
+    /// Lets output grow in this array's memory, if there is none yet.
+    func lend(_ memory: consuming [UInt8]) {
+        guard output.isEmpty else { return }
+        output = memory
+        output.removeAll(keepingCapacity: true)
+    }
 
     func takeOutput() -> [UInt8] {
         let bytes = output

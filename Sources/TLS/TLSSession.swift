@@ -102,26 +102,25 @@ package final class TLSSession {
         }
     }
 
-    /// Turns a part of `bytes` into records, which are then output. Only after the handshake.
-    package func write(_ bytes: [UInt8], _ range: Range<Int>) throws(TLSError) {
+    /// Turns bytes into records, which are then output. Only after the handshake.
+    ///
+    /// Output grows in the memory of `memory`, whose content does not matter, so that a caller who is done with what it
+    /// took before can have it used again.
+    package func write(_ bytes: UnsafeRawBufferPointer, memory: consuming [UInt8] = []) throws(TLSError) {
         try requireSound()
-        keyBytes += range.count
+        keyBytes += bytes.count
         if keyBytes >= keyBytesMax {
             keyBytes = 0
             SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED)
         }
-        pipe.reserve(range.count + range.count / 512 + 256)
-        let isWritten = bytes.withUnsafeBytes { all in
-            var rest = UnsafeRawBufferPointer(rebasing: all[range])
-            while !rest.isEmpty {
-                ERR_clear_error()
-                var count = 0
-                guard SSL_write_ex(ssl, rest.baseAddress, rest.count, &count) == 1 else { return false }
-                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            }
-            return true
+        pipe.lend(memory)
+        var rest = bytes
+        while !rest.isEmpty {
+            ERR_clear_error()
+            var count = 0
+            guard SSL_write_ex(ssl, rest.baseAddress, rest.count, &count) == 1 else { throw fail(.taken()) }
+            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
         }
-        guard isWritten else { throw fail(.taken()) }
     }
 
     /// Says that this side sends no more; only once, and only after the handshake.
