@@ -39,6 +39,12 @@ final class Dialer {
         failures = 0
     }
 
+    /// Who listens there is connected already, by another way.
+    func met(_ peer: PeerName, _ options: SwarmOptions) {
+        reached(peer)
+        pause(options)
+    }
+
     func failed(_ reason: String, _ options: SwarmOptions) {
         lastFailure = reason
         failures += 1

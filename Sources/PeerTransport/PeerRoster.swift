@@ -156,6 +156,11 @@ final class PeerRoster {
             switch result {
             case .success(let channel):
                 guard !isStopped else { return channel.close() }
+                if let (peer, connection) = connected(to: channel.certificate) {
+                    dialer.met(peer, options)
+                    connection.probe(within: Self.probeMillis)
+                    return channel.shutdown { channel.close() }
+                }
                 dialer.connection = adopt(channel, outbound: true)
             case .failure(.unreachable(let error)):
                 dialer.failed("\(error)", options)
@@ -165,6 +170,15 @@ final class PeerRoster {
                 owner?.observe(.strangerRefused(address: endpoint.description, refusal))
             }
         }
+    }
+
+    /// The peer that showed this certificate and the connection with it, if there is one. To say Hello once more would
+    /// end one of the two, with all that is on its way.
+    private func connected(to certificate: Certificate?) -> (PeerName, PeerConnection)? {
+        guard let certificate, certificate.hosts.count == 1, let peer = PeerName(certificate.name),
+            let connection = peers[peer]
+        else { return nil }
+        return (peer, connection)
     }
 
     private func dialer(of connection: PeerConnection) -> Dialer? {

@@ -39,6 +39,21 @@ struct TrustTests {
         await holder.stopAndRemove()
     }
 
+    @Test("who is connected is not greeted again by being dialled, so that nothing on its way is lost")
+    func dialledAgain() async throws {
+        let (first, second) = (try node("a"), try node("b"))
+        second.dial(first.port)
+        await second.untilConnected(to: first.name)
+        // Dialled by the smaller name, it would take the other's place.
+        first.dial(second.port)
+        await first.until { first.swarm.status.peers.first?.endpoints.count == 1 }
+        #expect(first.swarm.status.peers.map(\.state) == [.connected(outbound: false)])
+        #expect(second.swarm.status.peers.map(\.state) == [.connected(outbound: true)])
+        #expect(first.disconnects().isEmpty)
+        await first.stopAndRemove()
+        await second.stopAndRemove()
+    }
+
     /// How a node is not one of the cluster's, and what it is refused for.
     private func strangers() throws -> [(how: String, node: TestNode, reason: String)] {
         let other = try TestAuthority()
