@@ -80,13 +80,14 @@ final class NodeCertificate {
         onChange = nil
     }
 
-    /// Reads the files now, those of new settings if these name some. Returns why they are not in use, or `nil`.
-    func reload(_ settings: Settings) async -> String? {
+    /// Reads the files now, those of new settings if these name some. Returns whether any had changed, and why they are
+    /// not in use, if they are not.
+    func reload(_ settings: Settings) async -> (isNew: Bool, problem: String?) {
         files = Files(settings) ?? files
-        let files = files
+        let (files, before) = (files, marks)
         let (marks, loaded) = await Loop.offload { (files.all.map(FileMark.init(of:)), files.load()) }
         take(loaded, marks)
-        return problem
+        return (marks != before, problem)
     }
 
     private func look() {

@@ -172,7 +172,7 @@ extension TLSSession {
     func receive(_ bytes: [UInt8]) { bytes.withUnsafeBytes { receive($0) } }
 
     func write(_ bytes: [UInt8]) throws {
-        try bytes.withUnsafeBytes { bytes throws(TLSError) in try write(bytes) }
+        try bytes.withUnsafeBytes { try write(UnsafeRawBufferPointer($0), memory: []) }
     }
 
     /// Everything that can be read now.
