@@ -53,7 +53,7 @@ final class Dialer {
 
     func ended(_ cause: DisconnectCause, _ options: SwarmOptions) {
         connection = nil
-        lastFailure = "\(cause)"
+        lastFailure = if case .failed(let error) = cause, case .other(let text) = error.code { text } else { "\(cause)" }
         switch cause {
         case .closedByPeer(.banned), .closedByPeer(.notAPeer), .closedByPeer(.version),
             .closedHere(.notAPeer),

@@ -4,8 +4,10 @@ import TLS
 /// The TLS handshake of one connection.
 ///
 ///     running --both sides showed their certificates--> over
-///        |                                               ^
-///        +--error, end, deadline or `cancel()`-----------+
+///        |                                               ^  ^
+///        +--error, end or deadline--> hanging up --------+  |
+///        |                                 |                |
+///        +----------------------------`cancel()`------------+
 ///
 /// Until it is over the other side is nobody: it costs what OpenSSL holds for a handshake, and no frame is read.
 @LoopActor
@@ -13,6 +15,7 @@ final class PeerHandshake {
     private let stream: Stream
     private let session: TLSSession
     private let timer = LoopTimer()
+    private var isFailed = false
     private var then: (@LoopActor (Result<SecureChannel, TLSError>) -> Void)?
 
     init(_ stream: Stream, _ context: TLSContext, _ side: TLSSession.Side) {
@@ -43,7 +46,7 @@ final class PeerHandshake {
     }
 
     private func advance() {
-        guard then != nil else { return }
+        guard then != nil, !isFailed else { return }
         do throws(TLSError) {
             let isOver = try session.handshake()
             sendOutput()
@@ -62,24 +65,34 @@ final class PeerHandshake {
     }
 
     private func finish(_ result: Result<SecureChannel, TLSError>) {
+        guard then != nil, !isFailed else { return }
+        if case .failure = result {
+            isFailed = true
+            return hangUp { [weak self] in self?.tell(result) }
+        }
+        tell(result)
+    }
+
+    private func tell(_ result: Result<SecureChannel, TLSError>) {
         guard let then else { return }
         self.then = nil
         timer.stop()
-        if case .failure = result { hangUp() }
         then(result)
     }
 
-    /// The alert should arrive, which a reset would prevent: what still comes is read and dropped, for a moment.
-    private func hangUp() {
-        let (stream, timer) = (stream, timer)
+    /// The alert should arrive, which a reset would prevent: what still comes is read and dropped, for a moment. It is
+    /// a part of the handshake, or else there would be no bound on how many of these there are.
+    private func hangUp(then: @escaping @LoopActor () -> Void) {
+        let stream = stream
         stream.startReading { event in
             if case .bytes = event { return }
             stream.close()
+            then()
         }
         stream.shutdown()
         timer.start(after: Self.alertMillis) {
             stream.close()
-            timer.stop()
+            then()
         }
     }
 

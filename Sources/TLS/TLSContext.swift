@@ -77,6 +77,8 @@ package final class TLSContext: Sendable {
         let authorities = try PEM.certificates(text)
         defer { PEM.free(authorities) }
         let store = SSL_CTX_get_cert_store(context)
+        // What is named is trusted, also when another authority has signed it: such are often all that a node gets.
+        X509_STORE_set_flags(store, UInt(X509_V_FLAG_PARTIAL_CHAIN))
         for authority in authorities {
             guard X509_STORE_add_cert(store, authority) == 1 else { throw .taken() }
         }

@@ -66,6 +66,46 @@ extension NodeTests {
             try await cluster.registry.process.stop()
         }
 
+        @Test("or with those of another maker: an authority between, keys of other kinds, no extended usage")
+        func otherMakers() async throws {
+            let folder = try TemporaryFolder("pki")
+            try folder.write("ca.ext", "basicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign\n")
+            func openssl(_ command: String) async throws {
+                try await ChildProcess.check(["openssl"] + command.split(separator: " ").map(String.init), folder: folder.path)
+            }
+            func sign(_ name: String, by issuer: String, _ extensions: String) async throws {
+                try await openssl("req -new -key \(name).key -subj /CN=\(name) -out \(name).csr")
+                try await openssl(
+                    "x509 -req -in \(name).csr -CA \(issuer).crt -CAkey \(issuer).key -set_serial \(abs(name.hashValue)) "
+                        + "-days 3 -extfile \(extensions) -out \(name).crt")
+            }
+            try await openssl("req -x509 -newkey rsa:2048 -nodes -keyout root.key -out root.crt -subj /CN=root -days 3")
+            try await openssl("genpkey -algorithm ED25519 -out between.key")
+            try await sign("between", by: "root", "ca.ext")
+            let kinds = [("a", "RSA -pkeyopt rsa_keygen_bits:2048", "root"), ("b", "ED25519", "between")]
+            var nodes: [NodeProcess] = []
+            for (name, kind, trusted) in kinds {
+                try folder.write("\(name).ext", "subjectAltName=URI:spiffe://test/\(name)\n")
+                try await openssl("genpkey -algorithm \(kind) -out \(name).key")
+                try await sign(name, by: "between", "\(name).ext")
+                try folder.write("\(name)-chain.crt", folder.read("\(name).crt") + folder.read("between.crt"))
+                var settings = try NodeProcess.Settings(name: name)
+                settings.peers = nodes.map { "127.0.0.1:\($0.settings.peerPort)" }
+                settings.peerLines = [
+                    "tls.certificate = \"\(folder.path("\(name)-chain.crt"))\"",
+                    "tls.key = \"\(folder.path("\(name).key"))\"",
+                    "tls.authorities = [\"\(folder.path("\(trusted).crt"))\"]",
+                ]
+                nodes.append(try NodeProcess(settings))
+            }
+            var processes: [ChildProcess] = []
+            for node in nodes { processes.append(try await node.start()) }
+            try await eventually("they are connected") {
+                try await nodes[0].peers().contains { $0.state == "connected" && $0.certificateName == "spiffe://test/b" }
+            }
+            for process in processes { try await process.stop() }
+        }
+
         @Test("do not start with files that are no good, or in plaintext on a network, and say what to do")
         func refusals() async throws {
             let authority = try await Authority()
