@@ -52,6 +52,7 @@ let package = Package(
         .systemLibrary(name: "CLibuv", pkgConfig: "libuv", providers: [.apt(["libuv1-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLibSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
         .systemLibrary(name: "CAres", pkgConfig: "libcares", providers: [.apt(["libc-ares-dev"])]),
@@ -71,6 +72,7 @@ let package = Package(
         module("EventLoop", ["CLibuv", "CLinux"]),
         module("Pacing", ["EventLoop"]),
         module("Hashing", ["COpenSSL", "OCIModel"]),
+        module("TLS", ["CLibSSL"]),
         module("Compression", ["CZstd"]),
         module("ProtobufCodec", ["CProtobufC"]),
         module("TOMLEdit", [toml]),
@@ -86,7 +88,7 @@ let package = Package(
         module(
             "PeerTransport",
             [
-                "EventLoop", "Pacing", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression",
+                "EventLoop", "Pacing", "TLS", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression",
                 "Hashing", "OCIModel", "Telemetry",
             ]),
         module("PeerDirectory", ["CAres", "CHiredis", "EventLoop", "PieceModel"]),
@@ -100,14 +102,14 @@ let package = Package(
             "Daemon",
             [
                 "MirrorServer", "PeerTransport", "PeerDirectory", "OriginClient", "AdminAPI", "ContentStore",
-                "EventLoop", "Pacing", "Wire", "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
+                "EventLoop", "Pacing", "TLS", "Wire", "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
                 "RuntimeConfig",
             ]),
         .executableTarget(
             name: "hawker",
             dependencies: [
-                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "ContentStore", "EventLoop", "Telemetry",
-                "OCIModel", arguments,
+                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "ContentStore", "EventLoop", "TLS", "Telemetry",
+                "OCIModel", "PieceModel", arguments,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -123,6 +125,7 @@ let package = Package(
         tests("EventLoop", ["TestSupport"]),
         tests("Pacing", ["EventLoop", "TestSupport"]),
         tests("Hashing", ["OCIModel"]),
+        tests("TLS"),
         tests("Compression"),
         tests("TOMLEdit", ["TestSupport"]),
         tests("PieceExchange", ["PieceModel", "OCIModel"]),
@@ -133,7 +136,8 @@ let package = Package(
         tests(
             "PeerTransport",
             [
-                "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "OCIModel", "Hashing", "TestSupport",
+                "EventLoop", "Wire", "PieceExchange", "PieceModel", "ContentStore", "OCIModel", "Hashing", "TLS",
+                "TestSupport",
             ]),
         tests("PeerDirectory", ["EventLoop", "PieceModel", "TestSupport"]),
         tests("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),

@@ -29,6 +29,7 @@ enum AdminSchemas {
     static let peer = ProtobufSchema(hawker__admin__v1__peer_status__init)
     static let wiring = ProtobufSchema(hawker__admin__v1__containerd_wiring__init)
     static let discovery = ProtobufSchema(hawker__admin__v1__discovery__init)
+    static let security = ProtobufSchema(hawker__admin__v1__peer_security__init)
     static let limit = ProtobufSchema(hawker__admin__v1__limit__init)
     static let reloaded = ProtobufSchema(hawker__admin__v1__reloaded__init)
     static let blob = ProtobufSchema(hawker__admin__v1__cached_blob__init)
@@ -68,6 +69,9 @@ extension NodeStatus: AdminMessage {
             message.n_limits = limits.count
             message.limits = arena.array(
                 limits.map { limit in arena.message(AdminSchemas.limit) { limit.fill(&$0, arena) } })
+            if let security = peerSecurity {
+                message.peer_security = arena.message(AdminSchemas.security) { security.fill(&$0, arena) }
+            }
             if let wiring = containerdWiring {
                 message.containerd_wiring = arena.message(AdminSchemas.wiring) { wiring.fill(&$0, arena) }
             }
@@ -98,6 +102,7 @@ extension NodeStatus: AdminMessage {
             status.discovery = ProtobufField.messages(message.discovery, count: message.n_discovery)
                 .map(DiscoveryReport.init)
             status.limits = ProtobufField.messages(message.limits, count: message.n_limits).map(LimitStatus.init)
+            status.peerSecurity = (message.peer_security?.pointee).map(PeerSecurity.init)
             status.containerdWiring = (message.containerd_wiring?.pointee).map(ContainerdWiring.init)
             return status
         }
@@ -206,6 +211,9 @@ extension PeerStatus: AdminMessage {
             message.received_wire_bytes = receivedWireBytes
             message.sent_bytes = sentBytes
             message.sent_wire_bytes = sentWireBytes
+            message.encrypted = encrypted ? 1 : 0
+            message.certificate_name = arena.text(certificateName)
+            message.certificate_expires = certificateExpires
             message.n_known_from = knownFrom.count
             message.known_from = arena.array(knownFrom.map { arena.text($0) })
         }
@@ -223,6 +231,9 @@ extension PeerStatus: AdminMessage {
             peer.receivedWireBytes = message.received_wire_bytes
             peer.sentBytes = message.sent_bytes
             peer.sentWireBytes = message.sent_wire_bytes
+            peer.encrypted = message.encrypted != 0
+            peer.certificateName = text(message.certificate_name)
+            peer.certificateExpires = message.certificate_expires
             peer.knownFrom = ProtobufField.texts(message.known_from, count: message.n_known_from) ?? []
             return peer
         }

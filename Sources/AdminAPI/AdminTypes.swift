@@ -29,6 +29,8 @@ package struct NodeStatus: Codable, Equatable, Sendable {
     package var limits: [LimitStatus] = []
     /// `nil` when no containerd is watched.
     package var containerdWiring: ContainerdWiring?
+    /// `nil` when the node has no peer port.
+    package var peerSecurity: PeerSecurity?
     /// Probes that came to the mirror, oldest first, as `registry/hawker-probe/name:tag`.
     package var recentProbes: [String] = []
 
@@ -70,6 +72,21 @@ package struct ContainerdWiring: Codable, Equatable, Sendable {
     package var reason = ""
     /// The file that is watched.
     package var config = ""
+
+    package init() {}
+}
+
+/// How nodes know each other, and this node's own certificate.
+package struct PeerSecurity: Codable, Equatable, Sendable {
+    /// `tls` or `plaintext`.
+    package var mode = ""
+    /// The first name that the certificate has, and its end in seconds since 1970, UTC.
+    package var certificateName = ""
+    package var certificateExpires: UInt64 = 0
+    /// `good`, `late` (to be renewed), `expired` or `early` (not valid yet); empty without one.
+    package var certificateState = ""
+    /// Why the files as they are now are not in use, but those before; empty when they are.
+    package var problem = ""
 
     package init() {}
 }
@@ -124,6 +141,11 @@ package struct PeerStatus: Codable, Equatable, Sendable {
     /// `connected`, `connecting`, `waiting` or `banned`.
     package var state = ""
     package var reason = ""
+    /// Whether the connection is over TLS, and what certificate the peer showed: the first name that it has, and its
+    /// end in seconds since 1970, UTC.
+    package var encrypted = false
+    package var certificateName = ""
+    package var certificateExpires: UInt64 = 0
     /// The ways by which this node knows where it listens; none when it has only dialled this node.
     package var knownFrom: [String] = []
     package var receivedBytes: UInt64 = 0

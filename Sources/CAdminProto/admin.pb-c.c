@@ -187,6 +187,51 @@ void   hawker__admin__v1__node_status__free_unpacked
   assert(message->base.descriptor == &hawker__admin__v1__node_status__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   hawker__admin__v1__peer_security__init
+                     (Hawker__Admin__V1__PeerSecurity         *message)
+{
+  static const Hawker__Admin__V1__PeerSecurity init_value = HAWKER__ADMIN__V1__PEER_SECURITY__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__peer_security__get_packed_size
+                     (const Hawker__Admin__V1__PeerSecurity *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__peer_security__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__peer_security__pack
+                     (const Hawker__Admin__V1__PeerSecurity *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__peer_security__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__peer_security__pack_to_buffer
+                     (const Hawker__Admin__V1__PeerSecurity *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__peer_security__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__PeerSecurity *
+       hawker__admin__v1__peer_security__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__PeerSecurity *)
+     protobuf_c_message_unpack (&hawker__admin__v1__peer_security__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__peer_security__free_unpacked
+                     (Hawker__Admin__V1__PeerSecurity *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__peer_security__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   hawker__admin__v1__limit__init
                      (Hawker__Admin__V1__Limit         *message)
 {
@@ -835,7 +880,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__end__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[20] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[21] =
 {
   {
     "name",
@@ -1077,6 +1122,18 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "peer_security",
+    26,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__NodeStatus, peer_security),
+    &hawker__admin__v1__peer_security__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = {
   5,   /* field[5] = cache */
@@ -1090,6 +1147,7 @@ static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = 
   3,   /* field[3] = mirror_address */
   0,   /* field[0] = name */
   4,   /* field[4] = peer_address */
+  20,   /* field[20] = peer_security */
   9,   /* field[9] = peers_connected */
   10,   /* field[10] = peers_known */
   6,   /* field[6] = received */
@@ -1100,11 +1158,12 @@ static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = 
   2,   /* field[2] = uptime_seconds */
   1,   /* field[1] = version */
 };
-static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[2 + 1] =
+static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[3 + 1] =
 {
   { 1, 0 },
   { 20, 18 },
-  { 0, 20 }
+  { 26, 20 },
+  { 0, 21 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
 {
@@ -1114,11 +1173,101 @@ const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
   "Hawker__Admin__V1__NodeStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__NodeStatus),
-  20,
+  21,
   hawker__admin__v1__node_status__field_descriptors,
   hawker__admin__v1__node_status__field_indices_by_name,
-  2,  hawker__admin__v1__node_status__number_ranges,
+  3,  hawker__admin__v1__node_status__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__node_status__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__peer_security__field_descriptors[5] =
+{
+  {
+    "mode",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__PeerSecurity, mode),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "certificate_name",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__PeerSecurity, certificate_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "certificate_expires",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__PeerSecurity, certificate_expires),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "certificate_state",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__PeerSecurity, certificate_state),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "problem",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__PeerSecurity, problem),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__peer_security__field_indices_by_name[] = {
+  2,   /* field[2] = certificate_expires */
+  1,   /* field[1] = certificate_name */
+  3,   /* field[3] = certificate_state */
+  0,   /* field[0] = mode */
+  4,   /* field[4] = problem */
+};
+static const ProtobufCIntRange hawker__admin__v1__peer_security__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 5 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__peer_security__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.PeerSecurity",
+  "PeerSecurity",
+  "Hawker__Admin__V1__PeerSecurity",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__PeerSecurity),
+  5,
+  hawker__admin__v1__peer_security__field_descriptors,
+  hawker__admin__v1__peer_security__field_indices_by_name,
+  1,  hawker__admin__v1__peer_security__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__peer_security__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor hawker__admin__v1__limit__field_descriptors[4] =
@@ -1712,7 +1861,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor 
   (ProtobufCMessageInit) hawker__admin__v1__mirror_counters__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[10] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[13] =
 {
   {
     "name",
@@ -1834,9 +1983,48 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "encrypted",
+    14,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__PeerStatus, encrypted),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "certificate_name",
+    15,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__PeerStatus, certificate_name),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "certificate_expires",
+    16,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__PeerStatus, certificate_expires),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__peer_status__field_indices_by_name[] = {
   1,   /* field[1] = address */
+  12,   /* field[12] = certificate_expires */
+  11,   /* field[11] = certificate_name */
+  10,   /* field[10] = encrypted */
   8,   /* field[8] = known_from */
   0,   /* field[0] = name */
   3,   /* field[3] = reason */
@@ -1851,7 +2039,7 @@ static const ProtobufCIntRange hawker__admin__v1__peer_status__number_ranges[2 +
 {
   { 1, 0 },
   { 12, 8 },
-  { 0, 10 }
+  { 0, 13 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor =
 {
@@ -1861,7 +2049,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor =
   "Hawker__Admin__V1__PeerStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__PeerStatus),
-  10,
+  13,
   hawker__admin__v1__peer_status__field_descriptors,
   hawker__admin__v1__peer_status__field_indices_by_name,
   2,  hawker__admin__v1__peer_status__number_ranges,

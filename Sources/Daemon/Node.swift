@@ -16,10 +16,12 @@ package enum NodeError: Error, CustomStringConvertible {
     case cache(String)
     /// An address or socket cannot be listened on.
     case listen(String)
+    /// Files that the settings name are no good.
+    case configuration(String)
 
     package var description: String {
         switch self {
-        case .cache(let sentence), .listen(let sentence): sentence
+        case .cache(let sentence), .listen(let sentence), .configuration(let sentence): sentence
         }
     }
 }
@@ -46,6 +48,8 @@ package final class Node {
     private let origin: OriginClient
     let probes: ProbeLog
     private(set) var wiring: WiringWatch?
+    /// `nil` over plaintext.
+    let certificate: NodeCertificate?
     private(set) var discovery = PeerDiscovery([])
     private var admin: AdminServer?
     let manager: ServiceManager
@@ -61,12 +65,13 @@ package final class Node {
         _ settings: Settings, version: String, manager: ServiceManager = ServiceManager()
     ) async throws(NodeError) {
         let logger = Logger(label: "node")
+        let certificate = try await NodeCertificate.load(settings, logger: Logger(label: "peers"))
         let store = try await Self.openStore(settings)
         let registries = RegistryTable(settings)
         let origin = OriginClient(userAgent: "hawker/\(version)")
         let limits = NodeLimits(settings)
         let swarm = Swarm(
-            store: store, options: Self.swarmOptions(settings),
+            store: store, options: Self.swarmOptions(settings, certificate),
             origin: NodeOrigin(
                 client: origin, registries: registries, limits: limits, logger: Logger(label: "mirror")),
             pacers: limits.swarm,
@@ -76,6 +81,7 @@ package final class Node {
             permissions: Permissions(settings), logger: Logger(label: "mirror"))
         probes = images.probes
         self.settings = settings
+        self.certificate = certificate
         self.limits = limits
         self.version = version
         self.manager = manager
@@ -91,6 +97,7 @@ package final class Node {
         mirror = MirrorServer(options: options, source: images, onRequest: NodeLog.request(Logger(label: "mirror")))
         try await listen()
         startDiscovery()
+        certificate?.start { [weak self] in self?.swarm.trust($0) }
         wiring = WiringWatch(settings, mirrorPort: mirror.port, logger: Logger(label: "containerd"))
         wiring?.start()
         logger.info(
@@ -100,8 +107,8 @@ package final class Node {
                 "peers": "\(settings.peersListen.map { "\($0.host):\(swarm.port)" } ?? "off")",
                 "cache": "\(settings.cachePath)", "admin": "\(settings.adminSocket)",
             ])
-        if settings.peersListen.map({ !Self.isLoopback($0.host) }) ?? false {
-            logger.warning("peers talk in plaintext: keep the peer port inside a network you trust")
+        if settings.isPlaintextOnNetwork {
+            logger.warning("peers talk in plaintext: whoever reaches the peer port can read all, and be any node")
         }
         if settings.registries.isEmpty, !settings.anyRegistry {
             logger.warning("no [[registry]] in the settings: every request is declined")
@@ -114,6 +121,7 @@ package final class Node {
         logger.info("draining")
         await manager.stopping("finishing what runs")
         wiring?.stop()
+        certificate?.stop()
         let began = Loop.nowNanoseconds
         await discovery.stop()
         await mirror.stop(drainMillis: drainMillis)
@@ -194,8 +202,12 @@ package final class Node {
         }
     }
 
-    private static func swarmOptions(_ settings: Settings) -> SwarmOptions {
+    private static func swarmOptions(_ settings: Settings, _ certificate: NodeCertificate?) -> SwarmOptions {
         var options = SwarmOptions(name: settings.nodeName)
+        options.trust = certificate?.context
+        for range in settings.trust.allowed {
+            options.allowed.allow(range.addresses, port: range.port ?? settings.peersListen?.port ?? 0)
+        }
         options.cluster = settings.cluster
         options.zone = settings.zone
         options.listenHost = settings.peersListen?.host
@@ -205,10 +217,6 @@ package final class Node {
         options.originBytesMax = settings.limits.buffers
         options.trafficClass = settings.limits.trafficClass
         return options
-    }
-
-    private static func isLoopback(_ host: String) -> Bool {
-        host == "localhost" || host == "::1" || host.hasPrefix("127.")
     }
 }
 

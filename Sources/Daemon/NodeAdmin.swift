@@ -8,6 +8,7 @@ import PeerDirectory
 import PeerTransport
 import PieceModel
 import RuntimeConfig
+import TLS
 import Telemetry
 
 /// Answers the admin socket from the node's parts.
@@ -45,6 +46,7 @@ struct NodeAdmin: AdminService {
             limit.waits = pacer.waits
             return limit
         }
+        status.peerSecurity = node.peerSecurity
         status.recentProblems = Log.recentProblems
         status.recentProbes = node.probes.names
         status.containerdWiring = node.wiring?.wiring.map { wiring in
@@ -86,12 +88,12 @@ struct NodeAdmin: AdminService {
             peer.knownFrom = Set(known.endpoints.flatMap(sources)).sorted()
             return peer
         }
-        return met + swarm.unreached.map { endpoint in
+        return met + swarm.unreached.map { unreached in
             var peer = PeerStatus()
-            peer.knownFrom = sources(endpoint)
-            peer.address = endpoint.description
+            peer.knownFrom = sources(unreached.endpoint)
+            peer.address = unreached.endpoint.description
             peer.state = "connecting"
-            peer.reason = "not reached yet"
+            peer.reason = unreached.reason.isEmpty ? "not reached yet" : unreached.reason
             return peer
         }
     }
@@ -205,6 +207,11 @@ extension PeerStatus {
         case .banned(let cause, let seconds):
             state = "banned"
             reason = "\(cause) for \(seconds) s"
+        }
+        if let certificate = peer.certificate {
+            encrypted = true
+            certificateName = certificate.name
+            certificateExpires = UInt64(clamping: certificate.notAfter)
         }
         receivedBytes = UInt64(clamping: peer.received.rawBytes)
         receivedWireBytes = UInt64(clamping: peer.received.wireBytes)

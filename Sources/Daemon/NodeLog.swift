@@ -4,13 +4,21 @@ import MirrorServer
 import OCIModel
 import OriginClient
 import PeerTransport
+import TLS
 
 /// Which events of the node's parts are worth a line, and at which level.
 enum NodeLog {
     /// A finished download or a peer that came or went is news; a ban is for the operator to act on.
     static func swarm(_ logger: Logger) -> @LoopActor (SwarmEvent) -> Void {
-        { event in
+        var limiter = LogLimiter()
+        return { event in
             switch event {
+            case .strangerRefused(let address, let refusal):
+                let host = address.prefix(upTo: address.lastIndex(of: ":") ?? address.endIndex)
+                let metadata: Logger.Metadata = ["address": "\(address)", "reason": "\(refusal)"]
+                // Who only looks whether the port is open is no news.
+                let isNews = refusal != .handshake(.cutOff) && limiter.admits("\(host) \(refusal)", now: Loop.nowNanoseconds)
+                logger.log(level: isNews ? .warning : .debug, "refused as a peer", metadata: metadata)
             case .peerConnected(let name, let address, let outbound):
                 logger.info(
                     "peer connected",

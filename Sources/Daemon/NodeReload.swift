@@ -32,6 +32,12 @@ extension Node {
             throw AdminFailure(.failedPrecondition, "\(error); the settings in force stay as they are")
         }
         let change = old.change(to: new)
+        let read = await certificate?.reload(old.taking(new).settings)
+        if let problem = read?.problem {
+            // The old paths again, or else their files would be watched no more.
+            _ = await certificate?.reload(settings)
+            throw AdminFailure(.failedPrecondition, "\(problem); the settings in force stay as they are")
+        }
         let now = old.taking(new)
         file = (path, now)
         take(now.settings)
@@ -43,7 +49,7 @@ extension Node {
             ])
         var report = ReloadReport()
         report.file = path ?? Settings.defaultFile
-        report.applied = change.applied
+        report.applied = change.applied + (read?.isNew == true ? ["the files of peers.tls"] : [])
         report.needRestart = change.needRestart
         return report
     }

@@ -7,8 +7,9 @@ extension Settings {
         ]
         var table = ""
         for key in SettingsKeys.all {
-            let parts = key.path.split(separator: ".", maxSplits: 1).map(String.init)
-            guard parts.count == 2, let name = parts.last, let section = parts.first else { continue }
+            let parts = key.path.split(separator: ".").map(String.init)
+            guard parts.count >= 2, let name = parts.last else { continue }
+            let section = parts.dropLast().joined(separator: ".")
             if section != table {
                 lines += ["", "[\(section)]"]
                 table = section

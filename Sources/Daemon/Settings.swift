@@ -34,6 +34,7 @@ package struct Settings: Equatable, Sendable {
     /// Nodes of another cluster are refused at the greeting.
     package var cluster = "default"
     package var compression = true
+    package var trust = TrustSettings()
     package var cachePath = "/var/lib/dragonfly/content"
     package var quotaBytes: Int64 = 20 << 30
     package var freeFloorBytes: Int64 = 1 << 30

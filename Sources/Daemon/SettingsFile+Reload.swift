@@ -16,7 +16,10 @@ extension SettingsFile {
             // A rate of a registry that was not there before waits with the registry.
             let owner = key.split(separator: " ").last.map { "registry.host of \($0)" }
             let hasOwner = !key.hasPrefix("registry.") || owner.map { given[$0] != nil && new.given[$0] != nil } ?? false
-            if hasOwner, Self.isReloadable(key) { change.applied.append(key) } else { change.needRestart.append(key) }
+            // Whether there is TLS at all is decided at the start.
+            let isSwitch = key.hasPrefix("peers.tls.") && !(settings.trust.isTLS && new.settings.trust.isTLS)
+            let isTaken = hasOwner && !isSwitch && Self.isReloadable(key)
+            if isTaken { change.applied.append(key) } else { change.needRestart.append(key) }
         }
         return change
     }
@@ -31,6 +34,11 @@ extension SettingsFile {
         settings.limits.origin = new.settings.limits.origin
         settings.staticPeers = new.settings.staticPeers
         settings.logLevel = new.settings.logLevel
+        if settings.trust.isTLS, new.settings.trust.isTLS {
+            settings.trust.certificate = new.settings.trust.certificate
+            settings.trust.key = new.settings.trust.key
+            settings.trust.authorities = new.settings.trust.authorities
+        }
         for index in settings.registries.indices {
             let host = settings.registries[index].host
             settings.registries[index].rate = new.settings.registries.first { $0.host == host }?.rate

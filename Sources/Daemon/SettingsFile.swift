@@ -95,13 +95,23 @@ private struct SettingsReader {
             }
             guard let members = document.root[[name]]?.table else { throw unknown(name, line) }
             guard SettingsKeys.all.contains(where: { $0.path.hasPrefix(name + ".") }) else { throw unknown(name, line) }
-            for key in document.keys(at: [name]) {
-                guard let value = members[key] else { continue }
-                try apply(SettingsKeys.all, path: "\(name).\(key)", value, document.line(of: [name, key]) ?? line)
-                given["\(name).\(key)"] = value
-            }
+            try readTable([name], members)
         }
         try checkPeers()
+    }
+
+    /// Keys of a table, and of tables in it that have keys.
+    private mutating func readTable(_ place: [String], _ members: [String: TOMLNode]) throws(SettingsError) {
+        for key in document.keys(at: place) {
+            guard let value = members[key] else { continue }
+            let path = (place + [key]).joined(separator: ".")
+            if let inner = value.table, SettingsKeys.all.contains(where: { $0.path.hasPrefix(path + ".") }) {
+                try readTable(place + [key], inner)
+                continue
+            }
+            try apply(SettingsKeys.all, path: path, value, document.line(of: place + [key]) ?? 0)
+            given[path] = value
+        }
     }
 
     /// What no key can know alone.
@@ -114,6 +124,7 @@ private struct SettingsReader {
         if settings.peersListen == nil, let (key, _) = needListen.first(where: \.1) {
             throw fail(line, "peers.\(key) needs peers.listen: peers ask each other")
         }
+        if let problem = settings.trustProblem { throw fail(line, problem) }
         if settings.peersRedisUser != nil, settings.peersRedisPasswordFile == nil {
             throw fail(line, "peers.redis_user needs peers.redis_password_file")
         }

@@ -41,7 +41,7 @@ extension SettingsKeys {
             .flag("peers.compression", shown: "true", "Send pieces with zstd where that saves bytes.") {
                 $1.compression = $0
             },
-        ]
+        ] + trust
 
     private static let dns: [SettingsKey] = [
         .text(

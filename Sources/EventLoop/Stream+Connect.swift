@@ -5,14 +5,18 @@ import Glibc
 extension Stream {
     /// Connects by TCP to a literal address or a name; of several addresses each gets its share of the time.
     ///
-    /// `then` is called exactly once, never inside this call.
+    /// An address that `isAllowed` (asked with a literal) is false for is not dialled; `permissionDenied` when none is
+    /// left. `then` is called exactly once, never inside this call.
     package static func connect(
         host: String,
         port: UInt16,
         timeoutMillis: UInt64,
+        isAllowed: @escaping @LoopActor (_ host: String) -> Bool = { _ in true },
         then: @escaping @LoopActor (Result<Stream, LoopError>) -> Void
     ) {
-        ConnectAttempt(host: host, port: port, timeoutMillis: timeoutMillis, then: then).start()
+        let attempt = ConnectAttempt(
+            host: host, port: port, timeoutMillis: timeoutMillis, isAllowed: isAllowed, then: then)
+        attempt.start()
     }
 
     /// Connects to a Unix socket, which never waits: a listener whose backlog is full is `.other("EAGAIN")`.
@@ -44,14 +48,17 @@ private final class ConnectAttempt {
     private let deadline: UInt64
     private let timer = LoopTimer()
     private var addresses: [SocketAddress] = []
+    private let isAllowed: @LoopActor (String) -> Bool
     private var then: (@LoopActor (Result<Stream, LoopError>) -> Void)?
 
     init(
         host: String,
         port: UInt16,
         timeoutMillis: UInt64,
+        isAllowed: @escaping @LoopActor (String) -> Bool,
         then: @escaping @LoopActor (Result<Stream, LoopError>) -> Void
     ) {
+        self.isAllowed = isAllowed
         self.host = host
         self.port = port
         let (nanoseconds, isTooLong) = timeoutMillis.multipliedReportingOverflow(by: 1_000_000)
@@ -63,7 +70,7 @@ private final class ConnectAttempt {
     func start() {
         if let address = SocketAddress(host: host, port: port) {
             addresses = [address]
-            Loop.enqueue { self.connectNext(LoopError(.timedOut, "connect")) }
+            Loop.enqueue { self.connectToAllowed(LoopError(.timedOut, "connect")) }
         } else {
             resolve()
         }
@@ -103,8 +110,15 @@ private final class ConnectAttempt {
                 next = entry.ai_next
             }
             self.addresses.reverse()
-            self.connectNext(LoopError(.nameNotFound, "getaddrinfo"))
+            self.connectToAllowed(LoopError(.nameNotFound, "getaddrinfo"))
         }
+    }
+
+    private func connectToAllowed(_ failure: LoopError) {
+        let found = addresses.count
+        addresses.removeAll { !isAllowed($0.host) }
+        let isForbidden = found > 0 && addresses.isEmpty
+        connectNext(isForbidden ? LoopError(.permissionDenied, "connect") : failure)
     }
 
     /// Tries the last of `addresses`; `failure` is the answer when there is none left.

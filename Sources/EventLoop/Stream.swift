@@ -36,6 +36,8 @@ package final class Stream {
 
     /// `host:port`, `[host]:port`, or `unix`.
     package let peerAddress: String
+    /// The other end's literal address alone; empty for a Unix stream.
+    package let peerHost: String
     /// `nil` for TCP.
     package let peerCredentials: PeerCredentials?
     /// Called once, when the descriptor is closed.
@@ -52,10 +54,13 @@ package final class Stream {
         writer = StreamWriter(handle)
         if isUnix {
             peerAddress = Self.unixAddress
+            peerHost = ""
             peerCredentials = Self.credentials(of: handle)
         } else {
             let tcp = handle.as(uv_tcp_t.self)
-            peerAddress = SocketAddress { uv_tcp_getpeername(tcp, $0, $1) }?.description ?? "?"
+            let peer = SocketAddress { uv_tcp_getpeername(tcp, $0, $1) }
+            peerAddress = peer?.description ?? "?"
+            peerHost = peer?.host ?? ""
             peerCredentials = nil
             // Frames are written whole, so waiting for more to send only adds latency.
             uv_tcp_nodelay(tcp, 1)

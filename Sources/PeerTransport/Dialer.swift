@@ -19,6 +19,9 @@ final class Dialer {
     /// Set while connected.
     weak var connection: PeerConnection?
 
+    /// Why nobody is known there, in a few words.
+    private(set) var lastFailure = ""
+
     private var isDialling = false
     private var failures = 0
     private var due: UInt64 = 0
@@ -36,20 +39,28 @@ final class Dialer {
         failures = 0
     }
 
-    func failed(_ options: SwarmOptions) {
+    /// Who listens there is connected already, by another way.
+    func met(_ peer: PeerName, _ options: SwarmOptions) {
+        reached(peer)
+        pause(options)
+    }
+
+    func failed(_ reason: String, _ options: SwarmOptions) {
+        lastFailure = reason
         failures += 1
         pause(options)
     }
 
     func ended(_ cause: DisconnectCause, _ options: SwarmOptions) {
         connection = nil
+        lastFailure = if case .failed(let error) = cause, case .other(let text) = error.code { text } else { "\(cause)" }
         switch cause {
         case .closedByPeer(.banned), .closedByPeer(.notAPeer), .closedByPeer(.version),
             .closedHere(.notAPeer),
             .closedHere(.version):
             // Asking again soon would get the same answer.
             failures = 16
-        case .closedByPeer, .failed, .violation, .outOfTurn, .noHello, .silent, .stalled, .closedHere:
+        case .closedByPeer, .failed, .violation, .outOfTurn, .noHello, .silent, .stalled, .distrusted, .closedHere:
             if name == nil { failures += 1 }
         }
         pause(options)

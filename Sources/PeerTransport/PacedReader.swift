@@ -1,18 +1,18 @@
 import EventLoop
 import Pacing
 
-/// Reads a stream no faster than a pacer allows: beyond the rate, what comes is left in the kernel.
+/// Reads a channel no faster than a pacer allows: beyond the rate, what comes is left in the kernel.
 ///
 ///     reading <--> held back
 @LoopActor
 final class PacedReader {
     private(set) var isHeldBack = false
-    private let stream: Stream
+    private let channel: any PeerChannel
     private let pacer: Pacer
     private var onRead: (@LoopActor (Stream.ReadEvent) -> Void)?
 
-    init(_ stream: Stream, _ pacer: Pacer) {
-        self.stream = stream
+    init(_ channel: any PeerChannel, _ pacer: Pacer) {
+        self.channel = channel
         self.pacer = pacer
     }
 
@@ -22,7 +22,7 @@ final class PacedReader {
     }
 
     private func read() {
-        stream.startReading { [weak self] event in
+        channel.startReading { [weak self] event in
             guard let self else { return }
             if case .bytes(let bytes) = event { pacer.count(bytes.count) }
             onRead?(event)
@@ -32,7 +32,7 @@ final class PacedReader {
 
     private func holdBack() {
         isHeldBack = true
-        stream.stopReading()
+        channel.stopReading()
         pacer.whenOpen { [weak self] in
             guard let self, onRead != nil else { return }
             isHeldBack = false
@@ -43,6 +43,6 @@ final class PacedReader {
     /// Reads no more.
     func stop() {
         onRead = nil
-        stream.stopReading()
+        channel.stopReading()
     }
 }

@@ -1,10 +1,12 @@
 import EventLoop
+import Glibc
 import Pacing
 import PieceExchange
 import PieceModel
+import TLS
 import Wire
 
-/// One TCP connection to a peer, or to somebody who may turn out to be one.
+/// One connection to a peer, or to somebody who may turn out to be one.
 ///
 ///     greeting --Hello comes, open()--> open --+
 ///        |                                     |
@@ -15,7 +17,7 @@ import Wire
 /// send the stream has one at a time, so that a message waits for no other.
 @LoopActor
 final class PeerConnection {
-    let stream: Stream
+    let channel: any PeerChannel
     /// Dialled by this node.
     let outbound: Bool
     let address: String
@@ -43,12 +45,12 @@ final class PeerConnection {
     private var pinged = false
     private var probeDeadline: UInt64?
 
-    init(stream: Stream, outbound: Bool, arrivals: Pacer, owner: any PeerConnectionOwner) {
-        self.stream = stream
-        reader = PacedReader(stream, arrivals)
+    init(channel: any PeerChannel, outbound: Bool, arrivals: Pacer, owner: any PeerConnectionOwner) {
+        self.channel = channel
+        reader = PacedReader(channel, arrivals)
         self.outbound = outbound
         self.owner = owner
-        address = stream.peerAddress
+        address = channel.peerAddress
         began = Loop.nowNanoseconds
         unsent = UnsentLimit(now: began)
         lastAlive = began
@@ -60,7 +62,7 @@ final class PeerConnection {
     /// Says Hello and begins to listen.
     func start(_ own: Hello) {
         write(PeerCodec.encode(own))
-        stream.limitUnsent(unsent.bytes)
+        channel.limitUnsent(unsent.bytes)
         reader.start { [weak self] event in self?.heard(event) }
     }
 
@@ -96,7 +98,7 @@ final class PeerConnection {
             while !isClosed, let frame = try decoder.next(&rest) {
                 take(try PeerCodec.decode(frame))
             }
-            if !isClosed { stream.expect(decoder.missingBytes) }
+            if !isClosed { channel.expect(decoder.missingBytes) }
         } catch {
             end(.violation(error), saying: .banned)
         }
@@ -177,7 +179,7 @@ final class PeerConnection {
                 pieceEnded()
             }
         case .file(let file, let offset):
-            stream.sendFile(file, offset: offset, count: Int64(piece.header.payloadBytes)) { [weak self] _ in
+            channel.sendFile(file, offset: offset, count: Int64(piece.header.payloadBytes)) { [weak self] _ in
                 self?.delivered()
             } then: { [weak self] result in
                 self?.delivered()
@@ -189,7 +191,7 @@ final class PeerConnection {
     }
 
     private func pieceLeft(_ piece: OutgoingPiece) {
-        if unsent.carried(piece.header.payloadBytes, now: Loop.nowNanoseconds) { stream.limitUnsent(unsent.bytes) }
+        if unsent.carried(piece.header.payloadBytes, now: Loop.nowNanoseconds) { channel.limitUnsent(unsent.bytes) }
         sendNextPiece()
     }
 
@@ -201,8 +203,8 @@ final class PeerConnection {
     }
 
     private func write(_ bytes: [UInt8], then: (@LoopActor () -> Void)? = nil) {
-        if stream.queuedBytes == 0 { lastTaken = Loop.nowNanoseconds }
-        stream.write(bytes) { [weak self] error in
+        if channel.queuedBytes == 0 { lastTaken = Loop.nowNanoseconds }
+        channel.write(bytes) { [weak self] error in
             self?.lastTaken = Loop.nowNanoseconds
             if let error { self?.end(.failed(error)) }
             then?()
@@ -240,15 +242,16 @@ final class PeerConnection {
             now > start && (now - start) / 1_000_000 >= millis
         }
         guard !isClosed else { return }
+        if let certificate = channel.certificate, certificate.notAfter < time(nil) { return distrust() }
         // Who is not read from cannot be heard.
         if reader.isHeldBack { lastAlive = now }
         // Over a slow link every byte is a sign of life.
-        if passed(Self.patientMillis, since: lastAlive) { stream.expect(0) }
+        if passed(Self.patientMillis, since: lastAlive) { channel.expect(0) }
         if !isOpen {
             if !reader.isHeldBack, passed(options.helloMillis, since: began) { end(.noHello) }
-        } else if stream.queuedBytes > 0, passed(options.stallMillis, since: lastTaken) {
+        } else if channel.queuedBytes > 0, passed(options.stallMillis, since: lastTaken) {
             end(.stalled)
-        } else if stream.queuedBytes > options.queuedBytesMax {
+        } else if channel.queuedBytes > options.queuedBytesMax {
             end(.stalled)
         } else if passed(options.silentMillis, since: lastAlive) {
             end(.silent)
@@ -260,6 +263,9 @@ final class PeerConnection {
         }
     }
 
+    /// The other side's certificate is not good any more.
+    func distrust() { end(.distrusted, saying: .unspecified) }
+
     private func end(_ cause: DisconnectCause, saying goodbye: Goodbye? = nil) {
         guard !isClosed else { return }
         if let goodbye { outbox += PeerCodec.encode(goodbye) }
@@ -268,18 +274,18 @@ final class PeerConnection {
         waiting = []
         for piece in pieces { piece.ended() }
         pieces = []
-        let stream = stream
+        let channel = channel
         reader.stop()
-        if goodbye != nil, stream.queuedBytes <= Self.goodbyeQueueMax {
-            stream.shutdown { stream.close() }
+        if goodbye != nil, channel.queuedBytes <= Self.goodbyeQueueMax {
+            channel.shutdown { channel.close() }
             // The other side may never take it.
             let timer = LoopTimer()
             timer.start(after: Self.goodbyeMillis) {
-                stream.close()
+                channel.close()
                 timer.stop()
             }
         } else {
-            stream.close()
+            channel.close()
         }
         owner?.connection(self, endedBy: cause)
     }

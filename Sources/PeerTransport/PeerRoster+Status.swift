@@ -21,6 +21,7 @@ extension PeerRoster {
             state.address = connection.address
             state.zone = connection.hello?.zone
             state.state = .connected(outbound: connection.outbound)
+            state.certificate = connection.channel.certificate
             state.received.add(connection.received)
             state.sent.add(connection.sent)
             states[name] = state
@@ -33,7 +34,11 @@ extension PeerRoster {
         return states.values.sorted { $0.name < $1.name }
     }
 
-    var unreached: [PeerEndpoint] { dialers.filter { $0.name == nil && !$0.isSelf }.map(\.endpoint).sorted() }
+    var unreached: [SwarmStatus.Unreached] {
+        dialers.filter { $0.name == nil && !$0.isSelf }.sorted { $0.endpoint < $1.endpoint }.map {
+            SwarmStatus.Unreached(endpoint: $0.endpoint, reason: $0.lastFailure)
+        }
+    }
 
     func remember(_ connection: PeerConnection, of peer: PeerName) {
         if past[peer] == nil, past.count >= Self.pastMax,

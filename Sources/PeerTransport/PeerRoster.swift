@@ -2,6 +2,7 @@ import EventLoop
 import Pacing
 import PieceExchange
 import PieceModel
+import TLS
 import Wire
 
 /// Hears which peers come and go and what they say.
@@ -14,7 +15,7 @@ protocol PeerRosterOwner: AnyObject {
     func observe(_ event: SwarmEvent)
 }
 
-/// Keeps one connection to every peer it can: listens, dials, greets, sends away.
+/// Keeps one connection to every peer it can: dials, greets, sends away. `PeerDoor` is where they come from.
 ///
 /// Every connection is a stranger's until its Hello came and was accepted. Of two connections to one peer the
 /// one dialled by the node of the smaller name stays, whichever side decides first, so that both decide
@@ -25,7 +26,7 @@ final class PeerRoster {
     private let arrivals: Pacer
     /// Set before `start`.
     weak var owner: (any PeerRosterOwner)?
-    private var listener: Listener?
+    private let door: PeerDoor
     private var connections: [ObjectIdentifier: PeerConnection] = [:]
     private(set) var peers: [PeerName: PeerConnection] = [:]
     /// One for each endpoint that `dialOnly` named last.
@@ -35,7 +36,6 @@ final class PeerRoster {
     var past: [PeerName: Past] = [:]
     private let sweeper = LoopTimer()
     private var unflushed: Set<PeerName> = []
-    private var dialsRunning = 0
     private var isStarted = false
     private var isStopped = false
 
@@ -53,20 +53,18 @@ final class PeerRoster {
     init(options: SwarmOptions, arrivals: Pacer) {
         self.options = options
         self.arrivals = arrivals
+        door = PeerDoor(options)
+        door.owner = self
     }
 
     /// 0 when it does not listen.
-    var port: UInt16 { listener?.port ?? 0 }
+    var port: UInt16 { door.port }
     var names: [PeerName] { Array(peers.keys) }
 
     func connection(to peer: PeerName) -> PeerConnection? { peers[peer] }
 
     func start() throws(LoopError) {
-        if let host = options.listenHost {
-            let listener = try Listener.tcp(host: host, port: options.listenPort)
-            listener.accept { [weak self] stream in self?.accept(stream) }
-            self.listener = listener
-        }
+        try door.listen()
         isStarted = true
         sweep()
         sweeper.start(after: Self.sweepMillis, every: Self.sweepMillis) { [weak self] in self?.sweep() }
@@ -83,7 +81,16 @@ final class PeerRoster {
     /// No new connections from now on.
     func stopGrowing() {
         isStopped = true
-        listener?.close()
+        door.close()
+    }
+
+    /// From now on this node shows the certificate of `context` and trusts its authorities. Who is connected with a
+    /// certificate that they would not take has to come again.
+    func trust(_ context: TLSContext) {
+        door.trust(context)
+        for connection in Array(connections.values) where !connection.channel.isTrusted(by: context) {
+            connection.distrust()
+        }
     }
 
     func stop() {
@@ -115,20 +122,9 @@ final class PeerRoster {
 
     // MARK: Connections
 
-    private func accept(_ stream: Stream) {
-        guard !isStopped else { return stream.close() }
-        let isRoom = connections.count - peers.count < options.strangersMax
-        guard isRoom, connections.count < options.connectionsMax else {
-            stream.write(PeerCodec.encode(Goodbye.busy))
-            return stream.shutdown { stream.close() }
-        }
-        adopt(stream, outbound: false)
-    }
-
     @discardableResult
-    private func adopt(_ stream: Stream, outbound: Bool) -> PeerConnection {
-        stream.setTrafficClass(options.trafficClass)
-        let connection = PeerConnection(stream: stream, outbound: outbound, arrivals: arrivals, owner: self)
+    private func adopt(_ channel: any PeerChannel, outbound: Bool) -> PeerConnection {
+        let connection = PeerConnection(channel: channel, outbound: outbound, arrivals: arrivals, owner: self)
         connections[ObjectIdentifier(connection)] = connection
         connection.start(
             Hello(
@@ -146,7 +142,7 @@ final class PeerRoster {
         for connection in Array(connections.values) { connection.check(options) }
         let now = Loop.nowNanoseconds
         for dialer in dialers where !isStopped && dialer.isDue(now) {
-            guard connections.count + dialsRunning < options.connectionsMax else { return }
+            guard connections.count + door.dialling < options.connectionsMax else { return }
             if let name = dialer.name, peers[name] != nil || bans.ban(of: name, now: now) != nil { continue }
             dial(dialer)
         }
@@ -154,21 +150,35 @@ final class PeerRoster {
 
     private func dial(_ dialer: Dialer) {
         dialer.began()
-        dialsRunning += 1
         let endpoint = dialer.endpoint
-        Stream.connect(host: endpoint.host, port: endpoint.port, timeoutMillis: options.connectMillis) {
-            [weak self] result in
+        door.dial(endpoint) { [weak self] result in
             guard let self else { return }
-            dialsRunning -= 1
             switch result {
-            case .success(let stream):
-                guard !isStopped else { return stream.close() }
-                dialer.connection = adopt(stream, outbound: true)
-            case .failure(let error):
-                dialer.failed(options)
+            case .success(let channel):
+                guard !isStopped else { return channel.close() }
+                if let (peer, connection) = connected(to: channel.certificate) {
+                    dialer.met(peer, options)
+                    connection.probe(within: Self.probeMillis)
+                    return channel.shutdown { channel.close() }
+                }
+                dialer.connection = adopt(channel, outbound: true)
+            case .failure(.unreachable(let error)):
+                dialer.failed("\(error)", options)
                 owner?.observe(.dialFailed(endpoint, error))
+            case .failure(.refused(let refusal)):
+                dialer.failed("\(refusal)", options)
+                owner?.observe(.strangerRefused(address: endpoint.description, refusal))
             }
         }
+    }
+
+    /// The peer that showed this certificate and the connection with it, if there is one. To say Hello once more would
+    /// end one of the two, with all that is on its way.
+    private func connected(to certificate: Certificate?) -> (PeerName, PeerConnection)? {
+        guard let certificate, certificate.hosts.count == 1, let peer = PeerName(certificate.name),
+            let connection = peers[peer]
+        else { return nil }
+        return (peer, connection)
     }
 
     private func dialer(of connection: PeerConnection) -> Dialer? {
@@ -176,11 +186,21 @@ final class PeerRoster {
     }
 
     /// Why the sender of this Hello cannot be a peer, or `nil`.
-    private func refusal(of hello: Hello) -> Goodbye? {
+    private func refusal(of hello: Hello, on connection: PeerConnection) -> Goodbye? {
+        if !mayHave(hello.node, connection) {
+            let refusal = PeerRefusal.name(hello.node, certificate: connection.channel.certificate?.name ?? "")
+            owner?.observe(.strangerRefused(address: connection.address, refusal))
+            return .notAPeer
+        }
         if hello.version != Hello.versionSpoken { return .version }
         if hello.cluster != options.cluster || hello.node == options.name { return .notAPeer }
         if bans.ban(of: hello.node, now: Loop.nowNanoseconds) != nil { return .banned }
         return isStopped ? .stopping : nil
+    }
+
+    /// Whether the other side may say that name; over plaintext it may say any.
+    private func mayHave(_ name: PeerName, _ connection: PeerConnection) -> Bool {
+        connection.channel.certificate?.names(name, cluster: options.cluster) ?? true
     }
 
     /// Whether `new` takes the place of `old`, both to the peer of that name.
@@ -190,11 +210,31 @@ final class PeerRoster {
     }
 }
 
+extension PeerRoster: PeerDoorOwner {
+    var hasRoom: Bool {
+        !isStopped && connections.count - peers.count < options.strangersMax
+            && connections.count < options.connectionsMax
+    }
+
+    func doorOpened(to channel: any PeerChannel) {
+        guard hasRoom else {
+            if !isStopped { channel.write(PeerCodec.encode(Goodbye.busy), then: nil) }
+            return channel.shutdown { channel.close() }
+        }
+        adopt(channel, outbound: false)
+    }
+
+    func doorRefused(_ address: String, _ refusal: PeerRefusal) {
+        owner?.observe(.strangerRefused(address: address, refusal))
+    }
+}
+
 extension PeerRoster: PeerConnectionOwner {
     func connection(_ connection: PeerConnection, greeted hello: Hello) {
         let dialer = dialer(of: connection)
-        if hello.node == options.name { dialer?.isSelf = true }
-        if let refusal = refusal(of: hello) { return connection.close(refusal) }
+        // Whoever else says this node's name does not get himself forgotten.
+        if hello.node == options.name, mayHave(hello.node, connection) { dialer?.isSelf = true }
+        if let refusal = refusal(of: hello, on: connection) { return connection.close(refusal) }
         let peer = hello.node
         dialer?.reached(peer)
         if let old = peers[peer] {
@@ -240,7 +280,7 @@ extension PeerRoster: PeerConnectionOwner {
         case .violation, .outOfTurn:
             let seconds = bans.addViolation(peer, now: Loop.nowNanoseconds)
             owner?.observe(.peerBanned(peer, .protocolViolation, seconds: seconds))
-        case .closedByPeer, .failed, .noHello, .silent, .stalled, .closedHere:
+        case .closedByPeer, .failed, .noHello, .silent, .stalled, .distrusted, .closedHere:
             break
         }
         owner?.peerWent(peer)

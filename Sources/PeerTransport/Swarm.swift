@@ -4,6 +4,7 @@ package import OCIModel
 import Pacing
 import PieceExchange
 package import PieceModel
+package import TLS
 import Wire
 
 /// This node's part in the swarm: gets blobs from peers and the registry into the store, and gives them to
@@ -80,6 +81,12 @@ package final class Swarm {
     /// no longer among them.
     package func dialOnly(_ endpoints: [PeerEndpoint]) {
         roster.dialOnly(endpoints)
+    }
+
+    /// Shows the certificate of `context`, and trusts its authorities, from now on: what is connected with a
+    /// certificate that these would not take is connected anew. Only for a swarm made with `SwarmOptions.trust`.
+    package func trust(_ context: TLSContext) {
+        roster.trust(context)
     }
 
     /// Ends every download (what came stays for the next start), lets pieces on their way to peers arrive for

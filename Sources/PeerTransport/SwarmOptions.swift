@@ -1,5 +1,6 @@
 package import PieceExchange
 package import PieceModel
+package import TLS
 
 /// How a node takes part in the swarm. Times are in milliseconds.
 package struct SwarmOptions: Sendable {
@@ -18,6 +19,15 @@ package struct SwarmOptions: Sendable {
     package var compression = true
     package var exchange = ExchangeLimits()
 
+    /// Has every connection begin with a TLS handshake; `nil` for plaintext.
+    package var trust: TLSContext?
+    /// Where peers may be.
+    package var allowed = AllowedPeers()
+    /// Handshakes under way that others began: in all, and with one host.
+    package var handshakesMax = 128
+    package var handshakesPerHostMax = 32
+    /// A handshake that takes longer is given up.
+    package var handshakeMillis: UInt64 = 3_000
     /// Connections open at once, strangers included; further ones are told that the node is busy.
     package var connectionsMax = 256
     /// Of them, those whose other side has not said who it is.

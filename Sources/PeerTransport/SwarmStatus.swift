@@ -2,6 +2,7 @@ package import EventLoop
 package import OCIModel
 import PieceExchange
 package import PieceModel
+package import TLS
 package import Wire
 
 /// Bytes of pieces in one direction: as they are, and as they travelled (smaller where zstd paid).
@@ -49,8 +50,16 @@ package struct SwarmStatus: Sendable {
         /// Where this node dials it; none while it is known only because it dialled this node.
         package var endpoints: [PeerEndpoint] = []
         package var state = State.disconnected
+        /// What it showed on the connection that is open; `nil` over plaintext, and when none is.
+        package var certificate: Certificate?
         package var received = PieceTraffic()
         package var sent = PieceTraffic()
+    }
+
+    package struct Unreached: Sendable {
+        package var endpoint: PeerEndpoint
+        /// What became of the last dial, in a few words; empty when none has ended.
+        package var reason: String
     }
 
     package struct Download: Sendable {
@@ -64,7 +73,7 @@ package struct SwarmStatus: Sendable {
     package var name: PeerName
     package var peers: [Peer]
     /// Endpoints whose owner is not known, because it was never reached.
-    package var unreached: [PeerEndpoint]
+    package var unreached: [Unreached]
     package var downloads: [Download]
     /// Since the start, over all peers.
     package var received: PieceTraffic
@@ -100,6 +109,8 @@ package enum DisconnectCause: Equatable, Sendable {
     case silent
     /// It took what was sent no longer, or far slower than it asked for more.
     case stalled
+    /// Its certificate expired, or is of an authority that is no longer trusted.
+    case distrusted
     /// Closed by this node, for this reason.
     case closedHere(Goodbye)
 }
@@ -111,6 +122,8 @@ package enum SwarmEvent: Sendable {
     /// A connection ended before it was a peer's.
     case strangerDisconnected(address: String, DisconnectCause)
     case dialFailed(PeerEndpoint, LoopError)
+    /// Somebody, who dialled or was dialled there, is no peer.
+    case strangerRefused(address: String, PeerRefusal)
     case peerBanned(PeerName, BanCause, seconds: Int)
     case downloadStarted(Digest, bytes: Int64, resumedBytes: Int64)
     case downloadFinished(Digest, DownloadSources)

@@ -2,6 +2,7 @@ import AdminAPI
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import Telemetry
 
 /// Exit statuses of `hawker`, as sysexits.h numbers them.
 enum Exit {
@@ -55,6 +56,11 @@ enum Console {
         guard unit > 0 else { return "\(count) B" }
         let tenths = Int((value * 10).rounded())
         return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+    }
+
+    /// The day, in UTC, of a time in seconds since 1970.
+    static func date(_ seconds: UInt64) -> String {
+        String(Timestamp.of(Int64(clamping: seconds)).prefix { $0 != "T" })
     }
 
     /// Seconds for people: `59s`, `2h 3m`, `4d 5h`.

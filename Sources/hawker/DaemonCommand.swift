@@ -39,6 +39,7 @@ extension NodeError {
         switch self {
         case .cache: Exit.data
         case .listen: Exit.unavailable
+        case .configuration: Exit.configuration
         }
     }
 }

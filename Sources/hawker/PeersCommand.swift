@@ -13,13 +13,20 @@ struct PeersCommand: AsyncParsableCommand {
         if admin.json { return try Console.printJSON(peers) }
         if peers.isEmpty { return print("no peers: peers.static, peers.dns and peers.redis name none, and none has connected") }
         Console.printTable(
-            ["NAME", "ZONE", "ADDRESS", "KNOWN FROM", "STATE", "RECEIVED", "SENT", "REASON"],
+            ["NAME", "ZONE", "ADDRESS", "KNOWN FROM", "STATE", "CERTIFICATE", "RECEIVED", "SENT", "REASON"],
             peers.map {
                 [
                     $0.name.isEmpty ? "-" : $0.name, $0.zone.isEmpty ? "-" : $0.zone, $0.address,
                     $0.knownFrom.isEmpty ? "its call" : $0.knownFrom.joined(separator: " "), $0.state,
+                    certificate($0),
                     Console.bytes($0.receivedBytes), Console.bytes($0.sentBytes), $0.reason,
                 ]
-            }, right: [5, 6])
+            }, right: [6, 7])
+    }
+
+    /// Such as `node-b until 2026-01-31`; what is not connected has none.
+    private func certificate(_ peer: PeerStatus) -> String {
+        if peer.state != "connected" { return "-" }
+        return peer.encrypted ? "\(peer.certificateName) until \(Console.date(peer.certificateExpires))" : "plaintext"
     }
 }

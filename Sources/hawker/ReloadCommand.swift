@@ -6,8 +6,8 @@ struct ReloadCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reload", abstract: "Have the daemon read its settings file again.",
         discussion: """
-            Rates, peers.static and log.level change at once; other keys wait for the next start, and are named. A \
-            file with a mistake changes nothing. SIGHUP does the same.
+            Rates, peers.static, peers.tls with its files, and log.level change at once; other keys wait for the next \
+            start, and are named. A file with a mistake changes nothing. SIGHUP does the same.
             """)
 
     @OptionGroup var admin: AdminOptions

@@ -50,6 +50,7 @@ struct StatusCommand: AsyncParsableCommand {
                 "bound", "\(limit.key) \(rate)/s: \(Console.bytes(limit.bytes)) so far, \(limit.waits) waits",
             ])
         }
+        if let security = status.peerSecurity { rows.append(["certificate", certificate(security)]) }
         if let wiring = status.containerdWiring {
             let reason = wiring.reason.isEmpty ? "" : ": \(wiring.reason)"
             rows.append(["containerd", "\(wiring.state) (\(wiring.config))\(reason)"])
@@ -64,6 +65,14 @@ struct StatusCommand: AsyncParsableCommand {
     private func peers(_ status: NodeStatus) -> String {
         if status.peerAddress.isEmpty { return "none: peers.listen is not set" }
         return "\(status.peersConnected) of \(status.peersKnown) connected, listening on \(status.peerAddress)"
+    }
+
+    private func certificate(_ security: PeerSecurity) -> String {
+        guard security.mode == "tls" else { return "none: nodes talk in plaintext" }
+        let states = ["late": ", to be renewed", "expired": ", EXPIRED", "early": ", not valid yet"]
+        let problem = security.problem.isEmpty ? "" : "; the newest files are not in use: \(security.problem)"
+        return "\(security.certificateName) until \(Console.date(security.certificateExpires))"
+            + (states[security.certificateState] ?? "") + problem
     }
 
     private func discovery(_ report: DiscoveryReport) -> String {

@@ -73,12 +73,32 @@ struct ReloadTests {
         #expect(now.change(to: new).needRestart == change.needRestart)
     }
 
+    @Test("other files of certificates are taken over, but whether there is TLS is decided at the start")
+    func certificates() throws {
+        func text(_ authorities: String) -> String {
+            """
+            [peers]
+            listen = "127.0.0.1:4000"
+            tls = { certificate = "/c", key = "/k", authorities = [\(authorities)] }
+            """
+        }
+        let (one, two) = (try file(text("\"/a\"")), try file(text("\"/a\", \"/b\"")))
+        #expect(one.change(to: two) == SettingsChange(applied: ["peers.tls.authorities"]))
+        #expect(one.taking(two).settings.trust.authorities == ["/a", "/b"])
+        let plain = try file("[peers]\nlisten = \"127.0.0.1:4000\"")
+        let keys = ["peers.tls.authorities", "peers.tls.certificate", "peers.tls.key"]
+        #expect(plain.change(to: one) == SettingsChange(needRestart: keys))
+        #expect(one.change(to: plain) == SettingsChange(needRestart: keys))
+        #expect(plain.taking(one).settings.trust == TrustSettings())
+    }
+
     @Test("every key that is said to be taken over is")
     func complete() throws {
         let reloadable = (SettingsKeys.all + SettingsKeys.registry).filter(\.isReloadable).map(\.path)
         #expect(
             Set(reloadable) == [
                 "limits.upload", "limits.download", "limits.origin", "registry.rate", "peers.static", "log.level",
+                "peers.tls.certificate", "peers.tls.key", "peers.tls.authorities",
             ])
     }
 }

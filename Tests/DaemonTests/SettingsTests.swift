@@ -1,4 +1,5 @@
 import Daemon
+import EventLoop
 import OCIModel
 import PieceModel
 import Testing
@@ -77,6 +78,10 @@ struct SettingsTests {
             static = ["10.0.0.2:4000", "node-b:4000"]
             cluster = "blue"
             compression = false
+            allow = ["10.0.0.0/8", "10.1.2.3:4001", "fd00::/8", "[fd00::/8]:4002"]
+            tls.certificate = "/tls/tls.crt"
+            tls.key = "/tls/tls.key"
+            tls.authorities = ["/tls/ca.crt", "/tls/next.crt"]
             advertise = "node-a:4000"
             dns = "_hawker._tcp.nodes"
             dns_server = "10.0.0.10:53"
@@ -106,6 +111,13 @@ struct SettingsTests {
         #expect(settings.peersRedisPasswordFile == "/etc/hawker/redis")
         #expect(settings.peersRedisSeconds == 5)
         #expect(!settings.compression)
+        #expect(settings.trust.allowed.map(\.port) == [nil, 4001, nil, 4002])
+        #expect(
+            settings.trust.allowed.map(\.addresses.description) == [
+                "10.0.0.0/8", "10.1.2.3/32", "fd00::/8", "fd00::/8",
+            ])
+        #expect(settings.trust.certificate == "/tls/tls.crt" && settings.trust.key == "/tls/tls.key")
+        #expect(settings.trust.authorities == ["/tls/ca.crt", "/tls/next.crt"])
         #expect(settings.limits.upload == 50_000_000)
         #expect(settings.limits.download == 50_000_000)
         #expect(settings.limits.origin == 1000)
@@ -140,8 +152,23 @@ struct SettingsTests {
             ("[peers]\ndns_server = \"resolver:53\"", 2, "literal address"),
             ("[peers]\ndns_seconds = 0", 2, "peers.dns_seconds"),
             ("[peers]\nlisten = \"a:1\"\nredis = [\"a\"]", 3, "peers.redis"),
-            ("[peers]\nlisten = \"a:1\"\nredis = [\"a:1\"]\nredis_user = \"u\"", 1, "needs peers.redis_password_file"),
+            ("[peers]\nlisten = \"[::1]:1\"\nredis = [\"a:1\"]\nredis_user = \"u\"", 1, "needs peers.redis_password_file"),
             ("[peers]\nredis_password_file = \"/p\"", 1, "needs peers.redis"),
+            ("[peers]\nlisten = \"0.0.0.0:4000\"", 1, "`hawker cert`"),
+            ("[peers]\nlisten = \"127.0.0.1:1\"\nadvertise = \"a:1\"", 1, "`hawker cert`"),
+            ("[peers]\nlisten = \"a:1\"\n[peers.tls]\nkey = \"/k\"", 1, "peers.tls also needs certificate"),
+            ("[peers]\ntls.certificate = \"/c\"\ntls.key = \"/k\"", 1, "peers.tls also needs authorities"),
+            ("[peers.tls]\ncertificate = \"/c\"\nkey = \"/k\"\nauthorities = [\"/a\"]", 1, "needs peers.listen"),
+            (
+                "[peers]\nlisten = \"a:1\"\ninsecure_plaintext = true\n"
+                    + "tls = { certificate = \"/c\", key = \"/k\", authorities = [\"/a\"] }", 1, "leave one out"
+            ),
+            ("[peers.tls]\ncertificate = \"c\"", 2, "peers.tls.certificate: expected an absolute path"),
+            ("[peers.tls]\nauthorities = []", 2, "peers.tls.authorities"),
+            ("[peers.tls]\ncolour = 1", 2, "unknown key peers.tls.colour"),
+            ("[peers]\nallow = [\"10.0.0.1/8\"]", 2, "without bits behind the prefix"),
+            ("[peers]\nallow = [\"10.0.0.0/33\"]", 2, "peers.allow"),
+            ("[peers]\nallow = [\"10.0.0.0/8:0\"]", 2, "peers.allow"),
             ("[limits]\nupload = \"50MB\"", 2, "limits.upload: expected a rate"),
             ("[limits]\nupload = \"999B/s\"", 2, "limits.upload"),
             ("[limits]\nupload = \"50bit/s\"", 2, "limits.upload"),

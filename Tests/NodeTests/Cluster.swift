@@ -75,6 +75,8 @@ struct NodeReport: Decodable {
 
     var bytesFromRegistry: Int { received.filter { !$0.isPeer }.map(\.contentBytes).reduce(0, +) }
 
+    var bytesFromPeers: Int { received.filter(\.isPeer).map(\.contentBytes).reduce(0, +) }
+
     /// The one whose key begins so.
     func limit(_ key: String) -> Limit? { limits.first { $0.key.hasPrefix(key) } }
 
@@ -87,7 +89,10 @@ struct NodeReport: Decodable {
 struct PeerReport: Decodable {
     let name: String
     let state: String
+    let reason: String
     let knownFrom: [String]
+    let encrypted: Bool
+    let certificateName: String
 }
 
 extension NodeProcess {

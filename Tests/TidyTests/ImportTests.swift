@@ -11,6 +11,7 @@ private let importTable = """
     EventLoop      | CLibuv CLinux Glibc Synchronization
     Pacing         | EventLoop
     Hashing        | OCIModel COpenSSL
+    TLS            | CLibSSL Glibc
     Compression    | CZstd Glibc
     ProtobufCodec  | CProtobufC Glibc
     TOMLEdit       | TOMLKit
@@ -23,7 +24,7 @@ private let importTable = """
 
     layer 2
     MirrorServer   | OCIModel EventLoop Telemetry CHTTPParser Glibc
-    PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop Pacing ContentStore Compression Hashing Telemetry Glibc
+    PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop Pacing TLS ContentStore Compression Hashing Telemetry Glibc
     PeerDirectory  | PieceModel EventLoop CAres CHiredis Glibc
     OriginClient   | OCIModel Hashing EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
@@ -31,10 +32,10 @@ private let importTable = """
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto FoundationEssentials Glibc
 
     layer 3
-    Daemon         | OCIModel PieceModel Wire EventLoop Pacing ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig Logging Glibc FoundationEssentials
+    Daemon         | OCIModel PieceModel Wire EventLoop Pacing TLS ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig Logging Glibc FoundationEssentials
 
     layer 4
-    hawker         | OCIModel EventLoop ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc FoundationEssentials
+    hawker         | OCIModel PieceModel EventLoop TLS ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc FoundationEssentials
     swarm-simulator | OCIModel PieceModel PieceExchange Glibc
     """
 

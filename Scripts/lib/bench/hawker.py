@@ -14,13 +14,14 @@ PEER_PORT = 4000
 class Daemon:
     """`address` is where peers reach it; `peers` are the addresses, with ports, of all of them.
 
-    The cache is used again if the folder has one.
+    The cache is used again if the folder has one. `tls` is the folder of the node's certificate, as `hawker cert node`
+    makes it; without one, nodes talk in plaintext.
     """
 
     def __init__(self, children, binary, folder, name, address, peers, registry, namespace=None,
-                 mirror_port=MIRROR_PORT, peer_port=PEER_PORT, zone=None):
+                 mirror_port=MIRROR_PORT, peer_port=PEER_PORT, zone=None, tls=None):
         self.binary, self.folder, self.name = binary, folder, name
-        self.mirror_port, self.zone = mirror_port, zone
+        self.mirror_port, self.zone, self.tls = mirror_port, zone, tls
         self.socket = os.path.join(folder, "s")
         os.makedirs(folder, mode=0o700, exist_ok=True)
         config = os.path.join(folder, "hawker.toml")
@@ -32,7 +33,11 @@ class Daemon:
     def settings(self, address, peer_port, peers, registry):
         others = ", ".join(f'"{peer}"' for peer in peers)
         zone = f'zone = "{self.zone}"\n' if self.zone else ""
-        listen = f'listen = "{address}:{peer_port}"\n' if peers else ""
+        trust = "insecure_plaintext = true\n"
+        if self.tls:
+            trust = (f'tls.certificate = "{self.tls}/tls.crt"\ntls.key = "{self.tls}/tls.key"\n'
+                     f'tls.authorities = ["{self.tls}/ca.crt"]\n')
+        listen = f'listen = "{address}:{peer_port}"\n{trust}' if peers else ""
         return (
             f'[node]\nname = "{self.name}"\n{zone}'
             f'[mirror]\nlisten = "127.0.0.1:{self.mirror_port}"\ndefault_registry = "{registry}"\n'

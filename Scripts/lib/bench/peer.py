@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Brings a blob from one peer to one other over loopback, on disk and verified: hawker, libtorrent, and a bare
-sendfile into a file that is hashed afterwards.
+"""Brings a blob from one peer to one other over loopback, on disk and verified: hawker, in plaintext and over TLS,
+libtorrent, and a bare sendfile into a file that is hashed afterwards.
 
 Scripts/bench peer runs it.
 """
@@ -17,9 +17,10 @@ import time
 import hawker
 from contenders import HERE, READER, TORRENT
 from registry import REPOSITORY, Registry, push_noise
-from tools import Children, Failure, Watch, await_quiet, main, median, print_table, run, say, sha256, spread
+from tools import (
+    Children, Failure, Watch, await_quiet, free_port, main, median, print_table, run, say, sha256, spread)
 
-ORIGIN_PORT, PEER_PORTS, MIRROR_PORTS, BARE_PORT = 25700, (25701, 25702), (25703, 25704), 25705
+CONTENDERS = ("hawker", "hawker-tls", "libtorrent", "bare")
 PIECE_BYTES = 4 << 20  # of libtorrent: with one peer to ask, large pieces cost it least
 
 
@@ -27,7 +28,9 @@ def arguments():
     parser = argparse.ArgumentParser(prog="bench peer")
     parser.add_argument("--mib", type=int, default=1024, help="size of the blob in MiB (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="samples of each contender (%(default)s)")
-    parser.add_argument("--contenders", default="hawker,libtorrent,bare", help="(%(default)s)")
+    parser.add_argument("--contenders", default="hawker,libtorrent,bare", help="of " + ", ".join(CONTENDERS) +
+                        " (%(default)s)")
+    parser.add_argument("--tls", action="store_true", help="hawker over TLS and in plaintext, and nothing else")
     parser.add_argument("--folder", default="/dev/shm", help="where blobs and caches go (%(default)s)")
     parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
     parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
@@ -39,14 +42,16 @@ class Bench:
     def __init__(self, options):
         self.options, self.size = options, options.mib << 20
         self.samples = []
-        self.names = options.contenders.split(",")
+        self.names = ["hawker", "hawker-tls"] if options.tls else options.contenders.split(",")
         for name in self.names:
-            if name not in ("hawker", "libtorrent", "bare"):
-                raise Failure(f"no contender {name}; there are hawker, libtorrent, bare")
+            if name not in CONTENDERS:
+                raise Failure(f"no contender {name}; there are {', '.join(CONTENDERS)}")
+        self.origin_port = free_port()
+        self.seeds = {}
 
     def run(self):
-        if shutil.disk_usage(self.options.folder).free < 5 * self.size:
-            raise Failure(f"{self.options.folder} has too little room: five times the blob is needed; try --folder")
+        if shutil.disk_usage(self.options.folder).free < 6 * self.size:
+            raise Failure(f"{self.options.folder} has too little room: six times the blob is needed; try --folder")
         self.folder = tempfile.mkdtemp(prefix="hawker-bench.", dir=self.options.folder)
         try:
             with Children() as children:
@@ -56,7 +61,7 @@ class Bench:
                     random.shuffle(names)
                     for name in names:
                         with Children() as own:
-                            sample = getattr(self, name)(own)
+                            sample = getattr(self, name.replace("-", "_"))(own)
                         sample.update(contender=name, round=number)
                         self.samples.append(sample)
                         say(f"round {number + 1}: {name} " + ", ".join(
@@ -68,32 +73,44 @@ class Bench:
         say(f"push a blob of {self.options.mib} MiB of noise, and bring it to peer a")
         layers = os.path.join(self.folder, "layers")
         os.makedirs(layers)
-        self.registry = Registry(children, os.path.join(self.folder, "registry"), port=ORIGIN_PORT)
+        self.registry = Registry(children, os.path.join(self.folder, "registry"), port=self.origin_port)
         self.digest = push_noise(self.registry, [self.size], layers)[self.size]
         self.file = os.path.join(layers, self.digest.split(":")[1])
         if "libtorrent" in self.names:
             self.torrent = os.path.join(self.folder, "blob.torrent")
             run(self.options.torrent_python, TORRENT, "make", self.file, self.torrent, str(PIECE_BYTES))
-        if "hawker" in self.names:
-            self.a = self.daemon(children, 0)
-            self.a.await_serving()
-            self.read(children, 0, f"manifests/{self.size}")
-            self.read(children, 0, f"blobs/{self.digest}")
+        if "hawker-tls" in self.names:
+            authority = os.path.join(self.folder, "authority")
+            run(self.options.binary, "cert", "authority", "--out", authority)
+            for name in "ab":
+                run(self.options.binary, "cert", "node", name, "--authority", authority, "--out", self.tls(name))
+        for name in self.names:
+            if name.startswith("hawker"):
+                self.seeds[name] = seed = self.daemon(children, "a", name)
+                seed.await_serving()
+                self.read(children, seed, f"manifests/{self.size}")
+                self.read(children, seed, f"blobs/{self.digest}")
 
-    def daemon(self, children, index):
-        peers = [f"127.0.0.1:{port}" for port in PEER_PORTS]
-        return hawker.Daemon(
-            children, self.options.binary, os.path.join(self.folder, "ab"[index]), "ab"[index], "127.0.0.1", peers,
-            f"127.0.0.1:{ORIGIN_PORT}", mirror_port=MIRROR_PORTS[index], peer_port=PEER_PORTS[index])
+    def tls(self, name):
+        return os.path.join(self.folder, "tls", name)
+
+    def daemon(self, children, name, contender, peers=()):
+        peer_port = free_port()
+        daemon = hawker.Daemon(
+            children, self.options.binary, os.path.join(self.folder, contender + name), name, "127.0.0.1",
+            peers or [f"127.0.0.1:{peer_port}"], f"127.0.0.1:{self.origin_port}", mirror_port=free_port(),
+            peer_port=peer_port, tls=self.tls(name) if contender == "hawker-tls" else None)
+        daemon.peer_port = peer_port
+        return daemon
 
     def client(self, children, *command):
         client = children.start(list(command), os.path.join(self.folder, "client.log"), talks=True)
         client.hear()
         return client
 
-    def read(self, children, index, what):
+    def read(self, children, daemon, what):
         reader = self.client(
-            children, sys.executable, READER, "127.0.0.1", str(MIRROR_PORTS[index]), f"/v2/{REPOSITORY}/{what}")
+            children, sys.executable, READER, "127.0.0.1", str(daemon.mirror_port), f"/v2/{REPOSITORY}/{what}")
         return self.go(reader)
 
     def go(self, client):
@@ -103,22 +120,26 @@ class Bench:
             raise Failure(f"a transfer failed: {result}")
         return result["end"] - result["begin"]
 
-    def hawker(self, children):
-        b = self.daemon(children, 1)
+    def hawker_tls(self, children):
+        return self.hawker(children, "hawker-tls")
+
+    def hawker(self, children, contender="hawker"):
+        a = self.seeds[contender]
+        b = self.daemon(children, "b", contender, peers=[f"127.0.0.1:{a.peer_port}"])
         b.await_serving()
         b.await_peers(1)
-        self.read(children, 1, f"manifests/{self.size}")
+        self.read(children, b, f"manifests/{self.size}")
         self.registry.begin()
         await_quiet()
-        watch = Watch([self.a.pid, b.pid])
+        watch = Watch([a.pid, b.pid])
         watch.begin()
-        taken = self.read(children, 1, f"blobs/{self.digest}")
+        taken = self.read(children, b, f"blobs/{self.digest}")
         watch.end()
         if not b.has(self.digest):
             raise Failure("hawker: b has not got the blob in its cache")
         sent = self.registry.blob_bytes(self.digest)
         b.clear()
-        return {**self.result(taken, watch, self.a.pid, b.pid), "origin": sent / self.size}
+        return {**self.result(taken, watch, a.pid, b.pid), "origin": sent / self.size}
 
     def libtorrent(self, children):
         python, folder = self.options.torrent_python, os.path.join(self.folder, "fetched")
@@ -137,8 +158,9 @@ class Bench:
 
     def bare(self, children):
         program, file = os.path.join(HERE, "bare.py"), os.path.join(self.folder, "fetched")
-        send = self.client(children, sys.executable, program, "send", self.file, str(BARE_PORT))
-        fetch = self.client(children, sys.executable, program, "fetch", str(BARE_PORT), file)
+        port = str(free_port())
+        send = self.client(children, sys.executable, program, "send", self.file, port)
+        fetch = self.client(children, sys.executable, program, "fetch", port, file)
         await_quiet()
         watch = Watch([send.pid, fetch.pid])
         watch.begin()
@@ -164,15 +186,16 @@ class Bench:
         print(f"\n{self.options.mib} MiB over loopback into {self.options.folder}, verified, "
               f"{self.options.rounds} rounds\n")
         rows = []
-        base = self.rate("bare") if "bare" in self.names else float("nan")
+        against = "hawker" if self.options.tls else "bare"
+        base = self.rate(against) if against in self.names else float("nan")
         for name in self.names:
             group = [sample for sample in self.samples if sample["contender"] == name]
             rows.append([name, spread([sample["rate"] for sample in group]), f"{self.rate(name) / base:.2f}"] + [
                 spread([sample[key] for sample in group], form) for key, form in (
                     ("sender", "{:.2f}"), ("receiver", "{:.2f}"), ("rss_sender", "{:.0f}"),
                     ("rss_receiver", "{:.0f}"), ("anon_receiver", "{:.0f}"), ("others", "{:.2f}"))])
-        print_table(["WHAT", "GB/s", "x BARE", "SENDER CPU s/GB", "RECEIVER CPU s/GB", "SENDER MiB", "RECEIVER MiB",
-                     "ANON", "OTHERS"], rows)
+        print_table(["WHAT", "GB/s", "x PLAINTEXT" if self.options.tls else "x BARE", "SENDER CPU s/GB",
+                     "RECEIVER CPU s/GB", "SENDER MiB", "RECEIVER MiB", "ANON", "OTHERS"], rows)
 
     def rate(self, name):
         return median([sample["rate"] for sample in self.samples if sample["contender"] == name])

@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
@@ -222,6 +223,12 @@ def sha256(path):
         while count := file.readinto(buffer):
             digest.update(buffer[:count])
     return "sha256:" + digest.hexdigest()
+
+
+def free_port():
+    """A port of loopback that nobody has; the kernel gives none of them twice in a row."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def listens(port, pid):

@@ -19,6 +19,7 @@ typedef struct Hawker__Admin__V1__Call Hawker__Admin__V1__Call;
 typedef struct Hawker__Admin__V1__Item Hawker__Admin__V1__Item;
 typedef struct Hawker__Admin__V1__End Hawker__Admin__V1__End;
 typedef struct Hawker__Admin__V1__NodeStatus Hawker__Admin__V1__NodeStatus;
+typedef struct Hawker__Admin__V1__PeerSecurity Hawker__Admin__V1__PeerSecurity;
 typedef struct Hawker__Admin__V1__Limit Hawker__Admin__V1__Limit;
 typedef struct Hawker__Admin__V1__Reloaded Hawker__Admin__V1__Reloaded;
 typedef struct Hawker__Admin__V1__Discovery Hawker__Admin__V1__Discovery;
@@ -135,10 +136,46 @@ struct  Hawker__Admin__V1__NodeStatus
   Hawker__Admin__V1__Discovery **discovery;
   size_t n_limits;
   Hawker__Admin__V1__Limit **limits;
+  /*
+   * Absent when the node has no peer port.
+   */
+  Hawker__Admin__V1__PeerSecurity *peer_security;
 };
 #define HAWKER__ADMIN__V1__NODE_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__node_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL, NULL }
+
+
+/*
+ * How nodes know each other, and this node's own certificate.
+ */
+struct  Hawker__Admin__V1__PeerSecurity
+{
+  ProtobufCMessage base;
+  /*
+   * "tls" or "plaintext".
+   */
+  char *mode;
+  /*
+   * The first name that the certificate has.
+   */
+  char *certificate_name;
+  /*
+   * Seconds since 1970, UTC.
+   */
+  uint64_t certificate_expires;
+  /*
+   * "good", "late" (to be renewed), "expired" or "early" (not valid yet); empty without one.
+   */
+  char *certificate_state;
+  /*
+   * Why the files as they are now are not in use, but those before; empty when they are.
+   */
+  char *problem;
+};
+#define HAWKER__ADMIN__V1__PEER_SECURITY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__peer_security__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
 /*
@@ -321,10 +358,22 @@ struct  Hawker__Admin__V1__PeerStatus
    * Its zone; empty for none.
    */
   char *zone;
+  /*
+   * Whether the connection is over TLS, and what certificate the peer showed on it.
+   */
+  protobuf_c_boolean encrypted;
+  /*
+   * The first name that it has.
+   */
+  char *certificate_name;
+  /*
+   * Seconds since 1970, UTC.
+   */
+  uint64_t certificate_expires;
 };
 #define HAWKER__ADMIN__V1__PEER_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__peer_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, 0 }
 
 
 struct  Hawker__Admin__V1__CachedBlob
@@ -454,6 +503,25 @@ Hawker__Admin__V1__NodeStatus *
                       const uint8_t       *data);
 void   hawker__admin__v1__node_status__free_unpacked
                      (Hawker__Admin__V1__NodeStatus *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__PeerSecurity methods */
+void   hawker__admin__v1__peer_security__init
+                     (Hawker__Admin__V1__PeerSecurity         *message);
+size_t hawker__admin__v1__peer_security__get_packed_size
+                     (const Hawker__Admin__V1__PeerSecurity   *message);
+size_t hawker__admin__v1__peer_security__pack
+                     (const Hawker__Admin__V1__PeerSecurity   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__peer_security__pack_to_buffer
+                     (const Hawker__Admin__V1__PeerSecurity   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__PeerSecurity *
+       hawker__admin__v1__peer_security__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__peer_security__free_unpacked
+                     (Hawker__Admin__V1__PeerSecurity *message,
                       ProtobufCAllocator *allocator);
 /* Hawker__Admin__V1__Limit methods */
 void   hawker__admin__v1__limit__init
@@ -678,6 +746,9 @@ typedef void (*Hawker__Admin__V1__End_Closure)
 typedef void (*Hawker__Admin__V1__NodeStatus_Closure)
                  (const Hawker__Admin__V1__NodeStatus *message,
                   void *closure_data);
+typedef void (*Hawker__Admin__V1__PeerSecurity_Closure)
+                 (const Hawker__Admin__V1__PeerSecurity *message,
+                  void *closure_data);
 typedef void (*Hawker__Admin__V1__Limit_Closure)
                  (const Hawker__Admin__V1__Limit *message,
                   void *closure_data);
@@ -721,6 +792,7 @@ extern const ProtobufCMessageDescriptor hawker__admin__v1__call__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__item__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__peer_security__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__limit__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__reloaded__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__discovery__descriptor;

@@ -47,7 +47,7 @@ typedef enum _Hawker__Peer__Goodbye__Reason {
    */
   HAWKER__PEER__GOODBYE__REASON__VERSION = 2,
   /*
-   * Another cluster, or the node's own name.
+   * Another cluster, the node's own name, or a name that is not in the certificate.
    */
   HAWKER__PEER__GOODBYE__REASON__NOT_A_PEER = 3,
   /*
