@@ -13,7 +13,7 @@ import time
 
 import hawker
 from registry import PORT, REPOSITORY, Registry
-from tools import Children, Failure
+from tools import Children, Failure, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 READER = os.path.join(HERE, "reader.py")
@@ -148,7 +148,7 @@ class Hawker(Contender):
             self.nodes[host] = hawker.Daemon(
                 self.children, self.stage.binary, os.path.join(self.folder, host), host,
                 self.stage.network.address(host), peers, self.stage.registry, namespace=self.namespace(host),
-                zone=self.stage.zones.get(host))
+                zone=self.stage.zones.get(host), tls=self.tls(host))
         for host in self.hosts:
             self.nodes[host].await_serving()
         for host in self.hosts:
@@ -156,6 +156,9 @@ class Hawker(Contender):
         for host in self.hosts:
             self.fetch_manifest(host)
             self.clients[host] = self.reader(host, "127.0.0.1", hawker.MIRROR_PORT, self.stage.blob_path)
+
+    def tls(self, host):
+        return None
 
     def fetch_manifest(self, host):
         """As containerd does before it asks for a blob."""
@@ -170,6 +173,22 @@ class Hawker(Contender):
         for host in results:
             if not self.nodes[host].has(self.stage.digest):
                 raise Failure(f"hawker: host {host} has not got the blob in its cache")
+
+
+class SecureHawker(Hawker):
+    """The same over TLS, each node with a certificate for its name and its address."""
+
+    name = "hawker-tls"
+
+    def prepare(self):
+        run(self.stage.binary, "cert", "authority", "--out", os.path.join(self.folder, "authority"))
+        for host in self.hosts:
+            run(self.stage.binary, "cert", "node", host, "--authority", os.path.join(self.folder, "authority"),
+                "--out", self.tls(host), "--address", self.stage.network.address(host))
+        super().prepare()
+
+    def tls(self, host):
+        return os.path.join(self.folder, "tls", host)
 
 
 class Torrent(Contender):
@@ -205,4 +224,4 @@ class Torrent(Contender):
         return json.loads(self.seeder.hear())["payload"]
 
 
-ALL = {contender.name: contender for contender in (Hawker, Torrent, Direct, Cache)}
+ALL = {contender.name: contender for contender in (Hawker, SecureHawker, Torrent, Direct, Cache)}
