@@ -11,8 +11,9 @@ package final class DockerRegistry: Sendable {
     package var host: String { "127.0.0.1:\(port)" }
     package var url: String { "http://\(host)" }
 
-    /// Starts the registry and waits until it listens. `port` 0 takes a free one.
-    package init(port wanted: UInt16 = 0) async throws {
+    /// Starts the registry and waits until it listens. `port` 0 takes a free one; `auth` are lines of its configuration
+    /// file, such as `TokenServer` and `htpasswd` make.
+    package init(port wanted: UInt16 = 0, auth: String = "") async throws {
         folder = try TemporaryFolder("registry")
         port = wanted == 0 ? try FreePort.next() : wanted
         let settings = try folder.write(
@@ -29,7 +30,7 @@ package final class DockerRegistry: Sendable {
             http:
               addr: 127.0.0.1:\(port)
               secret: loopback
-
+            \(auth)
             """
         )
         process = try ChildProcess(
