@@ -173,6 +173,7 @@ extension NodeImages {
         switch error {
         case .notFound: "the registry does not have it"
         case .denied: "the registry wants credentials, which this node does not have"
+        case .linkRefused: "the host the registry points to does not give it"
         case .rateLimited, .serverFailed: "the registry is overloaded or out of order"
         case .unreachable: "the registry cannot be reached"
         case .untrusted: "the registry's certificate cannot be trusted"

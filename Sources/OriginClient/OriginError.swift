@@ -8,6 +8,9 @@ package enum OriginError: Error, Hashable, Sendable {
     case notFound
     /// The registry wants rights an anonymous client does not have (401 or 403).
     case denied(status: Int)
+    /// A host the registry sent us to refused the link (400, 401, 403, 410; for HEAD 405 and 501, too), a fresh
+    /// one as well.
+    case linkRefused(status: Int)
     /// 429; `retryAfterMillis` when the registry said how long.
     case rateLimited(retryAfterMillis: UInt64?)
     /// 408 or 5xx, still after the retries.
