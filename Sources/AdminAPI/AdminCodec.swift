@@ -30,6 +30,8 @@ enum AdminSchemas {
     static let wiring = ProtobufSchema(hawker__admin__v1__containerd_wiring__init)
     static let discovery = ProtobufSchema(hawker__admin__v1__discovery__init)
     static let security = ProtobufSchema(hawker__admin__v1__peer_security__init)
+    static let registry = ProtobufSchema(hawker__admin__v1__registry__init)
+    static let rateLimit = ProtobufSchema(hawker__admin__v1__rate_limit__init)
     static let limit = ProtobufSchema(hawker__admin__v1__limit__init)
     static let reloaded = ProtobufSchema(hawker__admin__v1__reloaded__init)
     static let blob = ProtobufSchema(hawker__admin__v1__cached_blob__init)
@@ -72,6 +74,9 @@ extension NodeStatus: AdminMessage {
             if let security = peerSecurity {
                 message.peer_security = arena.message(AdminSchemas.security) { security.fill(&$0, arena) }
             }
+            message.n_registries = registries.count
+            message.registries = arena.array(
+                registries.map { registry in arena.message(AdminSchemas.registry) { registry.fill(&$0, arena) } })
             if let wiring = containerdWiring {
                 message.containerd_wiring = arena.message(AdminSchemas.wiring) { wiring.fill(&$0, arena) }
             }
@@ -103,6 +108,8 @@ extension NodeStatus: AdminMessage {
                 .map(DiscoveryReport.init)
             status.limits = ProtobufField.messages(message.limits, count: message.n_limits).map(LimitStatus.init)
             status.peerSecurity = (message.peer_security?.pointee).map(PeerSecurity.init)
+            status.registries = ProtobufField.messages(message.registries, count: message.n_registries)
+                .map(RegistryStatus.init)
             status.containerdWiring = (message.containerd_wiring?.pointee).map(ContainerdWiring.init)
             return status
         }

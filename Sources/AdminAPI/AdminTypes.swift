@@ -27,6 +27,8 @@ package struct NodeStatus: Codable, Equatable, Sendable {
     /// One for each way that the settings name to find peers.
     package var discovery: [DiscoveryReport] = []
     package var limits: [LimitStatus] = []
+    /// One for each registry that was asked, by name.
+    package var registries: [RegistryStatus] = []
     /// `nil` when no containerd is watched.
     package var containerdWiring: ContainerdWiring?
     /// `nil` when the node has no peer port.
@@ -61,6 +63,35 @@ package struct LimitStatus: Codable, Equatable, Sendable {
     package var bytes: UInt64 = 0
     /// How often something had to wait.
     package var waits: UInt64 = 0
+
+    package init() {}
+}
+
+/// What was asked of one registry.
+package struct RegistryStatus: Codable, Equatable, Sendable {
+    package var host = ""
+    /// HTTP requests, those to redirect targets and token servers included.
+    package var requests: UInt64 = 0
+    package var retries: UInt64 = 0
+    /// Manifests, sizes and parts of blobs that could not be had.
+    package var failures: UInt64 = 0
+    /// Of manifests and blobs.
+    package var bytes: UInt64 = 0
+    /// Read and thrown away because the registry ignored a `Range`.
+    package var skippedBytes: UInt64 = 0
+    /// What it last said of the requests it lets through; `nil` when it said nothing.
+    package var rateLimit: RateLimitStatus?
+
+    package init() {}
+}
+
+package struct RateLimitStatus: Codable, Equatable, Sendable {
+    /// Requests a window; 0 when the registry did not say.
+    package var limit: UInt64 = 0
+    /// Requests left in it.
+    package var remaining: UInt64 = 0
+    /// 0 when the registry did not say.
+    package var windowSeconds: UInt64 = 0
 
     package init() {}
 }

@@ -232,6 +232,96 @@ void   hawker__admin__v1__peer_security__free_unpacked
   assert(message->base.descriptor == &hawker__admin__v1__peer_security__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   hawker__admin__v1__registry__init
+                     (Hawker__Admin__V1__Registry         *message)
+{
+  static const Hawker__Admin__V1__Registry init_value = HAWKER__ADMIN__V1__REGISTRY__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__registry__get_packed_size
+                     (const Hawker__Admin__V1__Registry *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__registry__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__registry__pack
+                     (const Hawker__Admin__V1__Registry *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__registry__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__registry__pack_to_buffer
+                     (const Hawker__Admin__V1__Registry *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__registry__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__Registry *
+       hawker__admin__v1__registry__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__Registry *)
+     protobuf_c_message_unpack (&hawker__admin__v1__registry__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__registry__free_unpacked
+                     (Hawker__Admin__V1__Registry *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__registry__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__admin__v1__rate_limit__init
+                     (Hawker__Admin__V1__RateLimit         *message)
+{
+  static const Hawker__Admin__V1__RateLimit init_value = HAWKER__ADMIN__V1__RATE_LIMIT__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__rate_limit__get_packed_size
+                     (const Hawker__Admin__V1__RateLimit *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__rate_limit__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__rate_limit__pack
+                     (const Hawker__Admin__V1__RateLimit *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__rate_limit__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__rate_limit__pack_to_buffer
+                     (const Hawker__Admin__V1__RateLimit *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__rate_limit__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__RateLimit *
+       hawker__admin__v1__rate_limit__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__RateLimit *)
+     protobuf_c_message_unpack (&hawker__admin__v1__rate_limit__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__rate_limit__free_unpacked
+                     (Hawker__Admin__V1__RateLimit *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__rate_limit__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   hawker__admin__v1__limit__init
                      (Hawker__Admin__V1__Limit         *message)
 {
@@ -880,7 +970,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__end__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[21] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[22] =
 {
   {
     "name",
@@ -1134,6 +1224,18 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "registries",
+    30,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Hawker__Admin__V1__NodeStatus, n_registries),
+    offsetof(Hawker__Admin__V1__NodeStatus, registries),
+    &hawker__admin__v1__registry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = {
   5,   /* field[5] = cache */
@@ -1153,17 +1255,19 @@ static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = 
   6,   /* field[6] = received */
   17,   /* field[17] = recent_probes */
   13,   /* field[13] = recent_problems */
+  21,   /* field[21] = registries */
   11,   /* field[11] = uploaded_bytes */
   12,   /* field[12] = uploaded_wire_bytes */
   2,   /* field[2] = uptime_seconds */
   1,   /* field[1] = version */
 };
-static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[3 + 1] =
+static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[4 + 1] =
 {
   { 1, 0 },
   { 20, 18 },
   { 26, 20 },
-  { 0, 21 }
+  { 30, 21 },
+  { 0, 22 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
 {
@@ -1173,10 +1277,10 @@ const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
   "Hawker__Admin__V1__NodeStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__NodeStatus),
-  21,
+  22,
   hawker__admin__v1__node_status__field_descriptors,
   hawker__admin__v1__node_status__field_indices_by_name,
-  3,  hawker__admin__v1__node_status__number_ranges,
+  4,  hawker__admin__v1__node_status__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__node_status__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -1268,6 +1372,186 @@ const ProtobufCMessageDescriptor hawker__admin__v1__peer_security__descriptor =
   hawker__admin__v1__peer_security__field_indices_by_name,
   1,  hawker__admin__v1__peer_security__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__peer_security__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__registry__field_descriptors[7] =
+{
+  {
+    "host",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Registry, host),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "requests",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Registry, requests),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "retries",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Registry, retries),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "failures",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Registry, failures),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Registry, bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "skipped_bytes",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Registry, skipped_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "rate_limit",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__Registry, rate_limit),
+    &hawker__admin__v1__rate_limit__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__registry__field_indices_by_name[] = {
+  4,   /* field[4] = bytes */
+  3,   /* field[3] = failures */
+  0,   /* field[0] = host */
+  6,   /* field[6] = rate_limit */
+  1,   /* field[1] = requests */
+  2,   /* field[2] = retries */
+  5,   /* field[5] = skipped_bytes */
+};
+static const ProtobufCIntRange hawker__admin__v1__registry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 7 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__registry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.Registry",
+  "Registry",
+  "Hawker__Admin__V1__Registry",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__Registry),
+  7,
+  hawker__admin__v1__registry__field_descriptors,
+  hawker__admin__v1__registry__field_indices_by_name,
+  1,  hawker__admin__v1__registry__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__registry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__rate_limit__field_descriptors[3] =
+{
+  {
+    "limit",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__RateLimit, limit),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "remaining",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__RateLimit, remaining),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "window_seconds",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__RateLimit, window_seconds),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__rate_limit__field_indices_by_name[] = {
+  0,   /* field[0] = limit */
+  1,   /* field[1] = remaining */
+  2,   /* field[2] = window_seconds */
+};
+static const ProtobufCIntRange hawker__admin__v1__rate_limit__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__rate_limit__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.RateLimit",
+  "RateLimit",
+  "Hawker__Admin__V1__RateLimit",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__RateLimit),
+  3,
+  hawker__admin__v1__rate_limit__field_descriptors,
+  hawker__admin__v1__rate_limit__field_indices_by_name,
+  1,  hawker__admin__v1__rate_limit__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__rate_limit__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor hawker__admin__v1__limit__field_descriptors[4] =

@@ -45,7 +45,7 @@ package final class Node {
     let swarm: Swarm
     let mirror: MirrorServer
     private(set) var draining = false
-    private let origin: OriginClient
+    let origin: OriginClient
     let probes: ProbeLog
     private(set) var wiring: WiringWatch?
     /// `nil` over plaintext.
@@ -90,6 +90,7 @@ package final class Node {
         self.origin = origin
         self.swarm = swarm
         var options = MirrorOptions { registries.endpoint(for: $0) != nil }
+        options.serves = { registries.serves($1, of: $0) }
         options.host = settings.mirrorListen.host
         options.port = settings.mirrorListen.port
         options.defaultRegistry = settings.defaultRegistry

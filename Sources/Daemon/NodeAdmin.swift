@@ -3,6 +3,7 @@ import ContentStore
 import EventLoop
 import MirrorServer
 import OCIModel
+import OriginClient
 import Pacing
 import PeerDirectory
 import PeerTransport
@@ -47,6 +48,7 @@ struct NodeAdmin: AdminService {
             return limit
         }
         status.peerSecurity = node.peerSecurity
+        status.registries = registries()
         status.recentProblems = Log.recentProblems
         status.recentProbes = node.probes.names
         status.containerdWiring = node.wiring?.wiring.map { wiring in
@@ -61,6 +63,27 @@ struct NodeAdmin: AdminService {
 
     func reload() async throws(AdminFailure) -> ReloadReport {
         try await node.reload()
+    }
+
+    @LoopActor
+    private func registries() -> [RegistryStatus] {
+        node.origin.counters.map { host, counted in
+            var registry = RegistryStatus()
+            registry.host = host.description
+            registry.requests = counted.requests
+            registry.retries = counted.retries
+            registry.failures = counted.failures
+            registry.bytes = counted.bytes
+            registry.skippedBytes = counted.skippedBytes
+            registry.rateLimit = node.origin.rateLimits[host].map { said in
+                var limit = RateLimitStatus()
+                limit.limit = UInt64(clamping: said.limit ?? 0)
+                limit.remaining = UInt64(clamping: said.remaining)
+                limit.windowSeconds = UInt64(clamping: said.windowSeconds ?? 0)
+                return limit
+            }
+            return registry
+        }.sorted { $0.host < $1.host }
     }
 
     @LoopActor

@@ -77,12 +77,17 @@ extension NodeImages {
         silentUntil[registry] = Loop.nowNanoseconds &+ Self.silentNanoseconds
     }
 
-    private func asked(_ item: Item, _ endpoint: OriginEndpoint) async -> Result<Int64, OriginError> {
+    private func asked(_ item: Item, _ endpoint: OriginEndpoint) async -> Result<Int64?, OriginError> {
         do throws(OriginError) {
             let bytes = try await size(of: item, endpoint)
             await affirmed(item)
             return .success(bytes)
         } catch {
+            if case .linkRefused = error {
+                // The registry gave the caller a link: that is its leave, whatever becomes of the link.
+                await affirmed(item)
+                return .success(nil)
+            }
             noteFailure(error, item.registry)
             return .failure(error)
         }

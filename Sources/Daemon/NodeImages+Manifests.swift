@@ -200,6 +200,7 @@ extension NodeImages {
         switch error {
         case .notFound: "the registry does not have it"
         case .denied: "the registry does not let this caller have it"
+        case .linkRefused: "the host the registry points to does not give it"
         case .rateLimited, .serverFailed: "the registry is overloaded or out of order"
         case .unreachable: Self.unreachable
         case .untrusted: "the registry's certificate cannot be trusted"

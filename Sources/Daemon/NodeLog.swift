@@ -57,7 +57,7 @@ enum NodeLog {
     static func registryFailed(_ error: OriginError, _ registry: RegistryHost, _ logger: Logger) {
         switch error {
         case .notFound, .denied, .cancelled: break
-        case .rateLimited, .serverFailed, .unreachable, .untrusted, .badContent, .refused:
+        case .linkRefused, .rateLimited, .serverFailed, .unreachable, .untrusted, .badContent, .refused:
             logger.warning("registry failed", metadata: ["registry": "\(registry)", "error": "\(error)"])
         }
     }

@@ -55,7 +55,7 @@ extension OriginError {
     /// Whether the registry may give the blob a little later: it could not be reached, or was too busy.
     var mayPass: Bool {
         switch self {
-        case .unreachable, .serverFailed, .rateLimited: true
+        case .unreachable, .serverFailed, .rateLimited, .linkRefused: true
         case .notFound, .denied, .untrusted, .badContent, .refused, .cancelled: false
         }
     }

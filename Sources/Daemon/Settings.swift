@@ -70,10 +70,19 @@ package struct Settings: Equatable, Sendable {
 package struct RegistrySettings: Equatable, Sendable {
     /// The registry as images name it, such as `docker.io` or `localhost:5000`.
     package var host: RegistryHost
-    /// Where it answers, as `https://host[:port]` or `http://host[:port]`; `nil` means `https://` and the host.
+    /// Where it answers, as `https://host[:port][/path]` or `http://host[:port][/path]`; `nil` means `https://` and
+    /// the host.
     package var url: String?
+    /// The path of `url` is all there is before a repository's name, without `/v2` behind it.
+    package var overridesPath = false
     /// PEM file of authorities to trust for this registry beside the system's.
     package var caFile: String?
+    /// PEM files to show to it; both or none.
+    package var certificateFile: String?
+    package var keyFile: String?
+    /// `http://host:port` or `socks5://host:port`.
+    package var proxy: String?
+    package var repositories = RepositoryFilter()
     /// Bytes a second of its blobs; `nil` for no bound of its own.
     package var rate: UInt64?
 

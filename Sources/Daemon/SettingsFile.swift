@@ -133,6 +133,15 @@ private struct SettingsReader {
         }
     }
 
+    private func checkRegistry(_ registry: RegistrySettings, _ line: Int) throws(SettingsError) {
+        if (registry.certificateFile == nil) != (registry.keyFile == nil) {
+            throw fail(line, "registry \(registry.host) needs cert_file and key_file, or neither")
+        }
+        if registry.overridesPath, registry.url == nil {
+            throw fail(line, "registry \(registry.host): override_path needs a url with a path")
+        }
+    }
+
     private mutating func readRegistries(_ line: Int) throws(SettingsError) {
         guard case .array(let entries) = document.root[["registry"]] else {
             throw fail(line, "write each registry as [[registry]], with double brackets")
@@ -151,6 +160,7 @@ private struct SettingsReader {
                 try apply(SettingsKeys.registry, path: "registry.\(key)", value, at)
                 given["registry.\(key) of \(host)"] = value
             }
+            if let last = settings.registries.last { try checkRegistry(last, place) }
         }
     }
 

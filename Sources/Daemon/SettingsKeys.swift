@@ -154,37 +154,8 @@ enum SettingsKeys {
         },
     ]
 
-    /// Keys of each `[[registry]]`; `read` applies to the last element of `Settings.registries`.
-    static let registry: [SettingsKey] = [
-        .text("registry.host", "Registry as images name it, such as \"docker.io\".", expected: hostForm) {
-            text, settings in
-            guard let host = RegistryHost(text), let last = settings.registries.indices.last else { return false }
-            settings.registries[last].host = host
-            return true
-        },
-        .text(
-            "registry.url", "Where it answers, if not https://HOST. Plain http:// only where the network is trusted.",
-            expected: "http://HOST[:PORT] or https://HOST[:PORT], without a path"
-        ) { text, settings in
-            guard let last = settings.registries.indices.last, SettingsText.isRegistryURL(text) else { return false }
-            settings.registries[last].url = text
-            return true
-        },
-        .text(
-            "registry.ca_file", "PEM file of authorities to trust for this registry beside the system's.",
-            expected: "an absolute path"
-        ) { text, settings in
-            guard let last = settings.registries.indices.last, SettingsText.isAbsolutePath(text) else { return false }
-            settings.registries[last].caFile = text
-            return true
-        },
-        rate("registry.rate", "Most that is read from this registry, in blobs, a second.") { rate, settings in
-            if let last = settings.registries.indices.last { settings.registries[last].rate = rate }
-        },
-    ]
-
     static let addressForm = "\"host:port\""
-    private static let hostForm = "a registry host, or host:port, such as \"docker.io\""
+    static let hostForm = "a registry host, or host:port, such as \"docker.io\""
     private static let sizeForm = "a size such as \"20GiB\", \"500MB\" or \"1TiB\""
 }
 
@@ -192,14 +163,6 @@ enum SettingsKeys {
 enum SettingsText {
     static func isAbsolutePath(_ text: String) -> Bool {
         text.hasPrefix("/") && text.utf8.count <= 4096 && !text.utf8.contains(0)
-    }
-
-    /// `http://` or `https://`, a host, maybe a port, nothing after it.
-    static func isRegistryURL(_ text: String) -> Bool {
-        for scheme in ["http://", "https://"] where text.hasPrefix(scheme) {
-            return RegistryHost(String(text.dropFirst(scheme.count))) != nil
-        }
-        return false
     }
 
     /// Bytes of a size: digits and one of B, KB, MB, GB, TB (powers of 1000), KiB, MiB, GiB, TiB (of 1024).

@@ -49,7 +49,7 @@ struct EasyResources {
             hawker_curl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0),
             hawker_curl_set_long(easy, CURLOPT_NOSIGNAL, 1),
             hawker_curl_set_long(easy, CURLOPT_PATH_AS_IS, 1),
-            hawker_curl_set_long(easy, CURLOPT_HTTP_CONTENT_DECODING, 0),
+            hawker_curl_set_long(easy, CURLOPT_HTTP_CONTENT_DECODING, request.decodesBody ? 1 : 0),
             hawker_curl_set_long(easy, CURLOPT_SSL_VERIFYPEER, 1),
             hawker_curl_set_long(easy, CURLOPT_SSL_VERIFYHOST, 2),
             hawker_curl_set_long(easy, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)),
@@ -57,8 +57,10 @@ struct EasyResources {
             hawker_curl_set_long(easy, CURLOPT_BUFFERSIZE, 128 << 10),
             hawker_curl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(clamping: request.timeouts.connect)),
             hawker_curl_set_list(easy, CURLOPT_HTTPHEADER, headers),
-            // The address policy judges the address dialled, and a proxy would dial on our behalf.
-            hawker_curl_set_string(easy, CURLOPT_PROXY, ""),
+            // Set also when there is none: libcurl would take one from the environment, for some hosts.
+            hawker_curl_set_string(easy, CURLOPT_PROXY, request.proxy?.text ?? ""),
+            hawker_curl_set_string(easy, CURLOPT_NOPROXY, ""),
+            hawker_curl_set_long(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1),
         ]
         if let caFile = request.caFile {
             codes.append(hawker_curl_set_string(easy, CURLOPT_CAINFO, caFile))
@@ -69,6 +71,17 @@ struct EasyResources {
         }
         if let path = request.unixSocket {
             codes.append(hawker_curl_set_string(easy, CURLOPT_UNIX_SOCKET_PATH, path))
+        }
+        if let client = request.clientCertificate {
+            codes.append(hawker_curl_set_string(easy, CURLOPT_SSLCERT, client.certificateFile))
+            codes.append(hawker_curl_set_string(easy, CURLOPT_SSLKEY, client.keyFile))
+        }
+        if let total = request.timeouts.total {
+            codes.append(hawker_curl_set_long(easy, CURLOPT_TIMEOUT_MS, Int(clamping: total)))
+        }
+        if request.decodesBody {
+            // libcurl decodes only if this is set; a header of the request overrides what it would offer.
+            codes.append(hawker_curl_set_string(easy, CURLOPT_ACCEPT_ENCODING, ""))
         }
         codes += versionCodes(request) + methodCodes(request)
         return codes.allSatisfy { $0 == CURLE_OK }

@@ -88,6 +88,11 @@ package enum BodyFlow: Sendable {
         return resources?.easy
     }
 
+    /// False when its proxy may not be asked for this host.
+    var mayAskProxy: Bool {
+        request.proxy == nil || TransferProxy.mayDial(request.url.host, request.addressPolicy)
+    }
+
     func didStart() {
         state = .running
         let wait = request.timeouts.connect &+ request.timeouts.head
@@ -149,12 +154,15 @@ package enum BodyFlow: Sendable {
         guard state == .running, willOpenSocket(address) else { return false }
         // An address refused among several of a name does not matter once another one answered.
         failure = nil
-        self.address = address
+        // Of what a proxy dials only the URL tells anything.
+        self.address = request.proxy == nil ? address : AddressClass(text: request.url.host)
         watch(after: request.timeouts.head) { $0.fail(TransferError(.timedOut(.head))) }
         return true
     }
 
     private func isAllowed(_ address: AddressClass?) -> Bool {
+        // The proxy's own address is an operator's choice.
+        if request.proxy != nil { return true }
         guard let address else { return request.addressPolicy == .any }
         return request.addressPolicy.allows(address)
     }

@@ -103,6 +103,7 @@ package import EventLoop
     private func begin(_ transfer: Transfer) {
         guard transfer.state == .waiting else { return }
         guard let multi, !isClosed else { return transfer.fail(TransferError(.closed)) }
+        guard transfer.mayAskProxy else { return transfer.fail(TransferError(.addressRefused)) }
         guard let easy = transfer.prepare() else { return transfer.fail(TransferError(.invalidRequest)) }
         guard curl_multi_add_handle(multi, easy) == CURLM_OK else {
             return transfer.fail(TransferError(.invalidRequest, detail: "curl_multi_add_handle"))

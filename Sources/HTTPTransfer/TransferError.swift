@@ -5,7 +5,8 @@ package struct TransferError: Error, Hashable, Sendable {
     package enum Phase: Hashable, Sendable { case connect, head, body }
 
     package enum Kind: Hashable, Sendable {
-        /// The request itself cannot be sent: a header with a line break, a CA file that cannot be read.
+        /// The request itself cannot be sent: a header with a line break, a CA or certificate file that cannot be
+        /// read.
         case invalidRequest
         case nameNotFound
         case connectFailed
@@ -37,8 +38,8 @@ package struct TransferError: Error, Hashable, Sendable {
     init(code: CURLcode, detail: String, headArrived: Bool) {
         let kind: Kind =
             switch code {
-            case CURLE_COULDNT_RESOLVE_HOST: .nameNotFound
-            case CURLE_COULDNT_CONNECT: .connectFailed
+            case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: .nameNotFound
+            case CURLE_COULDNT_CONNECT, CURLE_PROXY: .connectFailed
             case CURLE_OPERATION_TIMEDOUT: .timedOut(headArrived ? .body : .connect)
             case CURLE_PEER_FAILED_VERIFICATION: .certificateRejected
             case CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CIPHER, CURLE_SSL_ISSUER_ERROR: .tlsFailed
@@ -47,7 +48,7 @@ package struct TransferError: Error, Hashable, Sendable {
                 headArrived ? .truncated : .connectionLost
             case CURLE_HTTP2, CURLE_WEIRD_SERVER_REPLY, CURLE_BAD_CONTENT_ENCODING:
                 .protocolViolation
-            case CURLE_URL_MALFORMAT, CURLE_SSL_CACERT_BADFILE, CURLE_BAD_FUNCTION_ARGUMENT,
+            case CURLE_URL_MALFORMAT, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM, CURLE_BAD_FUNCTION_ARGUMENT,
                 CURLE_UNKNOWN_OPTION,
                 CURLE_OUT_OF_MEMORY:
                 .invalidRequest

@@ -1,6 +1,6 @@
 /// One HTTP exchange as the engine shall perform it.
 ///
-/// Redirects are never followed and bodies never decoded.
+/// Redirects are never followed.
 package struct TransferRequest: Sendable {
     package enum Method: String, Sendable {
         case get = "GET", head = "HEAD", post = "POST", put = "PUT", patch = "PATCH"
@@ -13,6 +13,17 @@ package struct TransferRequest: Sendable {
         case http2PriorKnowledge
     }
 
+    /// PEM files with which this side proves who it is when a server asks for it.
+    package struct ClientCertificate: Hashable, Sendable {
+        package let certificateFile: String
+        package let keyFile: String
+
+        package init(certificateFile: String, keyFile: String) {
+            self.certificateFile = certificateFile
+            self.keyFile = keyFile
+        }
+    }
+
     /// Limits of time, in milliseconds; each is a failure of its own phase.
     package struct Timeouts: Sendable {
         /// Name resolution, TCP and TLS together.
@@ -21,11 +32,16 @@ package struct TransferRequest: Sendable {
         package var head: UInt64
         /// Without one byte of body; does not run while the transfer is paused.
         package var stall: UInt64
+        /// The whole exchange, pauses included; `nil` for none. What a server sends a byte at a time ends here.
+        package var total: UInt64?
 
-        package init(connect: UInt64 = 10_000, head: UInt64 = 10_000, stall: UInt64 = 20_000) {
+        package init(
+            connect: UInt64 = 10_000, head: UInt64 = 10_000, stall: UInt64 = 20_000, total: UInt64? = nil
+        ) {
             self.connect = connect
             self.head = head
             self.stall = stall
+            self.total = total
         }
     }
 
@@ -39,6 +55,11 @@ package struct TransferRequest: Sendable {
     package var body: [UInt8]?
     /// PEM file of authorities trusted for this request beside the system's own.
     package var caFile: String?
+    package var clientCertificate: ClientCertificate?
+    /// Asks this proxy to dial the URL's host.
+    package var proxy: TransferProxy?
+    /// Undoes a `Content-Encoding` that libcurl knows; else the body comes as it was sent.
+    package var decodesBody = false
     /// Dials this Unix socket instead of the URL's host; the path is taken as an operator's own.
     package var unixSocket: String?
     package var version = Version.http1

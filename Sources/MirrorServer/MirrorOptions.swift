@@ -11,6 +11,8 @@ package struct MirrorOptions: Sendable {
     package var defaultRegistry: RegistryHost? = .dockerHub
     /// Whether a registry, in canonical form, may be asked for; called on the loop for every request.
     package var isAllowed: @Sendable (RegistryHost) -> Bool
+    /// Whether a repository of a registry that may be asked for may be asked for as well.
+    package var serves: @Sendable (RegistryHost, RepositoryName) -> Bool = { _, _ in true }
     package var limits = MirrorLimits()
 
     package init(isAllowed: @escaping @Sendable (RegistryHost) -> Bool) {

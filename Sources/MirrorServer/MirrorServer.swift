@@ -115,7 +115,8 @@ package import EventLoop
         router = RequestRouter(
             listenHost: options.host,
             defaultRegistry: options.defaultRegistry,
-            isAllowed: options.isAllowed
+            isAllowed: options.isAllowed,
+            serves: options.serves
         )
     }
 

@@ -22,6 +22,8 @@ enum Refusal: Error, Equatable, Sendable {
     case unauthorized(BearerChallenge)
     /// No registry was named, or one that may not be asked.
     case unknownRegistry
+    /// The settings name this repository among those not to be served.
+    case repositoryNotServed
     case unknownManifest
     case unknownBlob
     case manifestDeclined(reason: String)
@@ -43,8 +45,8 @@ enum Refusal: Error, Equatable, Sendable {
         case .methodNotAllowed: .methodNotAllowed
         case .foreignHost, .browser: .forbidden
         case .unauthorized: .unauthorized
-        case .foreignCredential, .unknownPath, .invalidName, .unknownRegistry, .unknownManifest, .unknownBlob,
-            .manifestDeclined, .blobDeclined:
+        case .foreignCredential, .unknownPath, .invalidName, .unknownRegistry, .repositoryNotServed,
+            .unknownManifest, .unknownBlob, .manifestDeclined, .blobDeclined:
             .notFound
         case .rangeNotSatisfiable: .rangeNotSatisfiable
         }
@@ -71,6 +73,7 @@ enum Refusal: Error, Equatable, Sendable {
         case .unknownPath: ("UNSUPPORTED", "only manifests and blobs are served here")
         case .invalidName: ("NAME_INVALID", "the repository name is not valid")
         case .unknownRegistry: ("NAME_UNKNOWN", "this mirror does not serve that registry")
+        case .repositoryNotServed: ("NAME_UNKNOWN", "this mirror does not serve that repository")
         case .unknownManifest: ("MANIFEST_UNKNOWN", "not a tag or a sha256 digest")
         case .unknownBlob: ("BLOB_UNKNOWN", "not a sha256 digest")
         case .manifestDeclined(let reason): ("MANIFEST_UNKNOWN", reason)

@@ -6,6 +6,7 @@ struct RequestRouter: Sendable {
     private let hosts: Set<String>
     private let defaultRegistry: RegistryHost?
     private let isAllowed: @Sendable (RegistryHost) -> Bool
+    private let serves: @Sendable (RegistryHost, RepositoryName) -> Bool
 
     enum Decision: Equatable, Sendable {
         /// `/v2/`: the API is there.
@@ -19,13 +20,15 @@ struct RequestRouter: Sendable {
     init(
         listenHost: String,
         defaultRegistry: RegistryHost?,
-        isAllowed: @escaping @Sendable (RegistryHost) -> Bool
+        isAllowed: @escaping @Sendable (RegistryHost) -> Bool,
+        serves: @escaping @Sendable (RegistryHost, RepositoryName) -> Bool = { _, _ in true }
     ) {
         // A wildcard is nobody's name, and browsers have let pages reach 0.0.0.0.
         let own = ["0.0.0.0", "::"].contains(listenHost) ? [] : [listenHost.lowercased()]
         hosts = Set(["127.0.0.1", "::1", "localhost"] + own)
         self.defaultRegistry = defaultRegistry.map(\.canonical)
         self.isAllowed = isAllowed
+        self.serves = serves
     }
 
     func decide(_ head: RequestHead) -> Decision {
@@ -120,7 +123,15 @@ struct RequestRouter: Sendable {
         }
         guard headers.count <= 1, let namespaces, namespaces.count <= 1 else { return .failure(.malformed) }
         guard let registry = named?.canonical, isAllowed(registry) else { return .failure(.unknownRegistry) }
-        return .success(Name(registry: registry, repository: repository))
+        let own = Self.own(repository, of: registry)
+        guard serves(registry, own) else { return .failure(.repositoryNotServed) }
+        return .success(Name(registry: registry, repository: own))
+    }
+
+    /// Docker Hub's own images are in `library/`, which some clients leave out as people do.
+    private static func own(_ repository: RepositoryName, of registry: RegistryHost) -> RepositoryName {
+        guard registry == .dockerHub, !repository.text.contains("/") else { return repository }
+        return RepositoryName("library/\(repository)") ?? repository
     }
 
     /// The registry that clients without `ns` put in front of the repository, as Podman does with a mirror at

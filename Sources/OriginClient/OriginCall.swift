@@ -8,17 +8,34 @@ struct OriginCall {
     let endpoint: OriginEndpoint
     let repository: RepositoryName
     let method: TransferRequest.Method
-    /// What follows `/v2/REPOSITORY/`.
+    /// What follows the repository.
     let path: String
     var headers: [(name: String, value: String)] = []
     /// The caller's own, which is used as it is; without one an anonymous token is got where needed.
     var credential: Credential?
+    /// Of each request; for answers that are short.
+    var totalMillis: UInt64?
+    var decodesBody = false
 
     var tokenKey: TokenKey {
-        TokenKey(registry: endpoint.registry, origin: endpoint.url.origin, repository: repository)
+        let remote = endpoint.remoteName(repository)
+        return TokenKey(registry: endpoint.registry, origin: endpoint.url.origin, repository: remote)
     }
 
-    var url: TransferURL? { endpoint.url.replacingTarget("/v2/\(repository)/\(path)") }
+    var url: TransferURL? { endpoint.url(of: repository, path) }
+}
+
+extension TransferRequest {
+    /// A request for one URL on behalf of a registry whose own address was `address`, with all that its settings
+    /// say about requests.
+    init(_ method: Method, _ url: TransferURL, for endpoint: OriginEndpoint, at address: AddressClass?) {
+        self.init(method, url)
+        caFile = endpoint.caFile
+        proxy = endpoint.proxy
+        let isAtRegistry = url.origin == endpoint.url.origin
+        clientCertificate = isAtRegistry ? endpoint.clientCertificate : nil
+        addressPolicy = isAtRegistry ? endpoint.dialled : .reachable(from: address ?? .public)
+    }
 }
 
 /// How one HTTP exchange ended.
@@ -35,22 +52,20 @@ extension OriginClient {
     /// redirects, and feeds the final 200 or 206 to the sink.
     func attempt(_ call: OriginCall, _ sink: any ResponseSink, _ scope: CancelScope) async throws(OriginError)
     {
-        guard var url = call.url else { throw .refused(.badLocation) }
+        guard let start = call.url else { throw .refused(.badLocation) }
+        var url = start
         var redirects = 0
+        var links = 0
         var registryAddress: AddressClass?
         var mayAuthenticate = call.credential == nil
         var challenge: BearerChallenge?
         while true {
             let isAtRegistry = url.origin == call.endpoint.url.origin
-            var request = TransferRequest(call.method, url)
+            var request = TransferRequest(call.method, url, for: call.endpoint, at: registryAddress)
             request.headers = call.headers
-            request.caFile = call.endpoint.caFile
             request.timeouts = timeouts.transfer
-            request.addressPolicy = RedirectRules.addressPolicy(
-                for: url,
-                registry: call.endpoint.url,
-                address: registryAddress
-            )
+            request.timeouts.total = call.totalMillis
+            request.decodesBody = call.decodesBody
             let token =
                 call.credential == nil ? tokens.token(call.tokenKey, nowNanoseconds: Loop.nowNanoseconds) : nil
             // Not to other origins: a redirect carries its right in its own URL.
@@ -64,6 +79,14 @@ extension OriginClient {
             case .answered(let answer): head = answer
             }
             if isAtRegistry { registryAddress = head.address }
+            if !isAtRegistry, RedirectRules.isLinkRefusal(head.status, call.method) {
+                guard call.method == .get, links < RedirectRules.freshLinksMax else {
+                    throw .linkRefused(status: head.status)
+                }
+                links += 1
+                (url, redirects) = (start, 0)
+                continue
+            }
             switch head.status {
             case 301, 302, 303, 307, 308:
                 let location = head.headers.single("location")
@@ -123,9 +146,13 @@ extension OriginClient {
         request.headers.append(("User-Agent", userAgent))
         countRequest(endpoint)
         let exchange = Exchange(sink: sink)
+        let isAtRegistry = request.url.origin == endpoint.url.origin
         let transfer = engine.start(
             request,
-            onHead: { exchange.takeHead($0) },
+            onHead: { [weak self] head in
+                if isAtRegistry { self?.note(head, of: endpoint) }
+                exchange.takeHead(head)
+            },
             onBody: { exchange.takeBody($0) },
             onEnd: { exchange.takeEnd($0) }
         )
@@ -247,15 +274,9 @@ extension OriginClient {
         _ call: OriginCall,
         registryAddress: AddressClass?
     ) async -> Result<Void, OriginError> {
-        var request = TransferRequest(.get, url)
-        request.caFile = call.endpoint.caFile
+        var request = TransferRequest(.get, url, for: call.endpoint, at: registryAddress)
         request.timeouts = timeouts.token
         request.headers = [("Accept", "application/json")]
-        request.addressPolicy = RedirectRules.addressPolicy(
-            for: url,
-            registry: call.endpoint.url,
-            address: registryAddress
-        )
         count(call.endpoint) { $0.tokenRequests += 1 }
         let sink = CollectingSink(bytesMax: TokenAnswer.bytesMax)
         do throws(OriginError) {

@@ -42,7 +42,8 @@ extension OriginClient {
             method: head ? .head : .get,
             path: "manifests/\(reference)",
             headers: types.map { ("Accept", $0) } + [("Accept-Encoding", "identity")],
-            credential: credential
+            credential: credential,
+            totalMillis: timeouts.manifestTotal
         )
         return try await cancellable { scope throws(OriginError) in
             if head, let known = try await self.manifestHead(call, reference, scope) { return known }
@@ -61,17 +62,15 @@ extension OriginClient {
         MediaType.ociIndex, .dockerList, .ociManifest, .dockerManifest,
     ].map(\.text)
 
-    /// `nil` when the registry's headers do not say enough.
+    /// `nil` when the registry's headers do not say enough, or it knows no HEAD.
     private func manifestHead(
         _ call: OriginCall,
         _ reference: ManifestReference,
         _ scope: CancelScope
     ) async throws(OriginError) -> OriginManifest? {
-        let sink = CollectingSink(bytesMax: 0)
-        try await retrying(call.endpoint, scope) { () throws(OriginError) in
-            try await self.attempt(call, sink, scope)
-        }
-        guard let head = sink.head, let type = head.headers.single("content-type").flatMap({ MediaType($0) }),
+        let sink = CollectingSink(bytesMax: 0, decodes: true)
+        guard try await answersHead(call, sink, scope) else { return nil }
+        guard let head = sink.head, HeadChecks.isPlain(head), let type = head.headers.single("content-type").flatMap({ MediaType($0) }),
             let size = try HeadChecks.length(head), size > 0, size <= Self.manifestBytesMax
         else { return nil }
         let stated = try HeadChecks.digest(head)
@@ -95,9 +94,11 @@ extension OriginClient {
             method: .get,
             path: call.path,
             headers: call.headers,
-            credential: call.credential
+            credential: call.credential,
+            totalMillis: call.totalMillis,
+            decodesBody: true
         )
-        let sink = CollectingSink(bytesMax: Self.manifestBytesMax)
+        let sink = CollectingSink(bytesMax: Self.manifestBytesMax, decodes: true)
         try await retrying(call.endpoint, scope) { () throws(OriginError) in
             try await self.attempt(get, sink, scope)
         }
@@ -116,7 +117,23 @@ extension OriginClient {
         return OriginManifest(mediaType: type, digest: digest, bytes: bytes, size: Int64(bytes.count))
     }
 
-    /// The size of a blob, by HEAD.
+    /// Makes a HEAD call; false when it, and not what it asks for, was refused.
+    private func answersHead(
+        _ call: OriginCall,
+        _ sink: CollectingSink,
+        _ scope: CancelScope
+    ) async throws(OriginError) -> Bool {
+        do throws(OriginError) {
+            try await retrying(call.endpoint, scope) { () throws(OriginError) in
+                try await self.attempt(call, sink, scope)
+            }
+            return true
+        } catch .linkRefused, .badContent(.status(405)), .badContent(.status(501)) {
+            return false
+        }
+    }
+
+    /// The size of a blob: by HEAD, or when that says nothing by asking for its first byte.
     package func blobSize(
         endpoint: OriginEndpoint,
         repository: RepositoryName,
@@ -129,17 +146,30 @@ extension OriginClient {
             method: .head,
             path: "blobs/\(digest)",
             headers: [("Accept-Encoding", "identity")],
-            credential: credential
+            credential: credential,
+            totalMillis: timeouts.manifestTotal
         )
         return try await cancellable { scope throws(OriginError) in
             let sink = CollectingSink(bytesMax: 0)
+            if try await self.answersHead(call, sink, scope), let head = sink.head,
+                let size = try HeadChecks.length(head)
+            {
+                return size
+            }
+            let first = OriginCall(
+                endpoint: endpoint,
+                repository: repository,
+                method: .get,
+                path: call.path,
+                headers: call.headers + [("Range", "bytes=0-0")],
+                totalMillis: call.totalMillis
+            )
+            let size = SizeSink()
             try await self.retrying(endpoint, scope) { () throws(OriginError) in
-                try await self.attempt(call, sink, scope)
+                try await self.attempt(first, size, scope)
             }
-            guard let head = sink.head, let size = try HeadChecks.length(head) else {
-                throw .badContent(.contentLength)
-            }
-            return size
+            guard let bytes = size.bytes else { throw .badContent(.contentLength) }
+            return bytes
         }
     }
 }

@@ -24,7 +24,9 @@ package struct OriginCounters: Hashable, Sendable {
 /// Limits of time towards registries, in milliseconds.
 package struct OriginTimeouts: Sendable {
     package var transfer = TransferRequest.Timeouts(connect: 10_000, head: 10_000, stall: 20_000)
-    package var token = TransferRequest.Timeouts(connect: 5_000, head: 5_000, stall: 5_000)
+    package var token = TransferRequest.Timeouts(connect: 5_000, head: 5_000, stall: 5_000, total: 15_000)
+    /// Each request for a manifest or the size of a blob, from its first byte to its last.
+    package var manifestTotal: UInt64 = 60_000
 
     package init() {}
 }
@@ -44,6 +46,9 @@ package final class OriginClient {
     var tokenFlights: [TokenKey: TokenFlight] = [:]
     private var slots: [RegistryHost: TransferSlots] = [:]
     private var budgets: [RegistryHost: RetryBudget] = [:]
+    /// What each registry last said of its rate limit, by canonical name.
+    package internal(set) var rateLimits: [RegistryHost: RateLimit] = [:]
+    var quiet: [RegistryHost: QuietTime] = [:]
     /// By canonical registry name; entries are never removed, and exist only for endpoints that were used.
     package private(set) var counters: [RegistryHost: OriginCounters] = [:]
 
@@ -83,7 +88,10 @@ package final class OriginClient {
     ) async -> Bool {
         guard let delay = retryPolicy.delayMillis(retry: retry, after: error, using: &random),
             budgets[endpoint.registry, default: RetryBudget()].takeRetry()
-        else { return false }
+        else {
+            noteQuiet(error, of: endpoint)
+            return false
+        }
         count(endpoint) { $0.retries += 1 }
         return await scope.sleep(milliseconds: delay)
     }
@@ -97,6 +105,7 @@ package final class OriginClient {
         var retry = 0
         while true {
             do throws(OriginError) {
+                try checkQuiet(endpoint)
                 return try await attempt()
             } catch {
                 guard error != .cancelled, await waitForRetry(retry, after: error, endpoint, scope) else {

@@ -10,6 +10,9 @@ package enum OriginError: Error, Hashable, Sendable {
     /// The registry wants other rights than the caller's credential gives, or an anonymous client has (401 or 403).
     /// `challenge` is what it first said, when that was a Bearer challenge whose realm may be used.
     case denied(status: Int, challenge: BearerChallenge? = nil)
+    /// A host the registry sent us to refused the link (400, 401, 403, 410; for HEAD 405 and 501, too), a fresh
+    /// one as well.
+    case linkRefused(status: Int)
     /// 429; `retryAfterMillis` when the registry said how long.
     case rateLimited(retryAfterMillis: UInt64?)
     /// 408 or 5xx, still after the retries.

@@ -90,6 +90,7 @@ private struct BlobFetch {
         while true {
             let sink = makeSink(rest)
             do throws(OriginError) {
+                try client.checkQuiet(endpoint)
                 try await client.attempt(call(rest), sink, transfer.scope)
                 count(sink, rest)
                 return .success(())

@@ -5,6 +5,8 @@ import HTTPTransfer
 /// Addresses are judged when they are dialled.
 enum RedirectRules {
     static let redirectsMax = 3
+    /// How often the registry is asked for another link when a link is refused.
+    static let freshLinksMax = 1
 
     /// The next URL of a chain that began at the registry and has `redirects` behind it.
     static func next(
@@ -16,6 +18,17 @@ enum RedirectRules {
         guard let location, let next = url.resolving(location) else { throw .refused(.badLocation) }
         guard url.scheme == .http || next.scheme == .https else { throw .refused(.downgrade) }
         return next
+    }
+
+    /// Whether a host that we were sent to refuses the link, and not what is behind it.
+    ///
+    /// Signed links expire (S3 and Azure say 403, Google 400), and are signed for one method.
+    static func isLinkRefusal(_ status: Int, _ method: TransferRequest.Method) -> Bool {
+        switch status {
+        case 400, 401, 403, 410: true
+        case 405, 501: method == .head
+        default: false
+        }
     }
 
     /// The token server a challenge names.
@@ -32,14 +45,5 @@ enum RedirectRules {
         } catch {
             return false
         }
-    }
-
-    /// Which addresses may be dialled for `url` on behalf of a registry whose own address was `address`.
-    static func addressPolicy(
-        for url: TransferURL,
-        registry: TransferURL,
-        address: AddressClass?
-    ) -> AddressPolicy {
-        url.origin == registry.origin ? .any : .reachable(from: address ?? .public)
     }
 }

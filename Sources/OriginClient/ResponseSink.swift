@@ -30,10 +30,15 @@ extension ResponseSink {
 enum HeadChecks {
     /// Refuses encoded bodies, of which digests and ranges say nothing, and pages of portals and proxies.
     static func content(_ head: ResponseHead) -> OriginError? {
-        let encodings = head.headers.values("content-encoding")
-        guard encodings.allSatisfy({ $0.isEmpty || $0.lowercased() == "identity" }) else {
-            return .badContent(.contentEncoding)
-        }
+        isPlain(head) ? notPage(head) : .badContent(.contentEncoding)
+    }
+
+    /// Whether the body is what it stands for, byte by byte.
+    static func isPlain(_ head: ResponseHead) -> Bool {
+        head.headers.values("content-encoding").allSatisfy { $0.isEmpty || $0.lowercased() == "identity" }
+    }
+
+    static func notPage(_ head: ResponseHead) -> OriginError? {
         let isPage = head.headers.values("content-type").contains { $0.lowercased().hasPrefix("text/html") }
         return isPage ? .badContent(.contentType) : nil
     }
@@ -64,15 +69,19 @@ final class CollectingSink: ResponseSink {
     private(set) var head: ResponseHead?
     private(set) var bytes: [UInt8] = []
     private let bytesMax: Int
+    private let decodes: Bool
 
-    init(bytesMax: Int) {
+    /// With `decodes` an encoded body is taken, and arrives decoded; the request has to ask for that.
+    init(bytesMax: Int, decodes: Bool = false) {
         self.bytesMax = bytesMax
+        self.decodes = decodes
     }
 
     func accept(_ head: ResponseHead) -> OriginError? {
         self.head = head
         bytes = []
-        return head.status == 200 ? HeadChecks.content(head) : .badContent(.status(head.status))
+        guard head.status == 200 else { return .badContent(.status(head.status)) }
+        return decodes ? HeadChecks.notPage(head) : HeadChecks.content(head)
     }
 
     func take(_ bytes: UnsafeRawBufferPointer) -> SinkFlow {
@@ -81,6 +90,28 @@ final class CollectingSink: ResponseSink {
         return .more
     }
 
+    func finish() -> OriginError? { nil }
+}
+
+/// Learns the size of a blob from the answer to a request for its first byte; takes no body.
+@LoopActor
+final class SizeSink: ResponseSink {
+    /// `nil` when the answer did not say.
+    private(set) var bytes: Int64?
+
+    func accept(_ head: ResponseHead) -> OriginError? {
+        if let error = HeadChecks.content(head) { return error }
+        do throws(OriginError) {
+            let length = try HeadChecks.length(head)
+            let total = head.headers.single("content-range").flatMap(ContentRange.init)?.total
+            bytes = head.status == 206 ? total : length
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    func take(_ bytes: UnsafeRawBufferPointer) -> SinkFlow { .enough }
     func finish() -> OriginError? { nil }
 }
 

@@ -248,31 +248,45 @@ enum Glob {
                 }
                 // A folder that cannot be read matches nothing, as for containerd.
                 let names = (try? tree.names(in: directory).get()) ?? []
-                return names.filter { matches(Array($0.utf8)[...], Array(part.utf8)[...]) }
+                return names.filter { matches(Array($0.utf8), Array(part.utf8)) }
                     .map { Path.join(directory, $0) }
             }
         }
         return found
     }
 
-    private static func matches(_ name: ArraySlice<UInt8>, _ pattern: ArraySlice<UInt8>) -> Bool {
-        guard let first = pattern.first else { return name.isEmpty }
-        switch first {
-        case UInt8(ascii: "*"):
-            let rest = pattern.dropFirst()
-            return matches(name, rest) || (!name.isEmpty && matches(name.dropFirst(), pattern))
-        case UInt8(ascii: "?"):
-            return !name.isEmpty && matches(name.dropFirst(), pattern.dropFirst())
-        case UInt8(ascii: "["):
-            guard let close = pattern.dropFirst(2).firstIndex(of: UInt8(ascii: "]")), let byte = name.first
-            else {
+    /// In at most name times pattern steps: when a byte does not fit, only the last star met takes one more.
+    static func matches(_ name: [UInt8], _ pattern: [UInt8]) -> Bool {
+        var (at, next) = (0, 0)
+        var star: (pattern: Int, name: Int)?
+        while at < name.count {
+            if next < pattern.count, pattern[next] == UInt8(ascii: "*") {
+                next += 1
+                star = (next, at)
+            } else if let length = single(pattern[next...], takes: name[at]) {
+                (at, next) = (at + 1, next + length)
+            } else if let last = star {
+                star = (last.pattern, last.name + 1)
+                (at, next) = (last.name + 1, last.pattern)
+            } else {
                 return false
             }
+        }
+        return pattern[next...].allSatisfy { $0 == UInt8(ascii: "*") }
+    }
+
+    /// Length of the part of a pattern that stands for one byte, if it stands for this one.
+    private static func single(_ pattern: ArraySlice<UInt8>, takes byte: UInt8) -> Int? {
+        switch pattern.first {
+        case nil: return nil
+        case UInt8(ascii: "?"): return 1
+        case UInt8(ascii: "["):
+            guard let close = pattern.dropFirst(2).firstIndex(of: UInt8(ascii: "]")) else { return nil }
             let isNegated = pattern.dropFirst().first == UInt8(ascii: "^")
-            let members = pattern[(pattern.startIndex + (isNegated ? 2 : 1))..<close]
-            return contains(members, byte) != isNegated && matches(name.dropFirst(), pattern[(close + 1)...])
-        default:
-            return name.first == first && matches(name.dropFirst(), pattern.dropFirst())
+            let start = pattern.startIndex + (isNegated ? 2 : 1)
+            guard start <= close, contains(pattern[start..<close], byte) != isNegated else { return nil }
+            return close + 1 - pattern.startIndex
+        default: return pattern.first == byte ? 1 : nil
         }
     }
 

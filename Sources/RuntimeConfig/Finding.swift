@@ -18,7 +18,7 @@ package struct Finding: Equatable, Sendable {
         case conflict = "mirrors-and-config-path", tlsConflict = "tls-and-config-path"
         case criDisabled = "cri-disabled", criRequired = "cri-required"
         case defaultPath = "default-config-path", pathList = "config-path-list"
-        case relativePath = "relative-config-path", overridden, deadHostsFile = "dead-hosts-file"
+        case relativePath = "relative-config-path", relativeFile = "relative-file", overridden, deadHostsFile = "dead-hosts-file"
         case hiddenDefault = "hidden-default", otherMode = "other-mode", notRouted = "not-routed"
         case deprecated, unknownVersion = "unknown-version", userServer = "user-server", unsupported
         case editFailed = "edit-failed", proofFailed = "proof-failed", editedSince = "edited-since"

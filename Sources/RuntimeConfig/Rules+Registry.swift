@@ -2,6 +2,29 @@ import TOMLEdit
 
 /// What the registry settings themselves come to.
 extension Rules {
+    /// Containerd 1 opens the files of `tls` as they are named, and fails the pull when one is not there.
+    mutating func checkFiles() {
+        guard version.generation == .one, settings.configPath(version).isEmpty else { return }
+        for host in settings.tlsHosts {
+            for name in ["ca_file", "cert_file", "key_file"] {
+                let key = ["configs", host, "tls", name]
+                guard let path = settings.registry[key]?.string, !path.isEmpty, !path.hasPrefix("/") else { continue }
+                let place = Self.place(of: key, in: files.files)
+                append(
+                    Finding(
+                        .advice,
+                        .relativeFile,
+                        file: place?.file.path ?? files.main.path,
+                        line: place?.line,
+                        "containerd looks for the \(name) of \(host) in its working directory, which is / under systemd;"
+                            + " where it is not there, every pull from \(host) fails",
+                        remedy: "write an absolute path"
+                    )
+                )
+            }
+        }
+    }
+
     mutating func checkConflict() {
         let path = settings.configPath(version)
         guard !path.isEmpty else { return }

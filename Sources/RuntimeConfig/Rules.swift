@@ -18,6 +18,7 @@ struct Rules {
         checkNames()
         checkTypes()
         checkConflict()
+        checkFiles()
         checkPath()
         checkPlugins()
         checkManaged()

@@ -19,10 +19,32 @@ struct StatusCommand: AsyncParsableCommand {
                 status.received.map { [$0.source, Console.bytes($0.contentBytes), Console.bytes($0.wireBytes)] },
                 right: [1, 2])
         }
+        printRegistries(status.registries)
         if !status.recentProblems.isEmpty {
             print("\nRECENT PROBLEMS")
             for line in status.recentProblems.suffix(10) { print(line) }
         }
+    }
+
+    private func printRegistries(_ registries: [RegistryStatus]) {
+        guard !registries.isEmpty else { return }
+        print("")
+        Console.printTable(
+            ["REGISTRY", "REQUESTS", "RETRIES", "FAILED", "CONTENT", "SKIPPED", "ITS RATE LIMIT"],
+            registries.map { registry in
+                [
+                    registry.host, "\(registry.requests)", "\(registry.retries)", "\(registry.failures)",
+                    Console.bytes(registry.bytes), Console.bytes(registry.skippedBytes),
+                    registry.rateLimit.map(rateLimit) ?? "",
+                ]
+            },
+            right: [1, 2, 3, 4, 5])
+    }
+
+    private func rateLimit(_ said: RateLimitStatus) -> String {
+        let limit = said.limit > 0 ? " of \(said.limit)" : ""
+        let window = said.windowSeconds > 0 ? " in \(Console.duration(said.windowSeconds))" : ""
+        return "\(said.remaining)\(limit) left\(window)"
     }
 
     private func printNode(_ status: NodeStatus) {

@@ -20,6 +20,8 @@ typedef struct Hawker__Admin__V1__Item Hawker__Admin__V1__Item;
 typedef struct Hawker__Admin__V1__End Hawker__Admin__V1__End;
 typedef struct Hawker__Admin__V1__NodeStatus Hawker__Admin__V1__NodeStatus;
 typedef struct Hawker__Admin__V1__PeerSecurity Hawker__Admin__V1__PeerSecurity;
+typedef struct Hawker__Admin__V1__Registry Hawker__Admin__V1__Registry;
+typedef struct Hawker__Admin__V1__RateLimit Hawker__Admin__V1__RateLimit;
 typedef struct Hawker__Admin__V1__Limit Hawker__Admin__V1__Limit;
 typedef struct Hawker__Admin__V1__Reloaded Hawker__Admin__V1__Reloaded;
 typedef struct Hawker__Admin__V1__Discovery Hawker__Admin__V1__Discovery;
@@ -140,10 +142,15 @@ struct  Hawker__Admin__V1__NodeStatus
    * Absent when the node has no peer port.
    */
   Hawker__Admin__V1__PeerSecurity *peer_security;
+  /*
+   * One for each registry that was asked since start, by name.
+   */
+  size_t n_registries;
+  Hawker__Admin__V1__Registry **registries;
 };
 #define HAWKER__ADMIN__V1__NODE_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__node_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, 0,NULL }
 
 
 /*
@@ -176,6 +183,61 @@ struct  Hawker__Admin__V1__PeerSecurity
 #define HAWKER__ADMIN__V1__PEER_SECURITY__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__peer_security__descriptor) \
     , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * What was asked of one registry since start.
+ */
+struct  Hawker__Admin__V1__Registry
+{
+  ProtobufCMessage base;
+  char *host;
+  /*
+   * HTTP requests, those to redirect targets and token servers included.
+   */
+  uint64_t requests;
+  uint64_t retries;
+  /*
+   * Manifests, sizes and parts of blobs that could not be had.
+   */
+  uint64_t failures;
+  /*
+   * Of manifests and blobs.
+   */
+  uint64_t bytes;
+  /*
+   * Read and thrown away because the registry ignored a Range.
+   */
+  uint64_t skipped_bytes;
+  /*
+   * What it last said of the requests it lets through; absent when it said nothing.
+   */
+  Hawker__Admin__V1__RateLimit *rate_limit;
+};
+#define HAWKER__ADMIN__V1__REGISTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__registry__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0, 0, 0, 0, NULL }
+
+
+struct  Hawker__Admin__V1__RateLimit
+{
+  ProtobufCMessage base;
+  /*
+   * Requests a window; 0 when it did not say.
+   */
+  uint64_t limit;
+  /*
+   * Requests left in it.
+   */
+  uint64_t remaining;
+  /*
+   * 0 when it did not say.
+   */
+  uint64_t window_seconds;
+};
+#define HAWKER__ADMIN__V1__RATE_LIMIT__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__rate_limit__descriptor) \
+    , 0, 0, 0 }
 
 
 /*
@@ -523,6 +585,44 @@ Hawker__Admin__V1__PeerSecurity *
 void   hawker__admin__v1__peer_security__free_unpacked
                      (Hawker__Admin__V1__PeerSecurity *message,
                       ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__Registry methods */
+void   hawker__admin__v1__registry__init
+                     (Hawker__Admin__V1__Registry         *message);
+size_t hawker__admin__v1__registry__get_packed_size
+                     (const Hawker__Admin__V1__Registry   *message);
+size_t hawker__admin__v1__registry__pack
+                     (const Hawker__Admin__V1__Registry   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__registry__pack_to_buffer
+                     (const Hawker__Admin__V1__Registry   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__Registry *
+       hawker__admin__v1__registry__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__registry__free_unpacked
+                     (Hawker__Admin__V1__Registry *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__RateLimit methods */
+void   hawker__admin__v1__rate_limit__init
+                     (Hawker__Admin__V1__RateLimit         *message);
+size_t hawker__admin__v1__rate_limit__get_packed_size
+                     (const Hawker__Admin__V1__RateLimit   *message);
+size_t hawker__admin__v1__rate_limit__pack
+                     (const Hawker__Admin__V1__RateLimit   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__rate_limit__pack_to_buffer
+                     (const Hawker__Admin__V1__RateLimit   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__RateLimit *
+       hawker__admin__v1__rate_limit__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__rate_limit__free_unpacked
+                     (Hawker__Admin__V1__RateLimit *message,
+                      ProtobufCAllocator *allocator);
 /* Hawker__Admin__V1__Limit methods */
 void   hawker__admin__v1__limit__init
                      (Hawker__Admin__V1__Limit         *message);
@@ -749,6 +849,12 @@ typedef void (*Hawker__Admin__V1__NodeStatus_Closure)
 typedef void (*Hawker__Admin__V1__PeerSecurity_Closure)
                  (const Hawker__Admin__V1__PeerSecurity *message,
                   void *closure_data);
+typedef void (*Hawker__Admin__V1__Registry_Closure)
+                 (const Hawker__Admin__V1__Registry *message,
+                  void *closure_data);
+typedef void (*Hawker__Admin__V1__RateLimit_Closure)
+                 (const Hawker__Admin__V1__RateLimit *message,
+                  void *closure_data);
 typedef void (*Hawker__Admin__V1__Limit_Closure)
                  (const Hawker__Admin__V1__Limit *message,
                   void *closure_data);
@@ -793,6 +899,8 @@ extern const ProtobufCMessageDescriptor hawker__admin__v1__item__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__peer_security__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__registry__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__rate_limit__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__limit__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__reloaded__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__discovery__descriptor;
