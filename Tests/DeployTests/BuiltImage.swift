@@ -16,7 +16,7 @@ final class BuiltImage: Sendable {
         folder = try TemporaryFolder("image")
         try await ChildProcess.check(
             [Deploy.path("image/build"), "--out", folder.path("layout"), "--tag", Self.tag] + Deploy.binary(),
-            within: Deploy.buildSeconds)
+            environment: Deploy.time, within: Deploy.buildSeconds)
         try await ChildProcess.check(["umoci", "unpack", "--image", reference, folder.path("bundle")])
     }
 
