@@ -90,7 +90,7 @@ final class BuiltImage: Sendable {
         }
         linux["namespaces"] = namespaces.filter { ["pid", "ipc", "mount"].contains($0["type"] as? String) }
         linux["resources"] = nil
-        linux["cgroupsPath"] = "/hawker-test/\(name)"
+        linux["cgroupsPath"] = "/hawker-\(name)"
         config["process"] = process
         config["linux"] = linux
         config["hostname"] = nil
