@@ -16,7 +16,7 @@ final class BuiltImage: Sendable {
         folder = try TemporaryFolder("image")
         try await ChildProcess.check(
             [Deploy.path("image/build"), "--out", folder.path("layout"), "--tag", Self.tag] + Deploy.binary(),
-            within: Deploy.buildSeconds)
+            environment: Deploy.time, within: Deploy.buildSeconds)
         try await ChildProcess.check(["umoci", "unpack", "--image", reference, folder.path("bundle")])
     }
 
@@ -90,7 +90,7 @@ final class BuiltImage: Sendable {
         }
         linux["namespaces"] = namespaces.filter { ["pid", "ipc", "mount"].contains($0["type"] as? String) }
         linux["resources"] = nil
-        linux["cgroupsPath"] = "/hawker-test/\(name)"
+        linux["cgroupsPath"] = "/hawker-\(name)"
         config["process"] = process
         config["linux"] = linux
         config["hostname"] = nil

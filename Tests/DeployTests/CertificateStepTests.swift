@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The chart's certificates", .enabled { try await Deploy.knows("peers.tls") })
+@Suite("The chart's certificates")
 struct CertificateStepTests {
     private let folder: TemporaryFolder
     private let kube: KubeServer

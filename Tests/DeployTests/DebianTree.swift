@@ -52,7 +52,18 @@ final class DebianTree: Sendable {
         return output.text
     }
 
-    func stop() async throws { try await process.kill() }
+    func stop() async throws {
+        try await process.kill()
+        // Named by `boot`; empty as soon as the last process is gone.
+        let line = """
+            for group in /sys/fs/cgroup/hawker-boot-$1 /sys/fs/cgroup/unified/hawker-boot-$1; do
+                [ ! -d $group ] || find $group -depth -type d -exec rmdir {} +
+            done
+            """
+        try await eventually("its control groups are gone") { [process] in
+            try await ChildProcess.run(["sh", "-c", line, "sh", "\(process.pid)"]).succeeded
+        }
+    }
 
     private static func enter(_ pid: Int32) -> [String] {
         ["nsenter", "--target", "\(pid)", "--all", "--root", "--wd", "env", "DEBIAN_FRONTEND=noninteractive"]

@@ -87,7 +87,7 @@ struct PackageTests {
     private static func build(_ folder: String, version: String) async throws -> String {
         try await ChildProcess.check(
             [Deploy.path("deb/build"), "--out", folder, "--version", version] + Deploy.binary(),
-            within: Deploy.buildSeconds)
+            environment: Deploy.time, within: Deploy.buildSeconds)
         let names = try FileManager.default.contentsOfDirectory(atPath: folder)
         let name = try #require(names.first { $0.hasSuffix(".deb") })
         return "\(folder)/\(name)"

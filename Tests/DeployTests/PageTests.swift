@@ -6,18 +6,16 @@ import Testing
 struct PageTests {
     @Test("every block says where it is run, every link leads somewhere, every settings example is right")
     func form() async throws {
-        let stages: Set = ["build", "node", "node k3s", "node conflict", "node tls", "node metrics", "cluster", "uninstalled", "bare"]
-        let hasTLS = try await Deploy.knows("peers.tls")
+        let stages: Set = ["build", "node", "node k3s", "node conflict", "node metrics", "cluster", "uninstalled", "bare"]
         for name in Page.names {
             for block in try Page.blocks(name) {
                 switch block.words.first {
                 case "sh": #expect(stages.contains(block.stage), "\(block.place): nobody runs \(block.words)")
-                case "toml" where block.stage != "tls" || hasTLS:
+                case "toml":
                     let file = try TemporaryFolder("page")
                     let output = try await ChildProcess.run(
                         [try NodeProcess.binaryPath(), "config", "check", try file.write("hawker.toml", block.text)])
                     #expect(output.succeeded, "\(block.place): \(output.text)")
-                case "toml": break
                 default: Issue.record("\(block.place): a fence without a language")
                 }
             }
@@ -86,7 +84,6 @@ struct PageTests {
 
     private static func isRunOnNode(_ block: Page.Block) async throws -> Bool {
         switch block.stage {
-        case "node tls": try await Deploy.knows("peers.tls")
         case "node metrics": try await Deploy.knows("status")
         default: block.stage.hasPrefix("node")
         }

@@ -10,6 +10,7 @@ struct StepTests {
         zone = "@ZONE@"
         [peers]
         listen = "@ADDRESS@:4000"
+        insecure_plaintext = true
 
         """
 

@@ -189,10 +189,7 @@ def look_at_settings(name, template):
 def known(text):
     """Without the settings that this build of the program does not have."""
     default = subprocess.run([HAWKER, "config", "default"], capture_output=True, text=True, check=True).stdout
-    parts = [part for part in text.split("\n\n")
-             if part.split("\n")[0] in default or not part.startswith(("[status]", "[peers.tls]"))]
-    keys = [key for key in ("insecure_plaintext", "allow") if f"\n{key} = " not in default]
-    return "\n".join(line for line in "\n\n".join(parts).split("\n") if line.split(" ")[0] not in keys)
+    return "\n\n".join(part for part in text.split("\n\n") if "[status]" in default or "[status]" not in part)
 
 
 def look_at_links(name, values, things):
