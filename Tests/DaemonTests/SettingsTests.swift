@@ -50,7 +50,19 @@ struct SettingsTests {
             host = "docker.io"
             ca_file = "/etc/ca.pem"
             rate = "2MiB/s"
+            url = "https://cache.example/v2/hub"
+            override_path = true
+            cert_file = "/etc/cert.pem"
+            key_file = "/etc/key.pem"
+            proxy = "socks5://proxy:1080"
+            allow = ["library/*", "team/tool"]
+            deny = ["library/*-old"]
             """)
+        let hub = try #require(settings.registries.last)
+        #expect(hub.overridesPath && hub.certificateFile == "/etc/cert.pem" && hub.keyFile == "/etc/key.pem")
+        #expect(hub.proxy == "socks5://proxy:1080")
+        #expect(hub.repositories.allow.map(\.text) == ["library/*", "team/tool"])
+        #expect(hub.repositories.deny.map(\.text) == ["library/*-old"])
         #expect(settings.nodeName.text == "node-a")
         #expect(settings.mirrorListen == SocketAddress(host: "127.0.0.1", port: 4101))
         #expect(settings.defaultRegistry == .dockerHub)
@@ -65,7 +77,7 @@ struct SettingsTests {
         #expect(settings.freeFloorBytes == 512 << 20)
         #expect(settings.adminSocket == "/srv/hawker.sock")
         #expect(settings.logLevel == "debug")
-        #expect(settings.registries.map(\.url) == ["http://localhost:5000", nil])
+        #expect(settings.registries.map(\.url) == ["http://localhost:5000", "https://cache.example/v2/hub"])
         #expect(settings.registries.map(\.caFile) == [nil, "/etc/ca.pem"])
     }
 
@@ -178,6 +190,12 @@ struct SettingsTests {
             ("[limits]\ndscp = 64", 2, "from 0 to 63"),
             ("[limits]\npeer_connections = 0", 2, "limits.peer_connections"),
             ("[[registry]]\nhost = \"a.io\"\nrate = \"fast\"", 3, "registry.rate"),
+            ("[[registry]]\nhost = \"a.io\"\ncert_file = \"/c\"", 1, "needs cert_file and key_file"),
+            ("[[registry]]\nhost = \"a.io\"\noverride_path = true", 1, "override_path needs a url"),
+            ("[[registry]]\nhost = \"a.io\"\nproxy = \"proxy:1080\"", 3, "registry.proxy"),
+            ("[[registry]]\nhost = \"a.io\"\nallow = [\"Team/*\"]", 3, "registry.allow"),
+            ("[[registry]]\nhost = \"a.io\"\ndeny = []", 3, "registry.deny"),
+            ("[[registry]]\nhost = \"a.io\"\nurl = \"https://a/v2?x=1\"", 3, "registry.url"),
             ("[cache]\nquota = \"20 GiB\"", 2, "cache.quota"),
             ("[cache]\nquota = \"9000000TiB\"", 2, "cache.quota"),
             ("[cache]\nquota = \"0B\"", 2, "cache.quota"),

@@ -71,7 +71,11 @@ struct URLAndAddressTests {
             ("224.0.0.1", .unusable), ("255.255.255.255", .unusable), ("::", .unusable),
             ("ff02::1", .unusable),
             ("::ffff:169.254.169.254", .linkLocal), ("64:ff9b::7f00:1", .loopback),
-            ("2002:a00:1::", .private),
+            ("2002:a00:1::", .private), ("::7f00:1", .loopback), ("::ffff:7f00:1", .loopback),
+            ("64:ff9b:1::7f00:1", .unusable), ("2001:0:7f00:1::", .unusable), ("fec0::1", .private),
+            ("168.63.129.16", .linkLocal), ("100.100.100.200", .linkLocal), ("192.0.0.192", .linkLocal),
+            ("fd00:ec2::254", .linkLocal), ("fd20:ce::254", .linkLocal), ("::ffff:168.63.129.16", .linkLocal),
+            ("198.18.0.1", .private), ("192.0.0.193", .public),
         ]
     )
     func classifies(_ text: String, _ expected: AddressClass) {
@@ -95,6 +99,35 @@ struct URLAndAddressTests {
         #expect(!inside.allows(.loopback) && !inside.allows(.linkLocal))
         let local = AddressPolicy.reachable(from: .loopback)
         #expect(local.allows(.loopback) && local.allows(.private) && !local.allows(.linkLocal))
+    }
+}
+
+@Suite("Proxies")
+struct ProxyRuleTests {
+    @Test("a proxy is HTTP or SOCKS 5, and says its port")
+    func reads() {
+        #expect(TransferProxy("http://Proxy:3128")?.text == "http://proxy:3128")
+        #expect(TransferProxy("socks5://[::1]:1080")?.text == "socks5h://[::1]:1080")
+        for text in [
+            "", "proxy:3128", "http://proxy", "http://[::1]", "https://proxy:3128", "socks4://proxy:1080",
+            "http://u:p@proxy:3128", "http://proxy:3128/x", "socks5://proxy:0", "socks5h://proxy:1080",
+        ] {
+            #expect(TransferProxy(text) == nil, "\(text)")
+        }
+    }
+
+    @Test("a proxy is asked for names, and for addresses that the policy allows")
+    func dials() {
+        let outside = AddressPolicy.reachable(from: .public)
+        #expect(TransferProxy.mayDial("registry.example", outside))
+        #expect(TransferProxy.mayDial("8.8.8.8", outside))
+        for host in [
+            "127.0.0.1", "[::1]", "localhost", "x.localhost", "localhost.", "169.254.169.254", "10.0.0.1",
+            "127.0.0.1.", "[::ffff:127.0.0.1]",
+        ] {
+            #expect(!TransferProxy.mayDial(host, outside), "\(host)")
+            #expect(TransferProxy.mayDial(host, .any), "\(host)")
+        }
     }
 }
 

@@ -11,12 +11,14 @@ private func decide(
     fields: [String] = [],
     method: String = "GET",
     defaultRegistry: String? = "docker.io",
-    allowed: Set<String>? = nil
+    allowed: Set<String>? = nil,
+    denied: String? = nil
 ) throws -> RequestRouter.Decision {
     let router = RequestRouter(
         listenHost: "10.1.2.3",
         defaultRegistry: defaultRegistry.flatMap { RegistryHost($0) },
-        isAllowed: { allowed?.contains($0.description) ?? true }
+        isAllowed: { allowed?.contains($0.description) ?? true },
+        serves: { $1.text != denied }
     )
     let lines = ["\(method) \(target) HTTP/1.1"] + [host].compactMap { $0 } + fields + ["", ""]
     var reader = RequestHeadReader()
@@ -33,6 +35,21 @@ private func registry(_ decision: RequestRouter.Decision) -> String? {
 }
 
 @Suite struct RequestRouterTests {
+    @Test("a repository that is not served is declined under every name of it")
+    func denied() throws {
+        for name in ["library/secret", "secret", "docker.io/library/secret", "docker.io/secret"] {
+            #expect(
+                try decide("/v2/\(name)/manifests/latest", denied: "library/secret") == .refused(.repositoryNotServed)
+            )
+        }
+        guard case .manifest(let query) = try decide("/v2/busybox/manifests/latest", denied: "library/secret") else {
+            Issue.record("busybox is served")
+            return
+        }
+        #expect(query.repository.text == "library/busybox")
+        #expect(try decide("/v2/secret/manifests/latest?ns=r.example", denied: "library/secret") != .base)
+    }
+
     @Test("manifests are asked for by tag or digest, and say what they accept")
     func manifests() throws {
         let hub = RegistryHost.dockerHub

@@ -131,31 +131,21 @@ struct TLSRegistry {
     let caFile: String
     /// Of another CA, which did not issue anything.
     let otherCAFile: String
+    /// A certificate of the same CA for a client, and its key.
+    let clientFiles: (certificate: String, key: String)
     private let folder: TemporaryFolder
     private let process: ChildProcess
 
-    init() async throws {
+    /// With `asksClients` a client has to show a certificate of the CA.
+    init(asksClients: Bool = false) async throws {
         folder = try TemporaryFolder("tls")
         port = try FreePort.next()
         caFile = try await Self.makeCA("ca", in: folder)
         otherCAFile = try await Self.makeCA("other", in: folder)
         try folder.write("names", "subjectAltName=IP:127.0.0.1\n")
-        try await ChildProcess.check(
-            [
-                "openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                "-subj", "/CN=r",
-                "-keyout", "r.key", "-out", "r.csr",
-            ],
-            folder: folder.path
-        )
-        try await ChildProcess.check(
-            [
-                "openssl", "x509", "-req", "-in", "r.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                "-CAcreateserial",
-                "-days", "2", "-extfile", "names", "-out", "r.pem",
-            ],
-            folder: folder.path
-        )
+        for name in ["r", "client"] { try await Self.makeCertificate(name, in: folder) }
+        clientFiles = (folder.path("client.pem"), folder.path("client.key"))
+        let clients = asksClients ? ", clientcas: [\(caFile)]" : ""
         let settings = try folder.write(
             "registry.yml",
             """
@@ -165,7 +155,7 @@ struct TLSRegistry {
             http:
               addr: 127.0.0.1:\(port)
               secret: loopback
-              tls: {certificate: \(folder.path("r.pem")), key: \(folder.path("r.key"))}
+              tls: {certificate: \(folder.path("r.pem")), key: \(folder.path("r.key"))\(clients)}
 
             """
         )
@@ -174,6 +164,24 @@ struct TLSRegistry {
             try process.requireRunning()
             return FreePort.isListening(port)
         }
+    }
+
+    /// Signed by `ca`, for 127.0.0.1.
+    private static func makeCertificate(_ name: String, in folder: TemporaryFolder) async throws {
+        try await ChildProcess.check(
+            [
+                "openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-subj", "/CN=\(name)", "-keyout", "\(name).key", "-out", "\(name).csr",
+            ],
+            folder: folder.path
+        )
+        try await ChildProcess.check(
+            [
+                "openssl", "x509", "-req", "-in", "\(name).csr", "-CA", "ca.pem", "-CAkey", "ca.key",
+                "-CAcreateserial", "-days", "2", "-extfile", "names", "-out", "\(name).pem",
+            ],
+            folder: folder.path
+        )
     }
 
     private static func makeCA(_ name: String, in folder: TemporaryFolder) async throws -> String {

@@ -244,8 +244,29 @@ struct RuleTests {
         let own = try #require(RegistryHost("r.example:5000"))
         #expect(OriginEndpoint(registry: own)?.url.text == "https://r.example:5000/")
         #expect(OriginEndpoint(registry: own, url: "http://127.0.0.1:5000")?.url.scheme == .http)
-        for url in ["r.example", "http://h/path", "ftp://h", "http://u:p@h", "http://h/?q"] {
+        for url in ["r.example", "http:///path", "ftp://h", "http://u:p@h", "http://h/?q"] {
             #expect(OriginEndpoint(registry: own, url: url) == nil, "\(url)")
         }
+    }
+
+    @Test(
+        "the API is below the path of a URL, and the token server's name of a repository follows it",
+        arguments: [
+            ("https://h", false, "/v2/team/app/tags", "team/app"),
+            ("https://h/", true, "/team/app/tags", "team/app"),
+            ("https://h/v2", false, "/v2/team/app/tags", "team/app"),
+            ("https://h/v2/hub-cache/", true, "/v2/hub-cache/team/app/tags", "hub-cache/team/app"),
+            ("https://h/artifactory/api/docker/hub", false, "/artifactory/api/docker/hub/v2/team/app/tags", "team/app"),
+            ("https://h/x", true, "/x/team/app/tags", "team/app"),
+        ]
+    )
+    func paths(_ url: String, _ overrides: Bool, _ target: String, _ remote: String) throws {
+        var options = OriginEndpoint.Options()
+        options.url = url
+        options.overridesPath = overrides
+        let endpoint = try #require(OriginEndpoint(.dockerHub, options))
+        let repository = try #require(RepositoryName("team/app"))
+        #expect(endpoint.url(of: repository, "tags")?.target == target)
+        #expect(endpoint.remoteName(repository).text == remote)
     }
 }

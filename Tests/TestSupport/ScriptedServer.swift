@@ -20,6 +20,8 @@ package final class ScriptedServer {
     package enum Step: Sendable {
         case send([UInt8])
         case close
+        /// Waits before the next step; a request that comes meanwhile on the connection is answered at once.
+        case pause(milliseconds: UInt64)
         /// Says nothing more, and keeps the connection open.
         case hang
     }
@@ -68,11 +70,25 @@ package final class ScriptedServer {
 
     private func answer(_ request: Request, on stream: Stream) {
         requests.append(request)
-        for step in script(request) {
+        take(script(request)[...], on: stream)
+    }
+
+    private func take(_ steps: ArraySlice<Step>, on stream: Stream) {
+        var rest = steps
+        while let step = rest.popFirst() {
             switch step {
             case .send(let bytes): stream.write(bytes)
             case .close: stream.shutdown()
             case .hang: return
+            case .pause(let milliseconds):
+                let timer = LoopTimer()
+                let later = rest
+                // The timer keeps itself until it has run.
+                timer.start(after: milliseconds) { [weak self] in
+                    timer.stop()
+                    self?.take(later, on: stream)
+                }
+                return
             }
         }
     }
