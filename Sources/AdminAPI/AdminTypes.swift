@@ -85,6 +85,7 @@ package struct RegistryStatus: Codable, Equatable, Sendable {
     package init() {}
 }
 
+/// What a registry says of the requests that it still lets through, in headers of its answers.
 package struct RateLimitStatus: Codable, Equatable, Sendable {
     /// Requests a window; 0 when the registry did not say.
     package var limit: UInt64 = 0

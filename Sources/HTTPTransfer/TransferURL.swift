@@ -17,7 +17,8 @@ package struct TransferURL: Hashable, Sendable {
 
     /// `nil` for anything but an absolute http or https URL without user information.
     package init?(_ text: String) {
-        guard let parser = curl_url() else { return nil }
+        // libcurl takes what follows a slash too many for the host.
+        guard !text.contains(":///"), let parser = curl_url() else { return nil }
         defer { curl_url_cleanup(parser) }
         guard curl_url_set(parser, CURLUPART_URL, text, Self.flags) == CURLUE_OK else { return nil }
         self.init(parser)

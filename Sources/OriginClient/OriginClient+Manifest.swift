@@ -41,7 +41,8 @@ extension OriginClient {
             repository: repository,
             method: head ? .head : .get,
             path: "manifests/\(reference)",
-            headers: types.map { ("Accept", $0) } + [("Accept-Encoding", "identity")],
+            // One line: proxies were seen to pass on only the last of several.
+            headers: [("Accept", types.joined(separator: ", ")), ("Accept-Encoding", "identity")],
             credential: credential,
             totalMillis: timeouts.manifestTotal
         )

@@ -1,14 +1,4 @@
-package import TOMLEdit
-
-/// One file of containerd's configuration.
-package struct ConfigFile: Sendable {
-    package let path: String
-    package let document: TOMLDocument
-    /// `false` only for a main file that is not there: containerd starts without one.
-    package let exists: Bool
-    /// `version`; 0 when the file has none.
-    package let version: Int
-}
+import TOMLEdit
 
 /// The main file and what it imports, in the order in which containerd loads them.
 package struct ConfigFiles: Sendable {

@@ -206,7 +206,7 @@ struct SettingsTests {
             ("[[registry]]\nhost = \"../etc\"", 1, "needs host"),
             ("[[registry]]\nhost = \"a.io\"\n\n[[registry]]\nhost = \"a.io\"", 4, "listed twice"),
             ("[[registry]]\nhost = \"a.io\"\n[[registry]]\nhost = \"b.io\"\nurl = \"ftp://b.io\"", 5, "registry.url"),
-            ("[[registry]]\nhost = \"a.io\"\nurl = \"https://a.io/v2\"", 3, "without a path"),
+            ("[[registry]]\nhost = \"a.io\"\nurl = \"https://a.io/?q\"", 3, "registry.url"),
             ("[[registry]]\nhost = \"a.io\"\nmirror = \"b\"", 3, "unknown key registry.mirror"),
             ("[mirror\nlisten", 1, ""),
             ("[mirror]\nlisten = \"a:1\"\nlisten = \"b:1\"", 3, ""),

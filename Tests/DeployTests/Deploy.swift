@@ -33,9 +33,4 @@ enum Deploy {
 
     /// The time of what is built, which would else be the last commit's: that may change between two builds.
     static let time = ["SOURCE_DATE_EPOCH": "1767225600"]
-
-    /// Whether this build of the program has a table of settings.
-    static func knows(_ table: String) async throws -> Bool {
-        try await ChildProcess.check([try NodeProcess.binaryPath(), "config", "default"]).contains("\n[\(table)]\n")
-    }
 }

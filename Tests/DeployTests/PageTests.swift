@@ -67,7 +67,7 @@ struct PageTests {
         for name in Page.names {
             if name == "upgrade" { try await machine.placeNewerPackage(in: node.path + "/srv") }
             var stage = ""
-            for block in try Page.blocks(name) where try await Self.isRunOnNode(block) {
+            for block in try Page.blocks(name) where block.stage.hasPrefix("node") {
                 if block.stage != stage { try await Self.prepare(node, block.stage) }
                 stage = block.stage
                 try await Self.run(block) { try await node.run("cd /srv && " + $0) }
@@ -80,13 +80,6 @@ struct PageTests {
             try await Self.run(block) { try await node.run("cd /srv && " + $0) }
         }
         try await node.stop()
-    }
-
-    private static func isRunOnNode(_ block: Page.Block) async throws -> Bool {
-        switch block.stage {
-        case "node metrics": try await Deploy.knows("status")
-        default: block.stage.hasPrefix("node")
-        }
     }
 
     /// What a page supposes of the node it speaks of.

@@ -214,7 +214,7 @@ private func registry(_ decision: RequestRouter.Decision) -> String? {
             ("quay.io/quay.io/a", "", [], "quay.io", "quay.io/a"),
             ("quay.io/manifests", "", [], "quay.io", "manifests"),
             // Alone it is a repository; so is a word without dot, colon and port, and a host not allowed here.
-            ("quay.io", "", [], "docker.io", "quay.io"), ("library/a", "", [], "docker.io", "library/a"),
+            ("quay.io", "", [], "docker.io", "library/quay.io"), ("library/a", "", [], "docker.io", "library/a"),
             ("ghcr.io/a", "", [], "docker.io", "ghcr.io/a"), ("reg/a", "", [], "docker.io", "reg/a"),
             ("reg_5001/a", "", [], "docker.io", "reg_5001/a"), ("a/quay.io/b", "", [], "docker.io", "a/quay.io/b"),
             ("reg__5000/a", "", [], "docker.io", "reg__5000/a"), ("reg_05000/a", "", [], "docker.io", "reg_05000/a"),

@@ -118,14 +118,10 @@ struct LinkTests {
         let registry = try NastyRegistry { _ in .response(429, headers: [("Retry-After", "40")]) }
         await #expect(throws: OriginError.rateLimited(retryAfterMillis: 40_000)) { try await registry.manifest() }
         for _ in 0..<3 {
-            do throws(OriginError) {
-                _ = try await registry.manifest()
-                Issue.record("it answered")
-            } catch {
-                guard case .rateLimited(let left?) = error, left <= 40_000 else {
-                    Issue.record("\(error)")
-                    continue
-                }
+            let error = await #expect(throws: OriginError.self) { try await registry.manifest() }
+            guard case .rateLimited(let left?)? = error, left <= 40_000 else {
+                Issue.record("\(String(describing: error))")
+                continue
             }
         }
         #expect(registry.server.requests.count == 1)
@@ -147,7 +143,8 @@ struct LinkTests {
     @LoopActor func drips() async throws {
         let drip: [ScriptedServer.Step] =
             [.send(Array("HTTP/1.1 200 x\r\nContent-Length: 1000\r\n\r\n".utf8))]
-            + Array(repeating: [ScriptedServer.Step.send([0x20]), .pause(milliseconds: 100)], count: 200).flatMap(\.self)
+            + Array(repeating: [ScriptedServer.Step.send([0x20]), .pause(milliseconds: 100)], count: 200)
+            .flatMap(\.self)
         let slow = try ScriptedServer { _ in drip }
         defer { slow.close() }
         let registry = try NastyRegistry { _ in

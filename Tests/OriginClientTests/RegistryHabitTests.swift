@@ -129,7 +129,8 @@ struct RegistryHabitTests {
         var options = OriginEndpoint.Options()
         options.url = server.url + habit.path
         options.overridesPath = habit.overridesPath
-        let endpoint = try #require(OriginEndpoint(try #require(RegistryHost(habit.host)), options))
+        let host = try #require(RegistryHost(habit.host))
+        let endpoint = try #require(OriginEndpoint(host, options))
         let repository = try #require(RepositoryName(habit.repository))
         let client = OriginClient()
         let manifest = try await client.manifest(
