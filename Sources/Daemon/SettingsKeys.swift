@@ -101,7 +101,7 @@ enum SettingsKeys {
         },
         .flag(
             "mirror.any_registry", shown: "false",
-            "Also serve registries that no [[registry]] names. Any process on the node can then make it dial any host."
+            "Also serve registries that no [[registry]] names. Any process on the node can then make it dial any other host."
         ) { $1.anyRegistry = $0 },
         .seconds(
             "mirror.verdict_seconds", shown: "300",
