@@ -37,19 +37,26 @@ extension NodeImages {
         case .challenged(let challenge): return .challenged(challenge)
         case .declined(let reason): return .declined(reason: reason)
         }
-        if let cached = await cachedManifest(digest) { return .found(cached) }
-        let taking = Task { @LoopActor in await takeFromPeers(digest) }
-        let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
-        if isTaken == true, let taken = await cachedManifest(digest) {
-            await remember(taken.bytes, digest, taken.mediaType, query)
-            return .found(taken)
-        }
         do throws(OriginError) {
-            return .found(try await fetched(query, endpoint, isHead: false))
+            return .found(try await content(of: digest, query, endpoint))
         } catch {
             NodeLog.registryFailed(error, query.registry, logger)
             return answer(error, query)
         }
+    }
+
+    /// The manifest itself, for a caller who may have it.
+    private func content(
+        of digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
+    ) async throws(OriginError) -> OriginManifest {
+        if let cached = await cachedManifest(digest) { return cached }
+        let taking = Task { @LoopActor in await takeFromPeers(digest) }
+        let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
+        if isTaken == true, let taken = await cachedManifest(digest) {
+            await remember(taken.bytes, digest, taken.mediaType, query)
+            return taken
+        }
+        return try await fetched(query, .digest(digest), endpoint, isHead: false)
     }
 
     private func answer(_ error: OriginError, _ query: ManifestQuery) -> ManifestAnswer {
@@ -60,7 +67,8 @@ extension NodeImages {
         }
     }
 
-    /// A HEAD asks the registry which manifest the tag names now; a GET fetches it.
+    /// A HEAD asks the registry which manifest the tag names now; a GET fetches it. Either is answered of a manifest
+    /// that is here: the caller asks for it next, and some registries give a HEAD another length.
     private func manifest(
         tagged tag: Tag, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async -> ManifestAnswer {
@@ -88,7 +96,8 @@ extension NodeImages {
         _ tag: Tag, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async -> Result<OriginManifest, OriginError> {
         do throws(OriginError) {
-            let manifest = try await fetched(query, endpoint, isHead: query.isHead)
+            let told = try await fetched(query, query.reference, endpoint, isHead: query.isHead)
+            let manifest = query.isHead ? try await content(of: told.digest, query, endpoint) : told
             await remember(tag, manifest, query)
             return .success(manifest)
         } catch {
@@ -98,11 +107,11 @@ extension NodeImages {
     }
 
     private func fetched(
-        _ query: ManifestQuery, _ endpoint: OriginEndpoint, isHead: Bool
+        _ query: ManifestQuery, _ reference: ManifestReference, _ endpoint: OriginEndpoint, isHead: Bool
     ) async throws(OriginError) -> OriginManifest {
         let manifest = try await origin.manifest(
-            endpoint: endpoint, repository: query.repository, reference: query.reference, head: isHead,
-            accept: accept(query), credential: query.credential)
+            endpoint: endpoint, repository: query.repository, reference: reference, head: isHead,
+            accept: accept(query, reference), credential: query.credential)
         await affirm(query.place, query.credential)
         if !isHead { await remember(manifest.bytes, manifest.digest, manifest.mediaType, query) }
         return manifest
@@ -110,8 +119,8 @@ extension NodeImages {
 
     /// The caller's media types where they choose what a tag means to it. A digest means one thing, and a caller that
     /// names no type of manifest takes any.
-    private func accept(_ query: ManifestQuery) -> [String] {
-        guard case .tag = query.reference, query.accept.contains(where: { $0.contains("vnd.") }) else { return [] }
+    private func accept(_ query: ManifestQuery, _ reference: ManifestReference) -> [String] {
+        guard case .tag = reference, query.accept.contains(where: { $0.contains("vnd.") }) else { return [] }
         return query.accept
     }
 
