@@ -142,6 +142,7 @@ private final class ArrivingDownload: ArrivingBlob {
             switch progress {
             case .more(let end): then(.available(end: end))
             case .finished: then(.available(end: bytes))
+            case .failed(.contentChanged), .failed(.wrongContent): then(.wrong)
             case .failed: then(.failed)
             }
         }

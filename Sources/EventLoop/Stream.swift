@@ -199,6 +199,13 @@ package final class Stream {
         writer.shutdown(then: then)
     }
 
+    /// Has `close` send RST, whatever the kernel has not delivered yet (TCP only).
+    package func reset() {
+        guard handle.isOpen, let descriptor else { return }
+        var lingering = linger(l_onoff: 1, l_linger: 0)
+        _ = setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &lingering, socklen_t(MemoryLayout<linger>.size))
+    }
+
     /// Closes at once.
     ///
     /// What the kernel has already taken is still delivered, unless bytes from the other side lie unread:

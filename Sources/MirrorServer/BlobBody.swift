@@ -27,6 +27,8 @@ import EventLoop
     enum End {
         case complete
         case sourceFailed
+        /// What may already have been sent is not the blob's.
+        case wrong
         case streamFailed
     }
 
@@ -57,7 +59,7 @@ import EventLoop
         guard case .arriving(let blob) = content, available == next, next < end else { return then(true) }
         blob.whenMore(than: next) { state in
             guard !self.isEnded else { return }
-            then(state != .failed)
+            if case .available = state { then(true) } else { then(false) }
         }
     }
 
@@ -116,9 +118,13 @@ import EventLoop
         guard case .arriving(let blob) = content else { return finish(.sourceFailed, then) }
         blob.whenMore(than: next) { state in
             guard !self.isEnded else { return }
-            guard state != .failed else { return self.finish(.sourceFailed, then) }
-            activity(.sending)
-            self.send(on: stream, activity: activity, then: then)
+            switch state {
+            case .failed: self.finish(.sourceFailed, then)
+            case .wrong: self.finish(.wrong, then)
+            case .available:
+                activity(.sending)
+                self.send(on: stream, activity: activity, then: then)
+            }
         }
     }
 

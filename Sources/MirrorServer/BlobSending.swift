@@ -11,6 +11,8 @@ import EventLoop
         case complete
         /// The source failed, or delivered nothing for too long.
         case sourceFailed
+        /// What may already have been sent is not the blob's.
+        case wrong
         /// The connection broke, or the client took nothing for too long or too little all the time.
         case clientLost
     }
@@ -50,6 +52,7 @@ import EventLoop
             switch end {
             case .complete: self?.finish(.complete)
             case .sourceFailed: self?.finish(.sourceFailed)
+            case .wrong: self?.finish(.wrong)
             case .streamFailed: self?.finish(.clientLost)
             }
         }

@@ -117,4 +117,6 @@ package enum ArrivalState: Equatable, Sendable {
     /// Bytes up to here may be sent.
     case available(end: Int64)
     case failed
+    /// Bytes that were called available before turned out not to be the blob's.
+    case wrong
 }

@@ -259,7 +259,7 @@ import OCIModel
             self.sending = nil
             switch end {
             case .complete: self.finish()
-            case .sourceFailed: self.cutShort()
+            case .sourceFailed, .wrong: self.cutShort(isWrong: end == .wrong)
             case .clientLost: self.close()
             }
         }
@@ -276,11 +276,13 @@ import OCIModel
         if state == .reading { receive() }
     }
 
-    /// Fewer bytes than promised, then FIN: containerd asks for the rest, and gets it here or elsewhere.
-    private func cutShort() {
+    /// Fewer bytes than promised, then FIN: containerd asks for the rest, and gets it here or elsewhere. Where those
+    /// sent were wrong the rest helps nobody: after RST the pull fails at once (containerd, content.Copy).
+    private func cutShort(isWrong: Bool) {
         current?.outcome = .sourceFailed
         record()
-        linger()
+        if isWrong { stream.reset() }
+        isWrong ? close() : linger()
     }
 
     private func linger() {

@@ -97,6 +97,22 @@ import Testing
         await mirror.stop()
     }
 
+    @Test("a blob of which wrong bytes were sent ends with RST, so that no client goes on from there")
+    func takenBack() async throws {
+        let mirror = try await TestMirror.start()
+        let blob = TestArrival(try TestFile(testBytes(1 << 20)))
+        await mirror.serve(blob)
+        await blob.deliver(0..<300_000)
+        let client = try mirror.client()
+        try client.get(TestMirror.blobTarget)
+        _ = try client.head()
+        await blob.untilWaiting()
+        await blob.fail(.wrong)
+        #expect(client.rest().1 == .failed(ECONNRESET))
+        #expect(await blob.releases == 1)
+        await mirror.stop()
+    }
+
     @Test("a file shorter than it was said to be ends short with FIN")
     func truncated() async throws {
         let mirror = try await TestMirror.start { $0.limits.lingerMillis = 50 }

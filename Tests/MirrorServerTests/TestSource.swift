@@ -73,7 +73,7 @@ final class TestFile: WholeBlob {
 @LoopActor final class TestArrival: ArrivingBlob {
     private let file: TestFile
     private var runs: [Range<Int64>] = []
-    private var isFailed = false
+    private var failure: ArrivalState?
     private var waiter: (offset: Int64, then: @LoopActor (ArrivalState) -> Void)?
     private(set) var releases = 0
     private(set) var waits = 0
@@ -120,8 +120,8 @@ final class TestFile: WholeBlob {
         serve()
     }
 
-    func fail() {
-        isFailed = true
+    func fail(_ state: ArrivalState = .failed) {
+        failure = state
         serve()
     }
 
@@ -136,9 +136,9 @@ final class TestFile: WholeBlob {
     private func serve() {
         guard let (offset, then) = waiter else { return }
         let end = availableEnd(from: offset)
-        guard end > offset || isFailed else { return }
+        guard let state = end > offset ? .available(end: end) : failure else { return }
         waiter = nil
-        then(end > offset ? .available(end: end) : .failed)
+        then(state)
     }
 }
 
