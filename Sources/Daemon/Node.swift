@@ -228,6 +228,8 @@ extension Node {
         _ file: SettingsFile, path: String?, version: String
     ) async throws(NodeError) {
         ProcessMemory.returnLargeBlocks()
+        // Swift's handler prints where each thread is and lets the process go on; a watchdog's SIGABRT must end it.
+        signal(SIGABRT, SIG_DFL)
         let node = try await Node(file.settings, version: version)
         node.file = (path, file)
         let reloads = SignalWatcher(SIGHUP) { [weak node] in

@@ -10,13 +10,10 @@ extension NodeTests {
         func notifications() async throws {
             let node = try NodeProcess(NodeProcess.Settings(name: "a"))
             let folder = try TemporaryFolder("notify")
-            let inbox = try await Self.inbox(folder)
-            let process = try ChildProcess(
-                [try NodeProcess.binaryPath(), "daemon", "--config", node.settingsPath],
-                environment: ["NOTIFY_SOCKET": folder.path("notify"), "WATCHDOG_USEC": "300000"],
-                logPath: node.logPath)
+            let inbox = try await NotificationInbox(folder)
+            let process = try await node.start(environment: inbox.environment(watchdogMicroseconds: 300_000))
             let said = { (words: String) in
-                try await eventually("the daemon says \(words)") { inbox.log.contains(words) }
+                try await eventually("the daemon says \(words)") { inbox.messages.contains(words) }
             }
             try await said("READY=1|STATUS=mirror on 127.0.0.1:\(node.settings.mirrorPort)")
             #expect(FreePort.isListening(node.settings.mirrorPort))
@@ -24,11 +21,19 @@ extension NodeTests {
             process.send(SIGHUP)
             try await said("RELOADING=1|MONOTONIC_USEC=")
             try await eventually("it is ready again") {
-                inbox.log.components(separatedBy: "READY=1").count == 3
+                inbox.messages.components(separatedBy: "READY=1").count == 3
             }
             #expect(try await process.stop() == .exited(0))
             try await said("STOPPING=1|")
-            try await inbox.stop()
+            try await inbox.process.stop()
+        }
+
+        @Test("ends at once when its watchdog's patience does")
+        func watchdog() async throws {
+            let node = try NodeProcess(NodeProcess.Settings(name: "a"))
+            let process = try await node.start()
+            process.send(SIGABRT)
+            #expect(try await process.waitForEnd(within: 10) == .signalled(SIGABRT))
         }
 
         @Test("serves on the socket that systemd listens on, and refuses one of another address")
@@ -61,24 +66,6 @@ extension NodeTests {
             try await eventually("systemd listens") {
                 try process.requireRunning()
                 return process.log.contains("Listening on")
-            }
-            return process
-        }
-
-        /// A datagram socket whose messages are lines of the returned process's log, with `|` between their parts.
-        private static func inbox(_ folder: TemporaryFolder) async throws -> ChildProcess {
-            let program = """
-                import socket, sys
-                inbox = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-                inbox.bind(sys.argv[1])
-                while True:
-                    print(inbox.recv(4096).decode().replace("\\n", "|"), flush=True)
-                """
-            let process = try ChildProcess(
-                ["python3", "-c", program, folder.path("notify")], logPath: folder.path("messages"))
-            try await eventually("the socket is there") {
-                try process.requireRunning()
-                return FileManager.default.fileExists(atPath: folder.path("notify"))
             }
             return process
         }

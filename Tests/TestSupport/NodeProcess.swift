@@ -21,6 +21,7 @@ package final class NodeProcess: Sendable {
         package var limitLines: [String] = []
         package var registryLines: [String] = []
         package var cacheQuota = "4GiB"
+        package var cacheFloor = "64MiB"
         package var logLevel = "debug"
 
         /// Free ports of loopback.
@@ -59,9 +60,10 @@ package final class NodeProcess: Sendable {
     }
 
     /// Starts the daemon and waits until its mirror listens.
-    package func start() async throws -> ChildProcess {
+    package func start(environment: [String: String] = [:]) async throws -> ChildProcess {
         let process = try ChildProcess(
             [try Self.binaryPath(), "daemon", "--config", settingsPath],
+            environment: environment,
             logPath: logPath
         )
         try await eventually("node \(settings.name) listens on \(settings.mirrorPort)") {
@@ -116,7 +118,7 @@ package final class NodeProcess: Sendable {
             [cache]
             path = "\(cache)"
             quota = "\(settings.cacheQuota)"
-            free_floor = "64MiB"
+            free_floor = "\(settings.cacheFloor)"
 
             [limits]
             \(settings.limitLines.joined(separator: "\n"))
