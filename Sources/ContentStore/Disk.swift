@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The calls that change the disk, so that a test can make any one of them fail.
@@ -5,6 +6,8 @@ import Glibc
 /// Each returns what the system call returns, except that a failure is its negative errno.
 struct Disk: Sendable {
     var write: @Sendable (_ file: Int32, _ bytes: UnsafeRawBufferPointer, _ offset: Int64) -> Int
+    /// Has the kernel begin to write these bytes to the disk, without waiting for it; advice that may be ignored.
+    var beginWriting: @Sendable (_ file: Int32, _ offset: Int64, _ count: Int64) -> Void
     var synchronize: @Sendable (_ file: Int32) -> Int32
     var allocate: @Sendable (_ file: Int32, _ bytes: Int64) -> Int32
     var rename: @Sendable (_ folder: Int32, _ name: String, _ newFolder: Int32, _ newName: String) -> Int32
@@ -17,6 +20,7 @@ struct Disk: Sendable {
             let count = pwrite(file, bytes.baseAddress, bytes.count, off_t(offset))
             return count < 0 ? -Int(errno) : count
         },
+        beginWriting: { _ = clinux_begin_writing($0, $1, $2) },
         synchronize: { fsync($0) == 0 ? 0 : -errno },
         // Writes zeros itself on a file system without fallocate(2), so that the space is ours either way.
         allocate: { -posix_fallocate($0, 0, off_t($1)) },
