@@ -36,30 +36,33 @@ extension ContentStore {
         return look
     }
 
-    /// Replaces the file of one blob that the runtime has as well by a link to the runtime's file, if there is one on
-    /// the same file system whose bytes are right. Returns whether it is worth calling again.
+    /// Makes one file of the two of one blob that the runtime has as well, if the runtime's bytes are right. Returns
+    /// whether it is worth calling again.
     ///
-    /// The runtime's removal of its name then leaves ours; ours leaves its. Nobody writes to either: this store opens
-    /// committed blobs for reading only, and containerd never opens a committed blob again to write. One call at a
-    /// time; takes as long as hashing the blob.
+    /// This store's file becomes a link to the runtime's. The runtime's removal of its name then leaves ours; ours
+    /// leaves its. Nobody writes to either: this store opens committed blobs for reading only, and containerd never
+    /// opens a committed blob again to write. Where there can be no link, this store's file goes, once the runtime has
+    /// kept its own for so long that it will not be one of the layers it discards when they are unpacked.
+    ///
+    /// One call at a time; takes as long as hashing the blob.
     package func shareNext() -> Bool {
         let committed = ledger.withLock { $0.isClosed ? [:] : $0.committed }
-        let next = sharing.withLock { sharing -> Digest? in
-            guard sharing.problem == nil else { return nil }
-            let next = runtime.listed.first { digest, bytes in
-                guard let own = committed[digest] else { return false }
-                return !own.isShared && own.bytes == bytes && !sharing.tried.contains(digest)
-            }
-            if let next { sharing.tried.insert(next.key) }
-            return next?.key
-        }
+        let (isLinking, tried) = sharing.withLock { ($0.problem == nil, $0.tried) }
+        let candidates = isLinking ? runtime.listed : runtime.settled(seconds: sharing.withLock { $0.keptSeconds })
+        let next = candidates.first { digest, bytes in
+            guard let own = committed[digest], !own.isShared, own.bytes == bytes else { return false }
+            return isLinking ? !tried.contains(digest) : !own.isPinned && runtime.isGood(digest)
+        }?.key
         guard let next else { return false }
         do throws(StoreError) {
+            guard isLinking else { return try leave(next) }
+            sharing.withLock { _ = $0.tried.insert(next) }
             try share(next)
         } catch .io(.link, let code) where Self.refusals[code] != nil {
             sharing.withLock { $0.problem = Self.refusals[code] }
         } catch {
             // The blob stays as it is: two files instead of one.
+            return isLinking
         }
         return true
     }
@@ -67,7 +70,19 @@ extension ContentStore {
     struct Sharing {
         /// Blobs that need no second try as long as the runtime has them.
         var tried: Set<Digest> = []
+        /// Why there can be no links.
         var problem: String?
+        /// The runtime keeps what it has had for so long.
+        var keptSeconds: Int64 = 600
+    }
+
+    /// Leaves the blob to the runtime; whether it need not be tried again.
+    private func leave(_ digest: Digest) throws(StoreError) -> Bool {
+        guard runtime.open(digest) != nil else { return !runtime.isGood(digest) }
+        let pieces = pieceDigests(digest)
+        guard try remove(digest) else { return false }
+        if let pieces { storePieceDigests(digest, pieces) }
+        return true
     }
 
     /// What will be no different for the next blob.

@@ -27,6 +27,8 @@ final class RuntimeStore: Sendable {
     private struct State {
         var folder: RuntimeFolder?
         var listed: [Digest: Int64] = [:]
+        /// When each of them was seen first, by this process.
+        var seenAt: [Digest: Int64] = [:]
         /// What the folder's time was when it was listed; `nil` when it may have changed within that tick.
         var listedAt: timespec?
         var verdicts: [Digest: Verdict] = [:]
@@ -54,9 +56,20 @@ final class RuntimeStore: Sendable {
         }
     }
 
+    /// Whether nothing is known against a blob that is listed.
+    func isGood(_ digest: Digest) -> Bool { state.withLock { $0.verdicts[digest]?.isSound != false } }
+
     /// Whether the whole blob was hashed before, and matched.
     func isSound(_ digest: Digest) -> Bool {
         state.withLock { $0.kept[digest] != nil || $0.verdicts[digest]?.isSound == true }
+    }
+
+    /// Blobs that have been there for so long, of those listed.
+    func settled(seconds: Int64) -> [Digest: Int64] {
+        let now = Self.seconds
+        return state.withLock { state in
+            state.listed.filter { digest, _ in state.seenAt[digest].map { now - $0 >= seconds } ?? false }
+        }
     }
 
     var listed: [Digest: Int64] { state.withLock { $0.listed } }
@@ -219,7 +232,11 @@ extension RuntimeStore {
             look.vanished = state.listed.keys.filter { there[$0] == nil }
             look.wrong = state.newlyWrong
             state.newlyWrong = []
-            for digest in look.vanished { state.verdicts[digest] = nil }
+            for digest in look.appeared { state.seenAt[digest] = now }
+            for digest in look.vanished {
+                state.verdicts[digest] = nil
+                state.seenAt[digest] = nil
+            }
             state.listed = there
             state.folder = folder
             state.listedAt = listedAt

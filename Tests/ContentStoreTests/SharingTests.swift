@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import OCIModel
 import Testing
@@ -100,6 +101,55 @@ struct SharingTests {
         #expect(store.runtimeUsage.sharingProblem != nil && store.usage.sharedBytes == 0)
         #expect(try setting.ours.contentFiles().count == 3)
         try store.check()
+    }
+
+    @Test("is left to the runtime where links are refused, once the runtime has kept it for a while")
+    func left() throws {
+        let setting = try RuntimeSetting()
+        var disk = Disk.system
+        disk.link = { _, _, _ in -EXDEV }
+        let store = try setting.store(disk: disk)
+        let samples = try (1...4).map { try Sample(100_000, seed: UInt64($0)) }
+        for sample in samples { #expect(try store.commit(sample)) }
+        let (kept, pinned, wrong) = (samples[0], samples[1], samples[2])
+        for sample in [kept, pinned] { try setting.put(sample) }
+        try setting.put(samples[3].bytes, as: wrong.digest)
+        try store.setPinned(pinned.digest, true)
+        _ = store.lookAtRuntime(setting.root)
+        store.shareAll()
+        #expect(store.usage.blobCount == 4, "not at once")
+        store.sharing.withLock { $0.keptSeconds = 0 }
+        store.shareAll()
+        #expect(!store.isCommitted(kept.digest) && store.usage.blobCount == 3)
+        #expect(try store.contents(kept.digest) == kept.bytes)
+        #expect(store.pieceDigests(kept.digest) == kept.pieceDigests)
+        #expect(try store.contents(wrong.digest) == wrong.bytes)
+        try store.check()
+    }
+
+    @Test("is kept where another user's files may not be linked to, and served from there")
+    func anotherUser() async throws {
+        guard try String(contentsOfFile: "/proc/sys/fs/protected_hardlinks", encoding: .utf8).hasPrefix("1") else {
+            return
+        }
+        let setting = try RuntimeSetting()
+        let (both, theirs) = (try Sample(100_000, seed: 1), try Sample(100_000, seed: 2))
+        for sample in [both, theirs] { try setting.put(sample) }
+        #expect(chmod(setting.root, 0o755) == 0 && chown(setting.ours.path, 65_534, 65_534) == 0)
+        let (root, path) = (setting.root, setting.ours.path)
+        await #expect(processExitsWith: .success) { [root = root as String, path = path as String] in
+            #expect(setegid(65_534) == 0 && seteuid(65_534) == 0)
+            let both = try Sample(100_000, seed: 1)
+            let theirs = try Sample(100_000, seed: 2)
+            let store = try ContentStore.open(TemporaryFolder(existing: path))
+            try #require(try store.commit(both))
+            _ = store.lookAtRuntime(root)
+            store.shareAll()
+            try #require(store.runtimeUsage.sharingProblem != nil && store.usage.sharedBytes == 0)
+            try #require(try store.contents(theirs.digest) == theirs.bytes)
+            try #require(try store.contents(both.digest) == both.bytes)
+        }
+        #expect(try setting.ours.contentFiles().count == 1)
     }
 
     @Test("is whole whatever call fails on the way", arguments: ["rename", "synchronize 1", "synchronize 2"])

@@ -139,7 +139,7 @@ extension NodeTests {
         func oneFile() async throws {
             var generator = SeededGenerator(seed: 53)
             let layers = (1...3).map { number in
-                (TestImage.Packing.plain, ["noise-\(number)": generator.bytes(count: 8_000_000)])
+                (TestImage.Packing.plain, ["noise-\(number)": generator.bytes(count: 5_000_000)])
             }
             let image = try await TestImage.unpackable(layers)
             let imageBytes = image.layers.reduce(0) { $0 + $1.blob.bytes.count }
