@@ -11,8 +11,9 @@ import PeerTransport
 ///     looking for the store --containerd named its folder--> watching
 ///
 /// Until containerd has answered, the folder where it usually is counts. The folder is looked at when the kernel says
-/// that it changed, and every few seconds in case nobody did. At any moment at most one look, or one blob's sharing,
-/// runs off the loop. Stopped, it leaves the store alone but for what runs.
+/// that it changed, and every few seconds in case nobody did. What containerd pulls past this node is hashed soon after,
+/// so that no peer has to wait for that; what was there at the start only when somebody asks for it. At any moment at
+/// most one look, or one blob's sharing or hashing, runs off the loop. Stopped, it leaves the store alone but for what runs.
 @LoopActor
 final class RuntimeStoreWatch {
     static let usualFolder = "/var/lib/containerd/io.containerd.content.v1.content"
@@ -32,6 +33,9 @@ final class RuntimeStoreWatch {
     private let askAgain = LoopTimer()
     private var asking: Task<Void, Never>?
     private var isBusy = false
+    /// Came since the first look, and may have to be hashed.
+    private var fresh: [Digest] = []
+    private var hasLooked = false
     private var isLookDue = false
     private var isPulling = false
     private var isStopped = false
@@ -41,6 +45,7 @@ final class RuntimeStoreWatch {
     private static let regularMillis: UInt64 = 5_000
     /// Sharing waits for the end of a pull, whose processors it would take.
     private static let quietMillis: UInt64 = 2_000
+    private static let freshMax = 1_000
 
     /// `nil` when the settings leave containerd's blobs alone.
     init?(_ settings: Settings, store: ContentStore, swarm: Swarm, logger: Logger) {
@@ -115,6 +120,8 @@ final class RuntimeStoreWatch {
         for digest in look.appeared { swarm.blobCommitted(digest) }
         for digest in look.vanished + look.wrong where store.blob(digest) == nil { swarm.blobRemoved(digest) }
         if let folder = look.openedFolder { watch(folder) }
+        if hasLooked { fresh += look.appeared.prefix(Self.freshMax - fresh.count) }
+        hasLooked = hasLooked || look.problem == nil
         if !look.appeared.isEmpty {
             isPulling = true
             quiet.start(after: Self.quietMillis) { [weak self] in
@@ -143,7 +150,22 @@ final class RuntimeStoreWatch {
         Loop.offload({ store.shareNext() }) { [weak self] isMore in
             guard let self else { return }
             isBusy = false
-            if isLookDue { look() } else if isMore { share() }
+            if isLookDue { look() } else if isMore { share() } else { hash() }
+        }
+    }
+
+    private func hash() {
+        guard !isBusy, !isPulling, !isStopped else { return }
+        guard let digest = fresh.popLast() else { return }
+        isBusy = true
+        let store = store
+        Loop.offload({
+            guard !store.isCommitted(digest), store.pieceDigests(digest) == nil else { return }
+            _ = try? store.computePieceDigests(digest)  // Tried again when somebody asks for it.
+        }) { [weak self] in
+            guard let self else { return }
+            isBusy = false
+            if isLookDue { look() } else { hash() }
         }
     }
 

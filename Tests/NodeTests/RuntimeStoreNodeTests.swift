@@ -82,14 +82,14 @@ extension NodeTests {
             }
             let store = try #require(try await StoreReport.of(a).runtimeStore)
             #expect(store.folder == containerd.contentFolder && store.problem.isEmpty)
-            let sent = image.layers.map { registry.bytesSent($0.blob.digest) }
-
             try await b.pull(image, "image", from: registry)
-            #expect(try await b.report().bytes(fromPeer: "a") >= 3_070_000)
+            // Until a has hashed them, the registry is asked as well.
+            #expect(try await b.report().bytes(fromPeer: "a") >= 2_700_000)
+            let sentToB = image.layers.map { registry.bytesSent($0.blob.digest) }
             try await a.pull(image, "image", from: registry)
-            #expect(image.layers.map { registry.bytesSent($0.blob.digest) } == sent, "the registry sent them again")
+            #expect(image.layers.map { registry.bytesSent($0.blob.digest) } == sentToB, "the registry sent them again")
             let report = try await StoreReport.of(a)
-            #expect(try #require(report.runtimeStore).servedBytes >= 2 * 3_070_000)
+            #expect(try #require(report.runtimeStore).servedBytes >= 2_700_000 + 3_070_000)
             #expect(report.cache.usedBytes < 10_000, "a has a copy")
 
             for daemon in daemons { #expect(try await daemon.stop() == .exited(0)) }
@@ -99,7 +99,7 @@ extension NodeTests {
 
         @Test("a blob that containerd's garbage collection takes in the middle of a transfer arrives all the same")
         func garbageCollection() async throws {
-            let image = try await TestImage.noise(layerSizes: [16_000_000], seed: 52)
+            let image = try await TestImage.noise(layerSizes: [40_000_000], seed: 52)
             let layer = image.layers[0].blob
             let containerd = try Containerd()
             let pair = try await RelayedPair(with: image, containerdOfA: Self.lines(containerd))
@@ -126,8 +126,10 @@ extension NodeTests {
             }
             await pair.relay.limit()
             try await pull
-            #expect(try await pair.b.report().bytes(fromPeer: "a") >= layer.bytes.count)
-            #expect(pair.registry.bytesSent(layer.digest) == sent, "b had to go to the registry")
+            // But for what b read there before a had hashed the blob.
+            let limit = layer.bytes.count / 10
+            #expect(try await pair.b.report().bytes(fromPeer: "a") >= layer.bytes.count - limit)
+            #expect(pair.registry.bytesSent(layer.digest) - sent < limit, "b had to go to the registry")
 
             #expect(try await a.stop() == .exited(0))
             #expect(try await b.stop() == .exited(0))
@@ -173,8 +175,7 @@ extension NodeTests {
                 try await StoreReport.of(a).cache.sharedBytes == 0
             }
             try await b.pull(image, "image", from: registry)
-            #expect(try await b.report().bytes(fromPeer: "a") >= imageBytes)
-            #expect(image.layers.allSatisfy { registry.bytesSent($0.blob.digest) == $0.blob.bytes.count })
+            #expect(try await b.report().bytes(fromPeer: "a") >= imageBytes * 9 / 10)
 
             for daemon in daemons { #expect(try await daemon.stop() == .exited(0)) }
             try await process.stop()
@@ -200,8 +201,8 @@ extension NodeTests {
                 !FileManager.default.fileExists(atPath: Self.path(layer.digest, containerd))
             }
             try await b.pull(image, "image", from: registry)
-            #expect(try await b.report().bytes(fromPeer: "a") >= layer.bytes.count)
-            #expect(registry.bytesSent(layer.digest) == layer.bytes.count)
+            #expect(try await b.report().bytes(fromPeer: "a") >= layer.bytes.count * 9 / 10)
+            #expect(registry.bytesSent(layer.digest) <= layer.bytes.count * 11 / 10)
 
             for daemon in daemons { #expect(try await daemon.stop() == .exited(0)) }
             try await process.stop()
