@@ -183,8 +183,11 @@ final class RuntimeStoreWatch {
         let before = problem
         problem = look.problem.map { isFound ? "\($0)" : "containerd does not answer on \(socket), and \($0)" }
         guard problem != before, let problem else { return }
+        // A daemon that may not see them by default has no problem.
         if case .missing? = look.problem {
             logger.debug("containerd has no blobs", metadata: ["reason": "\(problem)"])
+        } else if !isFound {
+            logger.info("containerd's blobs are left alone", metadata: ["reason": "\(problem)"])
         } else {
             logger.warning("containerd's blobs cannot be used", metadata: ["reason": "\(problem)"])
         }
