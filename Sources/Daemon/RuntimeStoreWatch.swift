@@ -11,9 +11,10 @@ import PeerTransport
 ///     looking for the store --containerd named its folder--> watching
 ///
 /// Until containerd has answered, the folder where it usually is counts. The folder is looked at when the kernel says
-/// that it changed, and every few seconds in case nobody did. What containerd pulls past this node is hashed soon after,
-/// so that no peer has to wait for that; what was there at the start only when somebody asks for it. At any moment at
-/// most one look, or one blob's sharing or hashing, runs off the loop. Stopped, it leaves the store alone but for what runs.
+/// that it changed, and every few seconds in case nobody did. What containerd pulls past this node is hashed soon
+/// after, so that no peer has to wait for that; what was there at the start only when somebody asks for it. At any
+/// moment at most one look, or one blob's sharing or hashing, runs off the loop. Stopped, it leaves the store alone but
+/// for what runs.
 @LoopActor
 final class RuntimeStoreWatch {
     static let usualFolder = "/var/lib/containerd/io.containerd.content.v1.content"

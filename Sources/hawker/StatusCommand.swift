@@ -92,8 +92,8 @@ struct StatusCommand: AsyncParsableCommand {
     private func runtimeStore(_ store: RuntimeStoreStatus) -> String {
         guard store.problem.isEmpty else { return "not used: \(store.problem)" }
         let problem = store.sharingProblem.isEmpty ? "" : "; no links to them, because \(store.sharingProblem)"
-        return "\(store.blobs) in \(store.folder), \(Console.bytes(store.bytes)), of which "
-            + "\(Console.bytes(store.servedBytes)) were sent\(problem)"
+        return "\(store.folder): \(store.blobs) blobs, \(Console.bytes(store.bytes)), "
+            + "\(Console.bytes(store.servedBytes)) sent from there\(problem)"
     }
 
     private func peers(_ status: NodeStatus) -> String {
