@@ -103,7 +103,7 @@ let package = Package(
             [
                 "MirrorServer", "PeerTransport", "PeerDirectory", "OriginClient", "AdminAPI", "ContentStore",
                 "EventLoop", "Pacing", "TLS", "Wire", "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
-                "RuntimeConfig",
+                "RuntimeConfig", "CRIClient",
             ]),
         .executableTarget(
             name: "hawker",

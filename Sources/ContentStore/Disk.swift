@@ -12,6 +12,8 @@ struct Disk: Sendable {
     var allocate: @Sendable (_ file: Int32, _ bytes: Int64) -> Int32
     var rename: @Sendable (_ folder: Int32, _ name: String, _ newFolder: Int32, _ newName: String) -> Int32
     var remove: @Sendable (_ folder: Int32, _ name: String) -> Int32
+    /// Gives an open file one more name.
+    var link: @Sendable (_ file: Int32, _ folder: Int32, _ name: String) -> Int32
     /// Bytes an unprivileged user may still take on the file's volume.
     var freeBytes: @Sendable (_ file: Int32) -> Int64
 
@@ -26,6 +28,8 @@ struct Disk: Sendable {
         allocate: { -posix_fallocate($0, 0, off_t($1)) },
         rename: { renameat($0, $1, $2, $3) == 0 ? 0 : -errno },
         remove: { unlinkat($0, $1, 0) == 0 ? 0 : -errno },
+        // Through /proc, because AT_EMPTY_PATH needs a capability (linkat(2)).
+        link: { linkat(AT_FDCWD, "/proc/self/fd/\($0)", $1, $2, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno },
         freeBytes: { file in
             var volume = statvfs()
             guard fstatvfs(file, &volume) == 0 else { return -Int64(errno) }
@@ -111,6 +115,11 @@ extension Disk {
     ) throws(StoreError) {
         let result = rename(folder, name, newFolder, newName)
         guard result == 0 else { throw .system(.rename, -result) }
+    }
+
+    func linkFile(_ file: Int32, _ name: String, in folder: Int32) throws(StoreError) {
+        let result = link(file, folder, name)
+        guard result == 0 else { throw .system(.link, -result) }
     }
 
     /// Returns whether there was such a file.

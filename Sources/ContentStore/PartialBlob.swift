@@ -271,7 +271,7 @@ extension PartialBlob {
             state.phase = .abandoned
             return !state.held.isEmpty
         }
-        if isWorthKeeping, store.blob(digest) == nil {
+        if isWorthKeeping, !store.isCommitted(digest) {
             store.ledger.withLock { $0.park(digest, now: ContentStore.now()) }
         } else {
             store.discard([Self.dataName(digest), Self.journalName(digest)], in: store.folder.partials)

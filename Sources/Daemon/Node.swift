@@ -48,6 +48,7 @@ package final class Node {
     let origin: OriginClient
     let probes: ProbeLog
     private(set) var wiring: WiringWatch?
+    private(set) var runtimeStore: RuntimeStoreWatch?
     /// `nil` over plaintext.
     let certificate: NodeCertificate?
     private(set) var discovery = PeerDiscovery([])
@@ -101,6 +102,8 @@ package final class Node {
         certificate?.start { [weak self] in self?.swarm.trust($0) }
         wiring = WiringWatch(settings, mirrorPort: mirror.port, logger: Logger(label: "containerd"))
         wiring?.start()
+        runtimeStore = RuntimeStoreWatch(settings, store: store, swarm: swarm, logger: Logger(label: "containerd"))
+        runtimeStore?.start()
         logger.info(
             "serving",
             metadata: [
@@ -122,6 +125,7 @@ package final class Node {
         logger.info("draining")
         await manager.stopping("finishing what runs")
         wiring?.stop()
+        runtimeStore?.stop()
         certificate?.stop()
         let began = Loop.nowNanoseconds
         await discovery.stop()

@@ -172,7 +172,7 @@ extension NodeImages {
         let (store, logger) = (store, logger)
         let (registry, repository) = (query.registry.canonical.description, query.repository.text)
         let isNew = await Loop.offload {
-            let isNew = store.blob(digest) == nil
+            let isNew = !store.isCommitted(digest)
             do throws(StoreError) {
                 if isNew { try store.commitSmall(digest, bytes: content) }
             } catch {

@@ -6,7 +6,7 @@ import OCIModel
 import OriginClient
 import PeerTransport
 
-/// Where the mirror's answers come from: the cache, then peers, then the registry.
+/// Where the mirror's answers come from: the cache and what containerd holds, then peers, then the registry.
 ///
 /// - Nothing is served that the registry does not give to this caller (`NodeImages+Access.swift`).
 /// - A tag is resolved at the registry every time; only when the registry cannot be reached, the digest that the tag
@@ -123,6 +123,8 @@ private final class WholeFile: WholeBlob {
 
     var descriptor: Int32 { file.descriptor }
     var bytes: Int64 { file.bytes }
+
+    func noteSent(_ bytes: Int64) { file.noteSent(bytes) }
 }
 
 /// A download as the mirror reads it.

@@ -48,6 +48,7 @@ package struct Settings: Equatable, Sendable {
     /// Registries that containerd should ask through the mirror; `nil` means those of `registries`.
     package var containerdRegistries: [String]?
     package var containerdCheckSeconds: Int64 = 60
+    package var runtimeStore = RuntimeStoreSetting.found
 
     package init(nodeName: PeerName) {
         self.nodeName = nodeName
@@ -64,6 +65,14 @@ package struct Settings: Equatable, Sendable {
         }
         return Settings(nodeName: name)
     }
+}
+
+/// Whether containerd's blobs count as cached, and where they are.
+package enum RuntimeStoreSetting: Equatable, Sendable {
+    /// Where the running containerd says.
+    case found
+    case off
+    case folder(String)
 }
 
 /// One `[[registry]]` of the settings file.

@@ -96,6 +96,12 @@ package protocol WholeBlob: AnyObject, Sendable {
     /// Open for reading as long as the object lives.
     var descriptor: Int32 { get }
     var bytes: Int64 { get }
+    /// The kernel took so many bytes of it, and takes no more; called once.
+    func noteSent(_ bytes: Int64)
+}
+
+extension WholeBlob {
+    package func noteSent(_ bytes: Int64) {}
 }
 
 /// A blob of known size whose verified bytes become readable over time, not always from the front.

@@ -53,6 +53,14 @@ private struct FixedNode: AdminService {
         wiring.reason = "because"
         wiring.config = "/etc/containerd/config.toml"
         status.containerdWiring = wiring
+        var store = RuntimeStoreStatus()
+        store.folder = "/content"
+        store.blobs = 3
+        store.bytes = 1 << 40
+        store.servedBytes = 9
+        store.sharingProblem = "because"
+        status.runtimeStore = store
+        status.cache.sharedBytes = 8
         return status
     }
 

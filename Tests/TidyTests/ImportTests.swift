@@ -32,7 +32,7 @@ private let importTable = """
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto FoundationEssentials Glibc
 
     layer 3
-    Daemon         | OCIModel PieceModel Wire EventLoop Pacing TLS ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig Logging Glibc FoundationEssentials
+    Daemon         | OCIModel PieceModel Wire EventLoop Pacing TLS ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig CRIClient Logging Glibc FoundationEssentials
 
     layer 4
     hawker         | OCIModel PieceModel EventLoop TLS ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc FoundationEssentials

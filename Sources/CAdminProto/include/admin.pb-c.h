@@ -26,6 +26,7 @@ typedef struct Hawker__Admin__V1__Limit Hawker__Admin__V1__Limit;
 typedef struct Hawker__Admin__V1__Reloaded Hawker__Admin__V1__Reloaded;
 typedef struct Hawker__Admin__V1__Discovery Hawker__Admin__V1__Discovery;
 typedef struct Hawker__Admin__V1__ContainerdWiring Hawker__Admin__V1__ContainerdWiring;
+typedef struct Hawker__Admin__V1__RuntimeStore Hawker__Admin__V1__RuntimeStore;
 typedef struct Hawker__Admin__V1__SourceBytes Hawker__Admin__V1__SourceBytes;
 typedef struct Hawker__Admin__V1__CacheUsage Hawker__Admin__V1__CacheUsage;
 typedef struct Hawker__Admin__V1__MirrorCounters Hawker__Admin__V1__MirrorCounters;
@@ -147,10 +148,14 @@ struct  Hawker__Admin__V1__NodeStatus
    */
   size_t n_registries;
   Hawker__Admin__V1__Registry **registries;
+  /*
+   * Absent when containerd's blobs are left alone.
+   */
+  Hawker__Admin__V1__RuntimeStore *runtime_store;
 };
 #define HAWKER__ADMIN__V1__NODE_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__node_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, 0,NULL, NULL }
 
 
 /*
@@ -344,6 +349,33 @@ struct  Hawker__Admin__V1__ContainerdWiring
     , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
+/*
+ * What is seen of containerd's content store, whose blobs count as cached.
+ */
+struct  Hawker__Admin__V1__RuntimeStore
+{
+  ProtobufCMessage base;
+  char *folder;
+  /*
+   * Why nothing is seen; empty when something is.
+   */
+  char *problem;
+  uint64_t blobs;
+  uint64_t bytes;
+  /*
+   * Read from there for container runtimes and peers, since start.
+   */
+  uint64_t served_bytes;
+  /*
+   * Why the cache has no links to containerd's files; empty while none was refused.
+   */
+  char *sharing_problem;
+};
+#define HAWKER__ADMIN__V1__RUNTIME_STORE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__runtime_store__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, (char *)protobuf_c_empty_string }
+
+
 struct  Hawker__Admin__V1__SourceBytes
 {
   ProtobufCMessage base;
@@ -369,10 +401,14 @@ struct  Hawker__Admin__V1__CacheUsage
   uint64_t blob_count;
   uint64_t evictions;
   char *last_error;
+  /*
+   * Of used_bytes, those whose files are containerd's as well, and take no space of their own.
+   */
+  uint64_t shared_bytes;
 };
 #define HAWKER__ADMIN__V1__CACHE_USAGE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__cache_usage__descriptor) \
-    , 0, 0, 0, 0, 0, (char *)protobuf_c_empty_string }
+    , 0, 0, 0, 0, 0, (char *)protobuf_c_empty_string, 0 }
 
 
 struct  Hawker__Admin__V1__MirrorCounters
@@ -699,6 +735,25 @@ Hawker__Admin__V1__ContainerdWiring *
 void   hawker__admin__v1__containerd_wiring__free_unpacked
                      (Hawker__Admin__V1__ContainerdWiring *message,
                       ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__RuntimeStore methods */
+void   hawker__admin__v1__runtime_store__init
+                     (Hawker__Admin__V1__RuntimeStore         *message);
+size_t hawker__admin__v1__runtime_store__get_packed_size
+                     (const Hawker__Admin__V1__RuntimeStore   *message);
+size_t hawker__admin__v1__runtime_store__pack
+                     (const Hawker__Admin__V1__RuntimeStore   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__runtime_store__pack_to_buffer
+                     (const Hawker__Admin__V1__RuntimeStore   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__RuntimeStore *
+       hawker__admin__v1__runtime_store__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__runtime_store__free_unpacked
+                     (Hawker__Admin__V1__RuntimeStore *message,
+                      ProtobufCAllocator *allocator);
 /* Hawker__Admin__V1__SourceBytes methods */
 void   hawker__admin__v1__source_bytes__init
                      (Hawker__Admin__V1__SourceBytes         *message);
@@ -867,6 +922,9 @@ typedef void (*Hawker__Admin__V1__Discovery_Closure)
 typedef void (*Hawker__Admin__V1__ContainerdWiring_Closure)
                  (const Hawker__Admin__V1__ContainerdWiring *message,
                   void *closure_data);
+typedef void (*Hawker__Admin__V1__RuntimeStore_Closure)
+                 (const Hawker__Admin__V1__RuntimeStore *message,
+                  void *closure_data);
 typedef void (*Hawker__Admin__V1__SourceBytes_Closure)
                  (const Hawker__Admin__V1__SourceBytes *message,
                   void *closure_data);
@@ -905,6 +963,7 @@ extern const ProtobufCMessageDescriptor hawker__admin__v1__limit__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__reloaded__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__discovery__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__containerd_wiring__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__runtime_store__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__source_bytes__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__cache_usage__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor;
