@@ -46,7 +46,7 @@ package final class Node {
     let mirror: MirrorServer
     private(set) var draining = false
     let origin: OriginClient
-    let probes: ProbeLog
+    let images: NodeImages
     private(set) var wiring: WiringWatch?
     /// `nil` over plaintext.
     let certificate: NodeCertificate?
@@ -75,11 +75,12 @@ package final class Node {
             origin: NodeOrigin(
                 client: origin, registries: registries, limits: limits, logger: Logger(label: "mirror")),
             pacers: limits.swarm,
+            mayOffer: { registries.mayOffer($0, of: store) },
             observer: NodeLog.swarm(Logger(label: "peers")))
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries,
-            permissions: Permissions(settings), logger: Logger(label: "mirror"))
-        probes = images.probes
+            settings: settings, logger: Logger(label: "mirror"))
+        self.images = images
         self.settings = settings
         self.certificate = certificate
         self.limits = limits
