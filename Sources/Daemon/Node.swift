@@ -75,8 +75,8 @@ package final class Node {
             origin: NodeOrigin(
                 client: origin, registries: registries, limits: limits, logger: Logger(label: "mirror")),
             pacers: limits.swarm,
-            mayOffer: { registries.mayOffer($0, of: store) },
-            observer: NodeLog.swarm(Logger(label: "peers")))
+            observer: NodeLog.swarm(Logger(label: "peers")),
+            mayOffer: { registries.mayOffer($0, of: store) })
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries,
             settings: settings, logger: Logger(label: "mirror"))

@@ -59,8 +59,8 @@ package final class Swarm {
         options: SwarmOptions,
         origin: any OriginFetching,
         pacers: SwarmPacers = SwarmPacers(),
-        mayOffer: @escaping @Sendable (Digest) -> Bool = { _ in true },
-        observer: @escaping @LoopActor (SwarmEvent) -> Void = { _ in }
+        observer: @escaping @LoopActor (SwarmEvent) -> Void = { _ in },
+        mayOffer: @escaping @Sendable (Digest) -> Bool = { _ in true }
     ) {
         self.store = store
         self.options = options

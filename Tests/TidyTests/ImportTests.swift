@@ -30,12 +30,13 @@ private let importTable = """
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
     RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc FoundationEssentials Synchronization
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto FoundationEssentials Glibc
+    Fetching       | OCIModel Hashing EventLoop HTTPTransfer FoundationEssentials Glibc Synchronization
 
     layer 3
     Daemon         | OCIModel PieceModel Wire EventLoop Pacing TLS ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig Logging Glibc FoundationEssentials
 
     layer 4
-    hawker         | OCIModel PieceModel EventLoop TLS ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc FoundationEssentials
+    hawker         | OCIModel PieceModel EventLoop TLS ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Fetching Daemon ArgumentParser Logging Glibc FoundationEssentials
     swarm-simulator | OCIModel PieceModel PieceExchange Glibc
     """
 
