@@ -5,8 +5,8 @@ import EventLoop
 ///     first join --> under way --answer--> gone
 ///                        +--everybody left--> cancelled, gone
 ///
-/// What tells callers apart has to be in the question: whoever joins gets the same answer. An answer may have been on its
-/// way already when somebody joined, so it may be older than that one's question by as long as an answer takes.
+/// What tells callers apart has to be in the question: whoever joins gets the same answer. An answer may have been on
+/// its way already when somebody joined, so it may be older than that one's question by as long as an answer takes.
 @LoopActor
 final class Flights<Question: Hashable & Sendable, Answer: Sendable> {
     private final class Flight {
@@ -42,8 +42,8 @@ final class Flights<Question: Hashable & Sendable, Answer: Sendable> {
     /// Whether the question is under way: `join` would not ask it.
     func isUnderWay(_ question: Question) -> Bool { underWay[question] != nil }
 
-    /// Takes part in the question; `ask` runs, as a task of its own, only if nobody asks it already. Whoever joins has to
-    /// leave.
+    /// Takes part in the question; `ask` runs, as a task of its own, only if nobody asks it already. Whoever joins has
+    /// to leave.
     func join(_ question: Question, _ ask: @escaping @LoopActor () async -> Answer) -> Seat {
         let flight: Flight
         if let known = underWay[question] {

@@ -70,7 +70,8 @@ struct NodeAdmin: AdminService {
         let host = await node.settings.mirrorListen.host
         // A wildcard is no name under which the mirror answers.
         let isWildcard = ["0.0.0.0", "::"].contains(host)
-        offer.mirrorAddress = SocketAddress(host: isWildcard ? "127.0.0.1" : host, port: await node.mirrorPort).description
+        let address = SocketAddress(host: isWildcard ? "127.0.0.1" : host, port: await node.mirrorPort)
+        offer.mirrorAddress = address.description
         return offer
     }
 

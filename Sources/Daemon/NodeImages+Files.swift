@@ -32,7 +32,8 @@ extension NodeImages {
         let source = OriginSource(registry: file.host.description, target: file.target, credential: credential)
         let ticketed = TicketedFiles.File(digest: digest, bytes: bytes, source: source, isShared: isShared)
         guard let ticket = files.add(ticketed) else {
-            throw AdminFailure(.unavailable, "\(TicketedFiles.countMax) files are being fetched already; try again later")
+            throw AdminFailure(
+                .unavailable, "\(TicketedFiles.countMax) files are being fetched already; try again later")
         }
         let store = store
         let (host, name) = (file.host.canonical.description, FilePlace.name(file.path))
@@ -78,8 +79,10 @@ extension NodeImages {
         } catch {
             NodeLog.registryFailed(error, file.host, logger)
             if error.mayPass, isShared, let bytes = await swarm.locate(digest)?.bytes { return bytes }
-            let code: AdminFailure.Code = error.mayPass ? .unavailable : error == .notFound ? .notFound : .failedPrecondition
-            throw AdminFailure(code, "\(file.host): \(fileSentence(error))")
+            let isGone = error == .notFound
+            throw AdminFailure(
+                error.mayPass ? .unavailable : isGone ? .notFound : .failedPrecondition,
+                "\(file.host): \(fileSentence(error))")
         }
     }
 

@@ -55,7 +55,8 @@ extension NodeImages {
         }
     }
 
-    private static let emptyIndex = Array(#"{"schemaVersion":2,"mediaType":"\#(MediaType.ociIndex)","manifests":[]}"#.utf8)
+    private static let emptyIndex =
+        Array(#"{"schemaVersion":2,"mediaType":"\#(MediaType.ociIndex)","manifests":[]}"#.utf8)
 }
 
 extension ListingQuery {

@@ -88,7 +88,8 @@ package struct RegistrySettings: Equatable, Sendable {
     /// `http://host:port` or `socks5://host:port`.
     package var proxy: String?
     package var repositories = RepositoryFilter()
-    /// Whether content goes to other nodes, and is asked of them, but for that of the repositories that `unshared` names.
+    /// Whether content goes to other nodes, and is asked of them, but for that of the repositories that `unshared`
+    /// names.
     package var isShared = true
     package var unshared: [RepositoryPattern] = []
     /// Bytes a second of its blobs; `nil` for no bound of its own.

@@ -2,8 +2,8 @@ import FoundationEssentials
 import Glibc
 package import OCIModel
 
-/// What a user's `config.json` of Docker, or `auth.json` of Podman, says about registries: names and passwords, of which
-/// nothing is ever printed.
+/// What a user's `config.json` of Docker, or `auth.json` of Podman, says about registries: names and passwords, of
+/// which nothing is ever printed.
 ///
 /// Programs that keep passwords elsewhere (`credsStore`, `credHelpers`) are not run.
 package struct DockerCredentials: Sendable {

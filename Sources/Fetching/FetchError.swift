@@ -1,5 +1,5 @@
-/// Why something was not fetched, in one sentence for the person who asked, which says what to do next where something can
-/// be done.
+/// Why something was not fetched, in one sentence for the person who asked, which says what to do next where something
+/// can be done.
 package struct FetchError: Error, Equatable, Sendable {
     package enum Kind: Equatable, Sendable {
         /// The mirror is not there, or has no source now: the same may work later, and goes on where it ended.

@@ -5,7 +5,8 @@ package import OCIModel
 
 /// Brings an image, or any artifact, through a mirror into a folder: its manifest, and all that this names, and so on.
 ///
-/// Every byte is checked against the digest that names it. Blobs that are in the folder already are not asked for again.
+/// Every byte is checked against the digest that names it. Blobs that are in the folder already are not asked for
+/// again.
 @LoopActor
 package final class ImagePull {
     package struct Summary: Sendable {
@@ -41,6 +42,7 @@ package final class ImagePull {
         self.meter = meter
     }
 
+    /// Completes the folder; once. What came before an error stays, and is not asked for again by the next attempt.
     package func run() async throws(FetchError) -> Summary {
         let root = try await manifest(reference.reference)
         try await take(root, depth: 0)
@@ -67,7 +69,9 @@ package final class ImagePull {
             authorization = try await token(challenge)
             document = try await mirror.document(target, accept: Self.accept, authorization: authorization)
         }
-        guard document.status == 200, let mediaType = document.mediaType else { throw refused(document, name.description) }
+        guard document.status == 200, let mediaType = document.mediaType else {
+            throw refused(document, name.description)
+        }
         let bytes = document.bytes
         let digest = await Loop.offload { SHA256Hasher.hash(bytes) }
         if case .digest(let asked) = name, asked != digest {
@@ -87,7 +91,8 @@ package final class ImagePull {
         do throws(ManifestError) {
             summary = try ManifestSummary.parse(manifest.bytes, declared: manifest.mediaType)
         } catch {
-            throw FetchError(.data, "\(manifest.digest) (\(manifest.mediaType)) is no manifest that can be read: \(error)")
+            throw FetchError(
+                .data, "\(manifest.digest) (\(manifest.mediaType)) is no manifest that can be read: \(error)")
         }
         if summary.isIndex {
             for entry in summary.entries { try await takeChild(entry, depth: depth) }

@@ -3,8 +3,8 @@ import Glibc
 import Hashing
 package import OCIModel
 
-/// A folder with an image in it (OCI image specification, "Image Layout"), as it is written: blobs first, `index.json` last,
-/// so that a folder with one is complete.
+/// A folder with an image in it (OCI image specification, "Image Layout"), as it is written: blobs first, `index.json`
+/// last, so that a folder with one is complete.
 package struct OCILayout: Sendable {
     package let path: String
 

@@ -8,8 +8,8 @@ import Synchronization
 ///     opened (with what an earlier attempt left) --append--> … --commit--> in its place
 ///                                                                +--wrong--> removed
 ///
-/// What is not committed stays, under a name with the digest in it, and is taken up by the next attempt. Only one process
-/// has it open at a time. All of it is for off the loop, one call at a time.
+/// What is not committed stays, under a name with the digest in it, and is taken up by the next attempt. Only one
+/// process has it open at a time. All of it is for off the loop, one call at a time.
 package final class PartialFile: Sendable {
     private struct State: ~Copyable {
         var hasher = SHA256Hasher()
@@ -59,6 +59,7 @@ package final class PartialFile: Sendable {
     /// Bytes it has now.
     package var count: Int64 { state.withLock { $0.bytes } }
 
+    /// `.output` when the disk does not take them.
     package func append(_ bytes: [UInt8]) throws(FetchError) {
         let start = count
         var written = 0
@@ -83,8 +84,8 @@ package final class PartialFile: Sendable {
         }
     }
 
-    /// Puts the file into its place, in one step and on the disk, in place of whatever is there. Bytes of another digest
-    /// are thrown away.
+    /// Puts the file into its place, in one step and on the disk, in place of whatever is there. Bytes of another
+    /// digest are thrown away.
     package func commit() throws(FetchError) {
         let found = state.withLock { $0.hasher.finalize() }
         guard found == digest else {
@@ -92,7 +93,8 @@ package final class PartialFile: Sendable {
             throw FetchError(.data, "what came has the digest \(found) and not \(digest); nothing was written")
         }
         guard fsync(descriptor) == 0, rename(partPath, path) == 0 else { throw Self.error("cannot be written", path) }
-        let folder = open(Self.split(path).folder.isEmpty ? "." : Self.split(path).folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let name = Self.split(path).folder
+        let folder = open(name.isEmpty ? "." : name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { return }
         fsync(folder)
         close(folder)

@@ -5,8 +5,8 @@ import OCIModel
 
 /// Asks the token server that a registry named for a token (distribution specification, "Token Authentication").
 ///
-/// The password goes there and nowhere else: the mirror passes on only challenges whose realm is no worse protected than
-/// the registry itself.
+/// The password goes there and nowhere else: the mirror passes on only challenges whose realm is no worse protected
+/// than the registry itself.
 @LoopActor
 struct TokenRequest {
     private struct Answer: Decodable {

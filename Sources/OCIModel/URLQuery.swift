@@ -31,7 +31,9 @@ package struct URLQuery: Hashable, Sendable {
 
     /// The parts whose decoded name is kept, in their order and as they were written.
     package func keeping(_ isKept: (String) -> Bool) -> URLQuery {
-        let kept = text.split(separator: "&").filter { part in Self.decoded(part.prefix { $0 != "=" }).map(isKept) ?? false }
+        let kept = text.split(separator: "&").filter { part in
+            Self.decoded(part.prefix { $0 != "=" }).map(isKept) ?? false
+        }
         return URLQuery(known: kept.joined(separator: "&"))
     }
 

@@ -15,8 +15,8 @@ package struct OriginListing: Hashable, Sendable {
 extension OriginClient {
     /// Fetches a list of a repository (distribution specification, "Content Discovery").
     ///
-    /// `list` is what follows the repository, such as `tags/list`. A page that names a next one which is not of the same
-    /// list is `badContent(.link)`: who reads the pages would miss the rest without a word.
+    /// `list` is what follows the repository, such as `tags/list`. A page that names a next one which is not of the
+    /// same list is `badContent(.link)`: who reads the pages would miss the rest without a word.
     package func listing(
         endpoint: OriginEndpoint,
         repository: RepositoryName,

@@ -108,7 +108,8 @@ extension OriginClient {
         return OriginManifest(mediaType: type, digest: digest, bytes: bytes, size: Int64(bytes.count))
     }
 
-    /// Whether an image's manifest or index could be read in two ways, or says to be another thing than its header does.
+    /// Whether an image's manifest or index could be read in two ways, or says to be another thing than its header
+    /// does.
     ///
     /// What has another media type means nothing to this node, and passes as it is.
     private nonisolated static func isAmbiguous(_ bytes: [UInt8], _ type: MediaType) -> Bool {
@@ -123,8 +124,8 @@ extension OriginClient {
         }
     }
 
-    /// Makes a HEAD call; false when it, and not what it asks for, was refused. Of a file nobody can tell: its URL may be
-    /// signed for GET only.
+    /// Makes a HEAD call; false when it, and not what it asks for, was refused. Of a file nobody can tell: its URL may
+    /// be signed for GET only.
     private func answersHead(
         _ call: OriginCall,
         _ sink: CollectingSink,

@@ -11,8 +11,8 @@ package struct OriginFile: Hashable, Sendable {
     package let target: String
     private let origin: String
 
-    /// `nil` for what is no http or https URL, for one with user information, and for a path with empty or dot segments:
-    /// a server may take it for another path than a rule does.
+    /// `nil` for what is no http or https URL, for one with user information, and for a path with empty or dot
+    /// segments: a server may take it for another path than a rule does.
     package init?(url text: String) {
         guard let url = TransferURL(text),
             let host = RegistryHost(url.port == Self.port(of: url.scheme) ? url.host : "\(url.host):\(url.port)"),
@@ -39,8 +39,8 @@ package struct OriginFile: Hashable, Sendable {
 }
 
 extension OriginClient {
-    /// What a host says of the size of a file: by HEAD, or where that is refused or says nothing by asking for its first
-    /// byte.
+    /// What a host says of the size of a file: by HEAD, or where that is refused or says nothing by asking for its
+    /// first byte.
     package func fileSize(
         endpoint: OriginEndpoint, target: String, credential: Credential? = nil
     ) async throws(OriginError) -> Int64 {

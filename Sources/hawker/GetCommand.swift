@@ -14,9 +14,9 @@ struct GetCommand: AsyncParsableCommand {
             hawker get IMAGE --output FOLDER
 
             What other nodes have comes from them, the rest from the host or registry, which a [[registry]] of the \
-            daemon's settings has to name. Nothing is in its place before it is whole and has its digest; an attempt that \
-            ended is gone on with by the same command. A file needs the admin socket, so root or the daemon's own user; an \
-            image needs only the mirror, and ends up in an OCI layout, indexes with all that they name.
+            daemon's settings has to name. Nothing is in its place before it is whole and has its digest; the same \
+            command goes on with what an earlier attempt left. A file needs the admin socket, so root or the daemon's \
+            own user; an image needs only the mirror, and ends up in an OCI layout, indexes with all that they name.
 
             Credentials come from --auth-file, else $REGISTRY_AUTH_FILE, $DOCKER_CONFIG/config.json or \
             ~/.docker/config.json; credential helpers are not run.
@@ -61,8 +61,9 @@ struct GetCommand: AsyncParsableCommand {
             report.bytesResumed = await meter.bytesResumed
             report.millis = (Loop.nowNanoseconds - started) / 1_000_000
             if admin.json { return try Console.printJSON(report) }
-            let resumed = report.bytesResumed > 0 ? ", \(Console.bytes(UInt64(clamping: report.bytesResumed))) were there" : ""
-            print("\(output): \(report.digest), \(Console.bytes(UInt64(clamping: report.bytes)))\(resumed)")
+            let (bytes, left) = (UInt64(clamping: report.bytes), UInt64(clamping: report.bytesResumed))
+            let resumed = left > 0 ? ", of which \(Console.bytes(left)) were there" : ""
+            print("\(output): \(report.digest), \(Console.bytes(bytes))\(resumed)")
         } catch let error as FetchError {
             await bar.stop()
             Console.complain(error.sentence)
@@ -142,7 +143,9 @@ struct GetCommand: AsyncParsableCommand {
             }
             return "Bearer " + line
         }
-        guard let host = RegistryHost(url: source) else { return nil }
+        // Up to the path: what has a user name in it, too, is nobody's here.
+        let scheme = source.hasPrefix("https") ? "https://" : "http://"
+        guard let host = RegistryHost(source.dropFirst(scheme.count).prefix { $0 != "/" && $0 != "?" }) else { return nil }
         return try DockerCredentials.load(authFile).basic(for: host)
     }
 

@@ -39,9 +39,9 @@ final class ProgressLine {
         let rate = Double(max(done - meter.bytesResumed, 0)) / seconds
         let left = rate > 0 ? Console.duration(UInt64(Double(max(total - done, 0)) / rate)) : "?"
         let files = meter.filesTotal > 1 ? "  \(meter.filesDone)/\(meter.filesTotal) files" : ""
-        write(
-            "\r\u{1b}[K[\(bar)] \(Int(share * 100)) %  \(Console.bytes(UInt64(clamping: done))) of "
-                + "\(Console.bytes(UInt64(clamping: meter.bytesTotal)))  \(Console.bytes(UInt64(rate)))/s  \(left) left\(files)")
+        let amounts = "\(Console.bytes(UInt64(clamping: done))) of \(Console.bytes(UInt64(clamping: meter.bytesTotal)))"
+        let speed = "\(Console.bytes(UInt64(rate)))/s  \(left) left"
+        write("\r\u{1b}[K[\(bar)] \(Int(share * 100)) %  \(amounts)  \(speed)\(files)")
     }
 
     private func write(_ text: String) {

@@ -50,12 +50,15 @@ extension NodeTests {
             ) -> [ScriptedServer.Step] {
                 let isHead = request.method == "HEAD"
                 if let token, request.header("authorization") != token { return .response(401, isHead: isHead) }
-                guard request.target.hasPrefix("/models/big%20one.bin?sig=") else { return .response(404, isHead: isHead) }
+                guard request.target.hasPrefix("/models/big%20one.bin?sig=") else {
+                    return .response(404, isHead: isHead)
+                }
                 if isHead { return .response(200, headers: [("Content-Length", "\(bytes.count)")], isHead: true) }
                 let ends = (request.header("range") ?? "").split { !$0.isNumber }.compactMap { Int($0) }
                 guard ends.count == 2 else { return .response(200, body: bytes) }
                 let range = ("Content-Range", "bytes \(ends[0])-\(ends[1])/\(bytes.count)")
-                let head = "HTTP/1.1 206 Partial\r\nContent-Length: \(ends[1] - ends[0] + 1)\r\n\(range.0): \(range.1)\r\n\r\n"
+                let length = "Content-Length: \(ends[1] - ends[0] + 1)"
+                let head = "HTTP/1.1 206 Partial\r\n\(length)\r\n\(range.0): \(range.1)\r\n\r\n"
                 var steps: [ScriptedServer.Step] = [.send(Array(head.utf8))]
                 for start in stride(from: ends[0], through: ends[1], by: 1 << 20) {
                     if pauseMillis > 0 { steps.append(.pause(milliseconds: pauseMillis)) }
@@ -108,7 +111,8 @@ extension NodeTests {
             #expect(try await world.get(world.nodes[1], "third").succeeded)
             let there = try await world.get(world.nodes[1], "third", ["--socket", "/nowhere"])
             #expect(there.succeeded, "\(there.text)")
-            #expect(try await world.get(world.nodes[1], "first", sha256: String(repeating: "0", count: 64)).ending == .exited(73))
+            let other = try await world.get(world.nodes[1], "first", sha256: String(repeating: "0", count: 64))
+            #expect(other.ending == .exited(73), "\(other.text)")
             try await world.stop()
         }
 
@@ -198,8 +202,8 @@ extension NodeTests {
             let port = await inside.port
             for host in ["127.0.0.1:\(port)", "localhost:\(port)", "[::1]:\(port)", "169.254.169.254"] {
                 let output = try await ChildProcess.run([
-                    try NodeProcess.binaryPath(), "get", "https://\(host)/x", "--sha256", String(repeating: "0", count: 64),
-                    "--output", "/tmp/never-\(port)", "--socket", node.socketPath,
+                    try NodeProcess.binaryPath(), "get", "https://\(host)/x", "--sha256",
+                    String(repeating: "0", count: 64), "--output", "/tmp/never-\(port)", "--socket", node.socketPath,
                 ])
                 #expect(!output.succeeded && output.text.contains("does not go to"), "\(host): \(output.text)")
             }

@@ -7,7 +7,9 @@ extension NodeTests {
     struct ListingTests {
         private static let path = "/v2/\(ArtifactRegistry.repository)"
 
-        private static func start(_ state: ArtifactRegistry.State) async throws -> (ArtifactRegistry, NodeProcess, ChildProcess) {
+        private static func start(
+            _ state: ArtifactRegistry.State
+        ) async throws -> (ArtifactRegistry, NodeProcess, ChildProcess) {
             let registry = try await ArtifactRegistry(state)
             var settings = try NodeProcess.Settings(name: "lists")
             settings.registries = [("registry.test", registry.server.url)]
@@ -62,7 +64,7 @@ extension NodeTests {
             let (subject, manifests) = try await Self.signatures()
             var state = ArtifactRegistry.State()
             state.manifests = manifests
-            let (_, node, process) = try await Self.start(state)
+            let (registry, node, process) = try await Self.start(state)
             let target = "\(Self.path)/referrers/\(subject)?ns=registry.test"
             let all = try await node.ask(target)
             #expect(all.status == 200 && all.header("content-type") == "\(MediaType.ociIndex)")
@@ -74,6 +76,7 @@ extension NodeTests {
             let none = try await node.ask("\(Self.path)/referrers/\(manifests[1].content.digest)?ns=registry.test")
             #expect(none.status == 200 && none.text == ArtifactRegistry.index([]))
             #expect(try await node.ask("\(Self.path)/referrers/sha256:bad?ns=registry.test").status == 404)
+            #expect(await registry.count("GET", "referrers/\(subject)") == 2)
             try await process.stop()
         }
 
@@ -86,7 +89,7 @@ extension NodeTests {
             state.knowsReferrers = false
             state.manifests = manifests + [index]
             state.tags["sha256-\(subject.hex)"] = index.content.digest
-            let (_, node, process) = try await Self.start(state)
+            let (registry, node, process) = try await Self.start(state)
             let target = "\(Self.path)/referrers/\(subject)?ns=registry.test&artifactType=application/vnd.example.sbom"
             let found = try await node.ask(target)
             #expect(found.status == 200 && found.bytes == index.content.bytes)
@@ -95,6 +98,7 @@ extension NodeTests {
             let none = try await node.ask("\(Self.path)/referrers/\(index.content.digest)?ns=registry.test")
             #expect(none.status == 200 && none.text == ArtifactRegistry.index([]))
             #expect(none.header("content-type") == "\(MediaType.ociIndex)")
+            #expect(await registry.count("GET", "manifests/sha256-\(subject.hex)") == 1)
             try await process.stop()
         }
 

@@ -15,7 +15,8 @@ struct MirrorReply {
     /// Where the next page is, if there is one: the target of `Link`.
     var nextPage: String? {
         header("link").flatMap { link in
-            guard link.hasSuffix("rel=\"next\""), let start = link.firstIndex(of: "<"), let end = link.firstIndex(of: ">")
+            guard link.hasSuffix("rel=\"next\""), let start = link.firstIndex(of: "<"),
+                let end = link.firstIndex(of: ">")
             else { return nil }
             return String(link[link.index(after: start)..<end])
         }
@@ -55,8 +56,8 @@ extension NodeProcess {
         let separator = target.contains("?") ? "&" : "?"
         let output = try await ChildProcess.check(
             [
-                "curl", "--silent", "--parallel", "--parallel-max", "\(count)", "--parallel-immediate", "--output", "/dev/null",
-                "--write-out", "%{http_code}\n",
+                "curl", "--silent", "--parallel", "--parallel-max", "\(count)", "--parallel-immediate", "--output",
+                "/dev/null", "--write-out", "%{http_code}\n",
             ] + options + ["\(mirrorURL)\(target)\(separator)number=[1-\(count)]"])
         return output.split(separator: "\n").compactMap { Int($0) }
     }

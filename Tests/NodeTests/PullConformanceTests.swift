@@ -211,7 +211,8 @@ extension NodeTests {
             let process = try await node.start()
             for (tag, _) in texts {
                 for reference in [tag, try #require(state.tags[tag]).description] {
-                    let reply = try await node.ask("/v2/\(ArtifactRegistry.repository)/manifests/\(reference)?ns=registry.test")
+                    let path = "/v2/\(ArtifactRegistry.repository)/manifests/\(reference)"
+                    let reply = try await node.ask("\(path)?ns=registry.test")
                     #expect(reply.status == 404 && reply.bytes.count < 400, "\(tag)")
                 }
             }

@@ -39,7 +39,7 @@ extension NodeTests {
         @Test("100 at one moment are one request at the registry, by HEAD and by GET; later ones are new questions")
         func coalesced() async throws {
             let images = try await Self.images()
-            let (registry, node, process) = try await Self.start(images) { $0.pauseMillis = 1_500 }
+            let (registry, node, process) = try await Self.start(images) { $0.pauseMillis = 1_000 }
             #expect(try await node.storm(100, Self.target, ["--head"]) == Array(repeating: 200, count: 100))
             #expect(await registry.count("HEAD", "manifests/v1") == 1)
             #expect(try await node.storm(100, Self.target) == Array(repeating: 200, count: 100))

@@ -11,7 +11,9 @@ package final class ArtifactRegistry: Sendable {
         package var subject: Digest?
         package var artifactType = ""
 
-        package init(_ mediaType: String, _ text: String, subject: Digest? = nil, artifactType: String = "") async throws {
+        package init(
+            _ mediaType: String, _ text: String, subject: Digest? = nil, artifactType: String = ""
+        ) async throws {
             self.mediaType = mediaType
             content = try await Blob(Array(text.utf8))
             self.subject = subject
@@ -78,7 +80,8 @@ package final class ArtifactRegistry: Sendable {
         let query = Self.query(parts.dropFirst().first ?? "")
         let token = request.header("authorization").map { String($0.dropFirst("Bearer ".count)) }
         guard state.tokens.isEmpty || token.map(state.tokens.contains) ?? false else {
-            let challenge = "Bearer realm=\"\(server.url)/token\",service=\"s\",scope=\"repository:\(Self.repository):pull\""
+            let scope = "repository:\(Self.repository):pull"
+            let challenge = "Bearer realm=\"\(server.url)/token\",service=\"s\",scope=\"\(scope)\""
             return .response(401, headers: [("WWW-Authenticate", challenge)], isHead: request.method == "HEAD")
         }
         let rest = path.dropFirst(prefix.count).split(separator: "/").map(String.init)

@@ -1,8 +1,9 @@
 import Testing
 
-/// What each target may import. Arrows point down only: a target imports targets of rows above its own, in layer 2
-/// (the siblings) of layers above its own, and each C library has one row. Swift's compiler and package manager do not check this: a transitive C
-/// module can be imported from anywhere. Nobody imports Foundation whole: with it come 40 MB of ICU's tables.
+/// What each target may import. Arrows point down only: a target imports targets of rows above its own, in layer 2 (the
+/// siblings) of layers above its own, and each C library has one row. Swift's compiler and package manager do not check
+/// this: a transitive C module can be imported from anywhere. Nobody imports Foundation whole: with it come 40 MB of
+/// ICU's tables.
 private let importTable = """
     layer 0
     OCIModel       | Glibc
