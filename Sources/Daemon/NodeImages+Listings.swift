@@ -14,11 +14,9 @@ extension NodeImages {
             return .found(try await listed(query, endpoint))
         } catch {
             noteFailure(error, query.registry)
-            switch refused(error, query.place, query.credential) {
-            case .challenged(let challenge): return .challenged(challenge)
-            case .declined(let reason): return .declined(reason: reason)
-            case .allowed: return .declined(reason: sentence(error))
-            }
+            // Who may not have a list may have the images all the same: nothing is learned of that here.
+            if case .denied(401, let challenge?) = error { return .challenged(challenge) }
+            return .declined(reason: sentence(error))
         }
     }
 
@@ -60,8 +58,6 @@ extension NodeImages {
 }
 
 extension ListingQuery {
-    fileprivate var place: Permissions.Place { .init(registry: registry.canonical, repository: repository) }
-
     /// What follows the repository in the registry's API.
     fileprivate var path: String {
         switch list {

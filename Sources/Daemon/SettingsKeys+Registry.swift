@@ -51,8 +51,8 @@ extension SettingsKeys {
             registry.proxy = text
             return OriginEndpoint.isProxy(text)
         },
-        patterns("allow", "Only these repositories are served; \"*\" stands for any characters.", \.allow),
-        patterns("deny", "These repositories are not served, even if allowed.", \.deny),
+        patterns("allow", "Only these repositories, and paths of files, are served; \"*\" stands for any characters.", \.allow),
+        patterns("deny", "These are not served, even if allowed.", \.deny),
         entry(
             "share", "Whether what comes from this registry is given to other nodes, and asked of them.",
             expected: "\"always\" or \"never\""
@@ -63,7 +63,7 @@ extension SettingsKeys {
         },
         SettingsKey(
             path: "registry.unshared", shown: "",
-            meaning: "Only of these repositories it is never; \"*\" stands for any characters.",
+            meaning: "Only of these repositories, and paths of files, it is never; \"*\" stands for any characters.",
             expected: patternsForm
         ) { value, settings in
             guard let texts = value.strings, let last = settings.registries.indices.last else { return false }

@@ -5,7 +5,7 @@ import Testing
 
 private let hex = String(repeating: "0a", count: 32)
 
-private func decide(
+func decide(
     _ target: String,
     host: String? = "Host: 127.0.0.1:4001",
     fields: [String] = [],
@@ -134,44 +134,6 @@ private func registry(_ decision: RequestRouter.Decision) -> String? {
         "sha256:0\(hex)", "sha256:\(hex.dropLast())", "sha256%3A\(hex)", "md5:\(hex.prefix(32))",
         "sha256:\(hex)/",
     ].map { "/v2/a/blobs/" + $0 }
-
-    @Test("lists are asked for with the caller's own parameters, and know where they are")
-    func lists() throws {
-        let name = try #require(RepositoryName("team/thing"))
-        let host = try #require(RegistryHost("r.example"))
-        let digest = try #require(Digest("sha256:" + hex))
-        func query(_ text: String) throws -> URLQuery { try #require(URLQuery(text)) }
-        #expect(
-            try decide("/v2/team/thing/tags/list?n=2&ns=r.example&last=%61", fields: ["Authorization: Bearer x"])
-                == .listing(
-                    ListingQuery(
-                        registry: host, repository: name, list: .tags, parameters: try query("n=2&last=%61"),
-                        credential: Credential(authorization: "Bearer x")),
-                    at: ListingPlace(path: "/v2/team/thing/tags/list", namespace: try query("ns=r.example"))))
-        #expect(
-            try decide("/v2/r.example/team/thing/referrers/sha256:\(hex)?artifactType=a%2Fb", allowed: ["r.example"])
-                == .listing(
-                    ListingQuery(
-                        registry: host, repository: name, list: .referrers(digest),
-                        parameters: try query("artifactType=a%2Fb")),
-                    at: ListingPlace(path: "/v2/r.example/team/thing/referrers/sha256:\(hex)", namespace: .empty)))
-        #expect(try decide("/v2/team/thing/tags/list?n=<a>&ns=r.example") == .refused(.malformed))
-        #expect(try decide("/v2/team/thing/referrers/sha256:0") == .refused(.unknownManifest))
-        #expect(try decide("/v2/team/thing/tags/list", denied: "team/thing") == .refused(.repositoryNotServed))
-        #expect(try decide("/v2/team/tags/tags/list", fields: ["Authorization: Basic x"]) == .refused(.foreignCredential))
-        #expect(try decide("/v2/tags/list") == .refused(.invalidName))
-    }
-
-    @Test("a ticket is 64 hexadecimal digits, and browsers have none")
-    func tickets() throws {
-        let ticket = FileTicket()
-        #expect(ticket != FileTicket())
-        #expect(try decide(ticket.path) == .file(ticket))
-        #expect(try decide("/files/\(hex)", fields: ["Origin: http://a.example"]) == .refused(.browser))
-        for path in ["/files/", "/files/\(hex)0", "/files/\(hex.uppercased())", "/files/\(hex)/", "/files/../x"] {
-            #expect(try decide(path) == .refused(.unknownPath), "\(path)")
-        }
-    }
 
     @Test("paths that are nothing here are 404, and the connection goes on")
     func nowhere() throws {

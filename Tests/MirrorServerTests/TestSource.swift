@@ -180,6 +180,12 @@ struct TestMirror {
 
     @LoopActor func serve(_ arrival: TestArrival) { source.blobs[Self.digest] = .arriving(arrival) }
 
+    @LoopActor func serve(_ file: TestFile, at ticket: FileTicket) {
+        source.files[ticket] = TicketedFile(digest: Self.digest, answer: .whole(file))
+    }
+
+    @LoopActor func list(_ answer: ListingAnswer) { source.listings[.tags] = answer }
+
     @LoopActor func counters() -> MirrorCounters { server.counters }
 
     func stop() async { await server.stop(drainMillis: 0) }
