@@ -187,10 +187,12 @@ extension ManifestQuery {
     /// The same caller's question for another manifest of the repository.
     func asking(_ reference: ManifestReference) -> ManifestQuery { copy(reference, isHead: isHead) }
 
+    /// What the caller would take means nothing where a digest says what it gets.
     private func copy(_ reference: ManifestReference, isHead: Bool) -> ManifestQuery {
-        ManifestQuery(
-            registry: registry, repository: repository, reference: reference, isHead: isHead, accept: accept,
-            credential: credential)
+        let isTag = if case .tag = reference { true } else { false }
+        return ManifestQuery(
+            registry: registry, repository: repository, reference: reference, isHead: isHead,
+            accept: isTag ? accept : [], credential: credential)
     }
 }
 

@@ -74,7 +74,7 @@ extension NodeTests {
 
         @Test("who goes away takes nobody's answer along")
         func leaving() async throws {
-            let (registry, node, process) = try await Self.start(try await Self.images()) { $0.pauseMillis = 2_000 }
+            let (registry, node, process) = try await Self.start(try await Self.images()) { $0.pauseMillis = 1_200 }
             async let hasty = ChildProcess.run(
                 ["curl", "--silent", "--head", "--max-time", "0.5", node.mirrorURL + Self.target])
             async let patient = node.storm(5, Self.target, ["--head"])
