@@ -35,9 +35,12 @@ extension NodeImages {
             throw AdminFailure(
                 .unavailable, "\(TicketedFiles.countMax) files are being fetched already; try again later")
         }
-        let store = store
-        let (host, name) = (file.host.canonical.description, FilePlace.name(file.path))
-        await Loop.offload { store.recordNamed(digest, registry: host, repository: name) }
+        // What is here already came from elsewhere, and nobody has seen that this host has it, too.
+        if cached == nil {
+            let store = store
+            let (host, name) = (file.host.canonical.description, FilePlace.name(file.path))
+            await Loop.offload { store.recordNamed(digest, registry: host, repository: name) }
+        }
         var offer = FileOffer()
         offer.path = ticket.path
         offer.bytes = UInt64(clamping: bytes)
@@ -104,7 +107,6 @@ extension NodeImages {
     }
 
     private func content(of file: TicketedFiles.File) async -> BlobAnswer {
-        if file.isShared { swarm.share(file.digest) }
         if let whole = await opened(file.digest) { return .whole(whole) }
         if file.bytes == 0 { return await emptyBlob(file.digest) }
         do throws(DownloadFailure) {

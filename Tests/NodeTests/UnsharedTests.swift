@@ -43,6 +43,15 @@ extension NodeTests {
             }
             let layer = try #require(image.layers.first).blob
             #expect(registry.bytesSent(layer.digest) == 2 * layer.bytes.count)
+            // To take a copy of it under some URL gives it to nobody either.
+            let folder = try TemporaryFolder("unshared")
+            _ = try await nodes[0].admin([
+                "get", "\(registry.url)/any/path", "--sha256", layer.digest.hex, "--output", folder.path("copy"),
+            ])
+            #expect(try folder.read("copy") == layer.bytes)
+            _ = try await nodes[1].admin(["cache", "rm", layer.digest.description])
+            try await nodes[1].pull(image, "team/app", from: registry)
+            #expect(try await nodes[1].report().bytesFromPeers == 0)
             for process in processes { try await process.stop() }
         }
 
