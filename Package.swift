@@ -95,6 +95,7 @@ let package = Package(
         module("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
         module("AdminAPI", ["CAdminProto", "ProtobufCodec", "Wire", "EventLoop", "CLinux"]),
         module("RuntimeConfig", ["TOMLEdit", "OCIModel", "CLinux"]),
+        module("Fetching", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
         module("CRIClient", ["CCRIProto", "ProtobufCodec", "HTTPTransfer", "EventLoop"]),
 
         // Layer 3 and 4: the composition root and the thin executable.
@@ -108,7 +109,7 @@ let package = Package(
         .executableTarget(
             name: "hawker",
             dependencies: [
-                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "ContentStore", "EventLoop", "TLS", "Telemetry",
+                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "Fetching", "ContentStore", "EventLoop", "TLS", "Telemetry",
                 "OCIModel", "PieceModel", arguments,
             ],
             swiftSettings: settings),
@@ -141,6 +142,7 @@ let package = Package(
             ]),
         tests("PeerDirectory", ["EventLoop", "PieceModel", "TestSupport"]),
         tests("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
+        tests("Fetching", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("CRIClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
         tests(

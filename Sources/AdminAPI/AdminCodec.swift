@@ -37,6 +37,8 @@ enum AdminSchemas {
     static let reloaded = ProtobufSchema(hawker__admin__v1__reloaded__init)
     static let blob = ProtobufSchema(hawker__admin__v1__cached_blob__init)
     static let removeRequest = ProtobufSchema(hawker__admin__v1__cache_remove_request__init)
+    static let fileRequest = ProtobufSchema(hawker__admin__v1__file_request__init)
+    static let fileOffer = ProtobufSchema(hawker__admin__v1__file_offer__init)
     static let removed = ProtobufSchema(hawker__admin__v1__cache_removed__init)
 }
 
@@ -186,6 +188,7 @@ extension MirrorCounters {
         message.cut_short = cutShort
         message.bytes_sent = bytesSent
         message.connections_open = connectionsOpen
+        message.stale_tags_served = staleTagsServed
     }
 
     fileprivate init(_ message: Hawker__Admin__V1__MirrorCounters) {
@@ -196,6 +199,7 @@ extension MirrorCounters {
         cutShort = message.cut_short
         bytesSent = message.bytes_sent
         connectionsOpen = message.connections_open
+        staleTagsServed = message.stale_tags_served
     }
 }
 

@@ -178,6 +178,8 @@ package struct MirrorCounters: Codable, Equatable, Sendable {
     package var cutShort: UInt64 = 0
     package var bytesSent: UInt64 = 0
     package var connectionsOpen: UInt64 = 0
+    /// Tags answered as last seen, because their registry could not be reached.
+    package var staleTagsServed: UInt64 = 0
 
     package init() {}
 }

@@ -682,6 +682,96 @@ void   hawker__admin__v1__mirror_counters__free_unpacked
   assert(message->base.descriptor == &hawker__admin__v1__mirror_counters__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   hawker__admin__v1__file_request__init
+                     (Hawker__Admin__V1__FileRequest         *message)
+{
+  static const Hawker__Admin__V1__FileRequest init_value = HAWKER__ADMIN__V1__FILE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__file_request__get_packed_size
+                     (const Hawker__Admin__V1__FileRequest *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__file_request__pack
+                     (const Hawker__Admin__V1__FileRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__file_request__pack_to_buffer
+                     (const Hawker__Admin__V1__FileRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__FileRequest *
+       hawker__admin__v1__file_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__FileRequest *)
+     protobuf_c_message_unpack (&hawker__admin__v1__file_request__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__file_request__free_unpacked
+                     (Hawker__Admin__V1__FileRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__file_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__admin__v1__file_offer__init
+                     (Hawker__Admin__V1__FileOffer         *message)
+{
+  static const Hawker__Admin__V1__FileOffer init_value = HAWKER__ADMIN__V1__FILE_OFFER__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__file_offer__get_packed_size
+                     (const Hawker__Admin__V1__FileOffer *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_offer__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__file_offer__pack
+                     (const Hawker__Admin__V1__FileOffer *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_offer__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__file_offer__pack_to_buffer
+                     (const Hawker__Admin__V1__FileOffer *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_offer__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__FileOffer *
+       hawker__admin__v1__file_offer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__FileOffer *)
+     protobuf_c_message_unpack (&hawker__admin__v1__file_offer__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__file_offer__free_unpacked
+                     (Hawker__Admin__V1__FileOffer *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__file_offer__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   hawker__admin__v1__peer_status__init
                      (Hawker__Admin__V1__PeerStatus         *message)
 {
@@ -2204,7 +2294,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__cache_usage__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__cache_usage__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__mirror_counters__field_descriptors[7] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__mirror_counters__field_descriptors[8] =
 {
   {
     "requests",
@@ -2290,6 +2380,18 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__mirror_counters__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stale_tags_served",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__MirrorCounters, stale_tags_served),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__mirror_counters__field_indices_by_name[] = {
   2,   /* field[2] = blobs_served */
@@ -2299,11 +2401,12 @@ static const unsigned hawker__admin__v1__mirror_counters__field_indices_by_name[
   3,   /* field[3] = declined */
   1,   /* field[1] = manifests_served */
   0,   /* field[0] = requests */
+  7,   /* field[7] = stale_tags_served */
 };
 static const ProtobufCIntRange hawker__admin__v1__mirror_counters__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor =
 {
@@ -2313,11 +2416,152 @@ const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor 
   "Hawker__Admin__V1__MirrorCounters",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__MirrorCounters),
-  7,
+  8,
   hawker__admin__v1__mirror_counters__field_descriptors,
   hawker__admin__v1__mirror_counters__field_indices_by_name,
   1,  hawker__admin__v1__mirror_counters__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__mirror_counters__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__file_request__field_descriptors[3] =
+{
+  {
+    "url",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileRequest, url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sha256",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileRequest, sha256),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "authorization",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileRequest, authorization),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__file_request__field_indices_by_name[] = {
+  2,   /* field[2] = authorization */
+  1,   /* field[1] = sha256 */
+  0,   /* field[0] = url */
+};
+static const ProtobufCIntRange hawker__admin__v1__file_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__file_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.FileRequest",
+  "FileRequest",
+  "Hawker__Admin__V1__FileRequest",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__FileRequest),
+  3,
+  hawker__admin__v1__file_request__field_descriptors,
+  hawker__admin__v1__file_request__field_indices_by_name,
+  1,  hawker__admin__v1__file_request__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__file_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__file_offer__field_descriptors[4] =
+{
+  {
+    "path",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileOffer, path),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileOffer, bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_cached",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileOffer, is_cached),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mirror_address",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileOffer, mirror_address),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__file_offer__field_indices_by_name[] = {
+  1,   /* field[1] = bytes */
+  2,   /* field[2] = is_cached */
+  3,   /* field[3] = mirror_address */
+  0,   /* field[0] = path */
+};
+static const ProtobufCIntRange hawker__admin__v1__file_offer__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__file_offer__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.FileOffer",
+  "FileOffer",
+  "Hawker__Admin__V1__FileOffer",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__FileOffer),
+  4,
+  hawker__admin__v1__file_offer__field_descriptors,
+  hawker__admin__v1__file_offer__field_indices_by_name,
+  1,  hawker__admin__v1__file_offer__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__file_offer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[13] =

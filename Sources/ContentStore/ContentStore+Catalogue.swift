@@ -51,6 +51,11 @@ extension ContentStore {
         } ?? false
     }
 
+    /// The repositories whose manifests name the blob, or whose registry said that they have it.
+    package func places(naming digest: Digest) -> [(registry: String, repository: String)] {
+        quietly { () throws(StoreError) in try catalogue.places(naming: digest) } ?? []
+    }
+
     /// What manifests of that repository name, the latest first, a bounded number.
     package func digests(registry: String, repository: String) -> [Digest] {
         quietly { () throws(StoreError) in

@@ -46,7 +46,7 @@ package final class Node {
     let mirror: MirrorServer
     private(set) var draining = false
     let origin: OriginClient
-    let probes: ProbeLog
+    let images: NodeImages
     private(set) var wiring: WiringWatch?
     private(set) var runtimeStore: RuntimeStoreWatch?
     /// `nil` over plaintext.
@@ -76,11 +76,12 @@ package final class Node {
             origin: NodeOrigin(
                 client: origin, registries: registries, limits: limits, logger: Logger(label: "mirror")),
             pacers: limits.swarm,
-            observer: NodeLog.swarm(Logger(label: "peers")))
+            observer: NodeLog.swarm(Logger(label: "peers")),
+            mayOffer: { registries.mayOffer($0, of: store) })
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries,
-            permissions: Permissions(settings), logger: Logger(label: "mirror"))
-        probes = images.probes
+            settings: settings, logger: Logger(label: "mirror"))
+        self.images = images
         self.settings = settings
         self.certificate = certificate
         self.limits = limits

@@ -50,7 +50,7 @@ struct NodeAdmin: AdminService {
         status.peerSecurity = node.peerSecurity
         status.registries = registries()
         status.recentProblems = Log.recentProblems
-        status.recentProbes = node.probes.names
+        status.recentProbes = node.images.probes.names
         status.runtimeStore = node.runtimeStore.map { RuntimeStoreStatus($0, node.store) }
         status.containerdWiring = node.wiring?.wiring.map { wiring in
             var shown = ContainerdWiring()
@@ -64,6 +64,16 @@ struct NodeAdmin: AdminService {
 
     func reload() async throws(AdminFailure) -> ReloadReport {
         try await node.reload()
+    }
+
+    func file(_ request: FileRequest) async throws(AdminFailure) -> FileOffer {
+        var offer = try await node.images.offer(request)
+        let host = await node.settings.mirrorListen.host
+        // A wildcard is no name under which the mirror answers.
+        let isWildcard = ["0.0.0.0", "::"].contains(host)
+        let address = SocketAddress(host: isWildcard ? "127.0.0.1" : host, port: await node.mirrorPort)
+        offer.mirrorAddress = address.description
+        return offer
     }
 
     @LoopActor
@@ -97,6 +107,7 @@ struct NodeAdmin: AdminService {
         counters.declined = counted.declined + counted.deadlinesMissed
         counters.cutShort = counted.cutShort
         counters.bytesSent = counted.bodyBytes
+        counters.staleTagsServed = node.images.staleTagsServed
         counters.connectionsOpen = UInt64(clamping: counted.connections)
         return counters
     }

@@ -80,10 +80,19 @@ enum NodeLog {
         }
     }
 
+    private static func describe(_ list: ListingQuery.List) -> String {
+        switch list {
+        case .tags: "tags"
+        case .referrers(let digest): "referrers of \(digest)"
+        }
+    }
+
     private static func describe(_ subject: MirrorRequest.Subject) -> String {
         switch subject {
         case .manifest(let query): "\(query.registry)/\(query.repository) manifest \(query.reference)"
         case .blob(let query): "\(query.registry)/\(query.repository) blob \(query.digest)"
+        case .listing(let query): "\(query.registry)/\(query.repository) \(describe(query.list))"
+        case .file(let digest): "file \(digest)"
         case .other: "other"
         }
     }

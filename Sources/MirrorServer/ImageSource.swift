@@ -9,6 +9,9 @@ package import OCIModel
 @LoopActor package protocol ImageSource: AnyObject {
     func manifest(_ query: ManifestQuery) async -> ManifestAnswer
     func blob(_ query: BlobQuery) async -> BlobAnswer
+    func listing(_ query: ListingQuery) async -> ListingAnswer
+    /// `nil` for a ticket that is not, or no longer, good.
+    func file(_ ticket: FileTicket) async -> TicketedFile?
 }
 
 /// A request for a manifest, with validated names.

@@ -29,7 +29,7 @@ package struct MirrorLimits: Sendable {
     package var headMillis: UInt64 = 5_000
     /// Between requests of a connection.
     package var idleMillis: UInt64 = 60_000
-    /// To the answer for a manifest.
+    /// To the answer for a manifest or a list.
     package var manifestMillis: UInt64 = 5_000
     /// To the first byte of a blob.
     package var blobMillis: UInt64 = 10_000
@@ -64,7 +64,10 @@ package struct MirrorCounters: Equatable, Sendable {
     package var connectionsShed: UInt64 = 0
     package var requests: UInt64 = 0
     package var manifestsServed: UInt64 = 0
+    /// Files by ticket included.
     package var blobsServed: UInt64 = 0
+    /// Lists of tags and of referrers.
+    package var listingsServed: UInt64 = 0
     /// Answered 404 because the source could not help or the registry is not served.
     package var declined: UInt64 = 0
     /// Answered 404 because the source did not answer in time.
@@ -73,7 +76,7 @@ package struct MirrorCounters: Equatable, Sendable {
     package var refused: UInt64 = 0
     /// Ended short of the length promised.
     package var cutShort: UInt64 = 0
-    /// Of manifests and blobs, handed to the kernel.
+    /// Of all answers with content, handed to the kernel.
     package var bodyBytes: UInt64 = 0
 
     package init() {}
@@ -85,6 +88,9 @@ package struct MirrorRequest: Sendable {
     package enum Subject: Hashable, Sendable {
         case manifest(ManifestQuery)
         case blob(BlobQuery)
+        case listing(ListingQuery)
+        /// By a ticket.
+        case file(Digest)
         /// The base of the API, or a request that was refused before it had a meaning.
         case other
     }

@@ -28,7 +28,10 @@ struct RequestInProgress {
 
     /// The 404 that suits what was asked for.
     func declined(_ reason: String) -> Refusal {
-        if case .manifest = subject { return .manifestDeclined(reason: reason) }
-        return .blobDeclined(reason: reason)
+        switch subject {
+        case .manifest: .manifestDeclined(reason: reason)
+        case .listing: .listingDeclined(reason: reason)
+        case .blob, .file, .other: .blobDeclined(reason: reason)
+        }
     }
 }

@@ -9,16 +9,19 @@ extension Swarm {
     /// Gets a blob of that size into the store, from peers and, if a source is given, from the registry, and
     /// returns as soon as it can be waited for. Readers of one blob share one download.
     ///
-    /// A blob that the store already has is returned as a finished download.
+    /// A blob that the store already has is returned as a finished download. Without `isShared`, no peer is asked and
+    /// none hears of the blob, unless it is being downloaded already.
     package func download(
         _ digest: Digest,
         bytes: Int64,
-        source: OriginSource?
+        source: OriginSource?,
+        isShared: Bool = true
     ) async throws(DownloadFailure) -> BlobDownload {
         guard let layout = PieceLayout(blobBytes: bytes) else { throw .badSize }
         while true {
             guard !isStopping else { throw .stopping }
             guard let transfer = transfers[digest] else {
+                if isShared { share(digest) } else if store.blob(digest) == nil { keep(digest) }
                 let transfer = BlobTransfer(digest: digest, layout: layout, source: source)
                 transfers[digest] = transfer
                 try await open(transfer)
@@ -135,6 +138,8 @@ extension Swarm {
     func completed(_ blob: Digest) {
         guard let transfer = transfers[blob], transfer.phase == .running else { return }
         transfer.completed()
+        // The lone exchange has nobody to offer it to.
+        if isKept(blob) { deliver(.blobRemoved(blob: blob)) }
         observe(.downloadFinished(blob, transfer.sources))
         if transfer.readerCount == 0 { transfers[blob] = nil }
     }

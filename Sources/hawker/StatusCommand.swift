@@ -66,6 +66,9 @@ struct StatusCommand: AsyncParsableCommand {
             ],
             ["sent", "\(Console.bytes(status.mirror.bytesSent)) to containerd, \(uploads(status)) to peers"],
         ]
+        if status.mirror.staleTagsServed > 0 {
+            rows.append(["stale tags", "\(status.mirror.staleTagsServed) served as last seen: a registry was out of reach"])
+        }
         for limit in status.limits where limit.bytesPerSecond > 0 {
             let rate = Console.bytes(limit.bytesPerSecond)
             rows.append([

@@ -30,6 +30,8 @@ typedef struct Hawker__Admin__V1__RuntimeStore Hawker__Admin__V1__RuntimeStore;
 typedef struct Hawker__Admin__V1__SourceBytes Hawker__Admin__V1__SourceBytes;
 typedef struct Hawker__Admin__V1__CacheUsage Hawker__Admin__V1__CacheUsage;
 typedef struct Hawker__Admin__V1__MirrorCounters Hawker__Admin__V1__MirrorCounters;
+typedef struct Hawker__Admin__V1__FileRequest Hawker__Admin__V1__FileRequest;
+typedef struct Hawker__Admin__V1__FileOffer Hawker__Admin__V1__FileOffer;
 typedef struct Hawker__Admin__V1__PeerStatus Hawker__Admin__V1__PeerStatus;
 typedef struct Hawker__Admin__V1__CachedBlob Hawker__Admin__V1__CachedBlob;
 typedef struct Hawker__Admin__V1__CacheRemoveRequest Hawker__Admin__V1__CacheRemoveRequest;
@@ -421,10 +423,57 @@ struct  Hawker__Admin__V1__MirrorCounters
   uint64_t cut_short;
   uint64_t bytes_sent;
   uint64_t connections_open;
+  /*
+   * Tags answered as last seen, because their registry could not be reached.
+   */
+  uint64_t stale_tags_served;
 };
 #define HAWKER__ADMIN__V1__MIRROR_COUNTERS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__mirror_counters__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0 }
+
+
+/*
+ * A file outside of any registry, to be fetched and shared like a blob.
+ */
+struct  Hawker__Admin__V1__FileRequest
+{
+  ProtobufCMessage base;
+  char *url;
+  /*
+   * 64 lower-case hexadecimal digits.
+   */
+  char *sha256;
+  /*
+   * The value of Authorization for the URL's host, Bearer or Basic, or empty. It goes nowhere else.
+   */
+  char *authorization;
+};
+#define HAWKER__ADMIN__V1__FILE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__file_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Where the file can be read for about a minute from the last use, by GET with Range: at the mirror, at this path.
+ */
+struct  Hawker__Admin__V1__FileOffer
+{
+  ProtobufCMessage base;
+  char *path;
+  /*
+   * As the host says, or the cache knows.
+   */
+  uint64_t bytes;
+  protobuf_c_boolean is_cached;
+  /*
+   * "host:port" of the mirror.
+   */
+  char *mirror_address;
+};
+#define HAWKER__ADMIN__V1__FILE_OFFER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__file_offer__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string }
 
 
 struct  Hawker__Admin__V1__PeerStatus
@@ -811,6 +860,44 @@ Hawker__Admin__V1__MirrorCounters *
 void   hawker__admin__v1__mirror_counters__free_unpacked
                      (Hawker__Admin__V1__MirrorCounters *message,
                       ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__FileRequest methods */
+void   hawker__admin__v1__file_request__init
+                     (Hawker__Admin__V1__FileRequest         *message);
+size_t hawker__admin__v1__file_request__get_packed_size
+                     (const Hawker__Admin__V1__FileRequest   *message);
+size_t hawker__admin__v1__file_request__pack
+                     (const Hawker__Admin__V1__FileRequest   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__file_request__pack_to_buffer
+                     (const Hawker__Admin__V1__FileRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__FileRequest *
+       hawker__admin__v1__file_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__file_request__free_unpacked
+                     (Hawker__Admin__V1__FileRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__FileOffer methods */
+void   hawker__admin__v1__file_offer__init
+                     (Hawker__Admin__V1__FileOffer         *message);
+size_t hawker__admin__v1__file_offer__get_packed_size
+                     (const Hawker__Admin__V1__FileOffer   *message);
+size_t hawker__admin__v1__file_offer__pack
+                     (const Hawker__Admin__V1__FileOffer   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__file_offer__pack_to_buffer
+                     (const Hawker__Admin__V1__FileOffer   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__FileOffer *
+       hawker__admin__v1__file_offer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__file_offer__free_unpacked
+                     (Hawker__Admin__V1__FileOffer *message,
+                      ProtobufCAllocator *allocator);
 /* Hawker__Admin__V1__PeerStatus methods */
 void   hawker__admin__v1__peer_status__init
                      (Hawker__Admin__V1__PeerStatus         *message);
@@ -934,6 +1021,12 @@ typedef void (*Hawker__Admin__V1__CacheUsage_Closure)
 typedef void (*Hawker__Admin__V1__MirrorCounters_Closure)
                  (const Hawker__Admin__V1__MirrorCounters *message,
                   void *closure_data);
+typedef void (*Hawker__Admin__V1__FileRequest_Closure)
+                 (const Hawker__Admin__V1__FileRequest *message,
+                  void *closure_data);
+typedef void (*Hawker__Admin__V1__FileOffer_Closure)
+                 (const Hawker__Admin__V1__FileOffer *message,
+                  void *closure_data);
 typedef void (*Hawker__Admin__V1__PeerStatus_Closure)
                  (const Hawker__Admin__V1__PeerStatus *message,
                   void *closure_data);
@@ -967,6 +1060,8 @@ extern const ProtobufCMessageDescriptor hawker__admin__v1__runtime_store__descri
 extern const ProtobufCMessageDescriptor hawker__admin__v1__source_bytes__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__cache_usage__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__file_request__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__file_offer__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__cached_blob__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__cache_remove_request__descriptor;
