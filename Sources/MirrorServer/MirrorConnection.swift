@@ -1,4 +1,5 @@
 import EventLoop
+import HTTPHead
 import OCIModel
 
 /// One client's connection: requests are read, answered and finished one at a time, in order.

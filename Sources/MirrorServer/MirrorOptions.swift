@@ -1,3 +1,4 @@
+package import HTTPHead
 package import OCIModel
 
 /// How a mirror is reached, and what may be asked of it.
@@ -42,15 +43,6 @@ package struct MirrorLimits: Sendable {
     /// For the other side's end of a connection that this side has ended.
     package var lingerMillis: UInt64 = 2_000
     package var head = RequestHeadLimits()
-
-    package init() {}
-}
-
-/// What one request head may take, and no more is read before the answer.
-package struct RequestHeadLimits: Sendable {
-    package var bytesMax = 16 << 10
-    package var targetBytesMax = 4 << 10
-    package var fieldsMax = 64
 
     package init() {}
 }

@@ -1,0 +1,155 @@
+/// All samples of one name, as Prometheus reads them: what is counted, in which unit, and the values at this moment.
+///
+/// Names and labels follow Prometheus's naming conventions: base units in the name, `_total` on counters. A label's
+/// values must be few and known in advance, or bounded by whoever makes the family (`BoundedLabels`).
+package struct MetricFamily: Sendable {
+    package enum Kind: String, Sendable {
+        /// Only goes up, and begins at 0 with the process.
+        case counter
+        case gauge
+        case histogram
+    }
+
+    /// One line; of a histogram the lines of its buckets, its sum and its count.
+    package enum Value: Sendable {
+        case number(Double)
+        case whole(UInt64)
+        case histogram(Histogram)
+    }
+
+    package typealias Labels = [(name: String, value: String)]
+
+    package let name: String
+    package let kind: Kind
+    package let help: String
+    private var samples: [(labels: Labels, value: Value)] = []
+
+    /// `help` is one sentence for whoever reads the page.
+    package init(_ name: String, _ kind: Kind, _ help: String) {
+        assert(Self.isName(name), "a metric's name is one for Prometheus")
+        self.name = name
+        self.kind = kind
+        self.help = help
+    }
+
+    /// A family of one sample.
+    package init(_ name: String, _ kind: Kind, _ help: String, _ value: UInt64) {
+        self.init(name, kind, help)
+        add(value)
+    }
+
+    package mutating func add(_ value: UInt64, _ labels: Labels = []) {
+        samples.append((labels, .whole(value)))
+    }
+
+    package mutating func add(_ value: Double, _ labels: Labels = []) {
+        samples.append((labels, .number(value)))
+    }
+
+    package mutating func add(_ value: Histogram, _ labels: Labels = []) {
+        samples.append((labels, .histogram(value)))
+    }
+
+    /// In Prometheus's text format 0.0.4.
+    package var text: String {
+        var text = "# HELP \(name) \(Self.escapedHelp(help))\n# TYPE \(name) \(kind.rawValue)\n"
+        for sample in samples {
+            switch sample.value {
+            case .number(let value): text += Self.line(name, sample.labels, Self.number(value))
+            case .whole(let value): text += Self.line(name, sample.labels, "\(value)")
+            case .histogram(let histogram):
+                for (bound, count) in histogram.cumulative {
+                    let label = (name: "le", value: bound.map(Self.number) ?? "+Inf")
+                    text += Self.line(name + "_bucket", sample.labels + [label], "\(count)")
+                }
+                text += Self.line(name + "_sum", sample.labels, Self.number(histogram.sum))
+                text += Self.line(name + "_count", sample.labels, "\(histogram.count)")
+            }
+        }
+        return text
+    }
+
+    private static func line(_ name: String, _ labels: Labels, _ value: String) -> String {
+        guard !labels.isEmpty else { return "\(name) \(value)\n" }
+        let inner = labels.map { "\($0.name)=\"\(escapedLabel($0.value))\"" }.joined(separator: ",")
+        return "\(name){\(inner)} \(value)\n"
+    }
+
+    private static func number(_ value: Double) -> String {
+        if value.isNaN { return "NaN" }
+        if value.isInfinite { return value > 0 ? "+Inf" : "-Inf" }
+        return value == value.rounded() && abs(value) < 1e15 ? "\(Int64(value))" : "\(value)"
+    }
+
+    private static func escapedHelp(_ text: String) -> String { escaped(text, quotes: false) }
+    private static func escapedLabel(_ text: String) -> String { escaped(text, quotes: true) }
+
+    private static func escaped(_ text: String, quotes: Bool) -> String {
+        var result = ""
+        for character in text.unicodeScalars {
+            switch character {
+            case "\\": result += "\\\\"
+            case "\n": result += "\\n"
+            case "\"" where quotes: result += "\\\""
+            default: result.unicodeScalars.append(character)
+            }
+        }
+        return result
+    }
+
+    private static func isName(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || $0 == UInt8(ascii: "_") }
+    }
+}
+
+/// How often something took how long. Bounds are fixed, so histograms of many nodes can be added up.
+package struct Histogram: Equatable, Sendable {
+    /// Upper bounds of the buckets in seconds, rising.
+    package let bounds: [Double]
+    /// One more than bounds: the last holds what exceeded them all.
+    private var counts: [UInt64]
+    package private(set) var sum = 0.0
+    package private(set) var count: UInt64 = 0
+
+    package init(bounds: [Double]) {
+        assert(zip(bounds, bounds.dropFirst()).allSatisfy { $0 < $1 }, "bounds rise")
+        self.bounds = bounds
+        counts = [UInt64](repeating: 0, count: bounds.count + 1)
+    }
+
+    package mutating func observe(seconds: Double) {
+        counts[bounds.firstIndex { seconds <= $0 } ?? bounds.count] += 1
+        sum += seconds
+        count += 1
+    }
+
+    package mutating func observe(nanoseconds: UInt64) {
+        observe(seconds: Double(nanoseconds) / 1e9)
+    }
+
+    /// Each bound with all that was at most as long; `nil` stands for no bound.
+    package var cumulative: [(bound: Double?, count: UInt64)] {
+        var total: UInt64 = 0
+        return zip(bounds.map(Optional.some) + [nil], counts).map { bound, count in
+            total += count
+            return (bound, total)
+        }
+    }
+}
+
+/// Values that a label has had, of which there may be only so many: from then on new ones become `other`.
+package struct BoundedLabels: Sendable {
+    package static let other = "other"
+    private var known: Set<String> = []
+    private let countMax: Int
+
+    package init(countMax: Int) { self.countMax = countMax }
+
+    /// The label's value for `text`.
+    package mutating func label(_ text: String) -> String {
+        if known.contains(text) { return text }
+        guard known.count < countMax else { return Self.other }
+        known.insert(text)
+        return text
+    }
+}
