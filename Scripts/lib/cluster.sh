@@ -53,6 +53,9 @@ free_floor = "256MiB"
 [admin]
 socket = "$work/$1/hawker.sock"
 
+[status]
+listen = "off"
+
 [log]
 level = "info"
 

@@ -49,14 +49,23 @@ extension NodeImages {
     private func content(
         of digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async throws(OriginError) -> OriginManifest {
-        if let cached = await cachedManifest(digest) { return cached }
-        let taking = Task { @LoopActor in await takeFromPeers(digest) }
+        let cached = await cachedManifest(digest)
+        note(cached, query)
+        if let cached { return cached }
+        let taking = Task { @LoopActor in await takeFromPeers(digest, of: query.registry) }
         let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
         if isTaken == true, let taken = await cachedManifest(digest) {
             await remember(taken.bytes, digest, taken.mediaType, query)
             return taken
         }
         return try await fetched(query, .digest(digest), endpoint, isHead: false)
+    }
+
+    /// What a GET finds here, or not, is counted.
+    private func note(_ cached: OriginManifest?, _ query: ManifestQuery) {
+        guard !query.isHead else { return }
+        counters.looked(for: .manifest, at: query.registry, isHit: cached != nil)
+        if let cached { counters.manifestWasHere(query.registry, bytes: cached.bytes.count) }
     }
 
     private func answer(_ error: OriginError, _ query: ManifestQuery) -> ManifestAnswer {
@@ -132,17 +141,20 @@ extension NodeImages {
         logger.warning(
             "registry unreachable: tag served as last seen",
             metadata: ["registry": "\(query.registry)", "repository": "\(query.repository)", "tag": "\(tag)"])
-        if let cached = await cachedManifest(record.digest) { return cached }
-        return await takeFromPeers(record.digest) ? await cachedManifest(record.digest) : nil
+        let cached = await cachedManifest(record.digest)
+        note(cached, query)
+        if let cached { return cached }
+        return await takeFromPeers(record.digest, of: query.registry) ? await cachedManifest(record.digest) : nil
     }
 
     /// Brings a manifest that a connected peer holds whole into the cache; whether it is there now.
-    private func takeFromPeers(_ digest: Digest) async -> Bool {
+    private func takeFromPeers(_ digest: Digest, of registry: RegistryHost) async -> Bool {
         guard let bytes = await swarm.locate(digest)?.bytes, bytes <= Int64(ManifestSummary.bytesMax) else {
             return false
         }
         do throws(DownloadFailure) {
-            let download = try await swarm.download(digest, bytes: bytes, source: nil)
+            let download = try await swarm.download(
+                digest, bytes: bytes, source: nil, registry: registry.canonical.description)
             let progress = await withCheckedContinuation { continuation in
                 download.onProgress(from: bytes - 1) { continuation.resume(returning: $0) }
             }

@@ -20,6 +20,7 @@ final class NodeImages: ImageSource {
     let swarm: Swarm
     let registries: RegistryTable
     let probes = ProbeLog()
+    let counters: NodeCounters
     let logger: Logger
     var permissions: Permissions
     /// Registries that could not be reached lately, and until when they are not asked for what may be served without.
@@ -27,8 +28,9 @@ final class NodeImages: ImageSource {
 
     init(
         store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, permissions: Permissions,
-        logger: Logger
+        counters: NodeCounters, logger: Logger
     ) {
+        self.counters = counters
         self.permissions = permissions
         self.store = store
         self.origin = origin

@@ -123,8 +123,7 @@ import OCIModel
     private func begin(_ head: RequestHead) {
         begin()
         current?.isHead = head.method == .head
-        current?.endsConnection =
-            head.endsConnection || requests >= context.limits.requestsPerConnectionMax
+        current?.endsConnection = head.endsConnection || requests >= context.limits.requestsPerConnectionMax
         switch context.router.decide(head) {
         case .refused(let refusal): refuse(refusal)
         case .base: send(.base(), body: ResponseHead.baseBody)
@@ -198,6 +197,7 @@ import OCIModel
 
     /// The head waits for the first byte: until then the answer can still become a 404, and containerd go on.
     private func serve(_ content: BlobBody.Content, _ digest: Digest, bytes: Int64) {
+        if case .whole = content { current?.wasWhole = true }
         var part: ByteRange?
         switch RangeSelection(current?.ranges ?? [], bytes: bytes) {
         case .whole: break

@@ -98,6 +98,8 @@ package struct MirrorRequest: Sendable {
     package let isHead: Bool
     package let status: Int
     package let outcome: Outcome
+    /// The blob was on this node when it was asked for; false for everything else.
+    package let wasWhole: Bool
     /// Of the body, handed to the kernel.
     package let bodyBytes: Int64
     package let nanoseconds: UInt64

@@ -26,6 +26,9 @@ final class BlobTransfer {
     let digest: Digest
     let layout: PieceLayout
     var source: OriginSource?
+    /// Whose blob it is, for the counters; empty where nobody said.
+    let registry: String
+    let startNanoseconds = Loop.nowNanoseconds
     private(set) var phase = Phase.opening
     /// The file that holds the pieces; stays readable for as long as this object lives.
     private(set) var partial: PartialBlob?
@@ -59,10 +62,11 @@ final class BlobTransfer {
     private var dropsInProgress = 0
     private var waitingStores: [@LoopActor () -> Void] = []
 
-    init(digest: Digest, layout: PieceLayout, source: OriginSource?) {
+    init(digest: Digest, layout: PieceLayout, source: OriginSource?, registry: String = "") {
         self.digest = digest
         self.layout = layout
         self.source = source
+        self.registry = source?.registry ?? registry
         held = PieceSet(layout: layout)
     }
 

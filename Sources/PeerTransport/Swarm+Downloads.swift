@@ -9,17 +9,19 @@ extension Swarm {
     /// Gets a blob of that size into the store, from peers and, if a source is given, from the registry, and
     /// returns as soon as it can be waited for. Readers of one blob share one download.
     ///
-    /// A blob that the store already has is returned as a finished download.
+    /// A blob that the store already has is returned as a finished download. Without a source, `registry` says whose
+    /// blob it is.
     package func download(
         _ digest: Digest,
         bytes: Int64,
-        source: OriginSource?
+        source: OriginSource?,
+        registry: String = ""
     ) async throws(DownloadFailure) -> BlobDownload {
         guard let layout = PieceLayout(blobBytes: bytes) else { throw .badSize }
         while true {
             guard !isStopping else { throw .stopping }
             guard let transfer = transfers[digest] else {
-                let transfer = BlobTransfer(digest: digest, layout: layout, source: source)
+                let transfer = BlobTransfer(digest: digest, layout: layout, source: source, registry: registry)
                 transfers[digest] = transfer
                 try await open(transfer)
                 return BlobDownload(transfer)
@@ -135,7 +137,8 @@ extension Swarm {
     func completed(_ blob: Digest) {
         guard let transfer = transfers[blob], transfer.phase == .running else { return }
         transfer.completed()
-        observe(.downloadFinished(blob, transfer.sources))
+        let nanoseconds = Loop.nowNanoseconds &- transfer.startNanoseconds
+        observe(.downloadFinished(blob, transfer.sources, registry: transfer.registry, nanoseconds: nanoseconds))
         if transfer.readerCount == 0 { transfers[blob] = nil }
     }
 

@@ -26,7 +26,8 @@ package struct MetricFamily: Sendable {
 
     /// `help` is one sentence for whoever reads the page.
     package init(_ name: String, _ kind: Kind, _ help: String) {
-        assert(Self.isName(name), "a metric's name is one for Prometheus")
+        assert(Self.isName(name), "a metric's name is of letters and underscores")
+        assert(name.hasSuffix("_total") == (kind == .counter), "counters, and only they, end in _total")
         self.name = name
         self.kind = kind
         self.help = help
@@ -34,6 +35,12 @@ package struct MetricFamily: Sendable {
 
     /// A family of one sample.
     package init(_ name: String, _ kind: Kind, _ help: String, _ value: UInt64) {
+        self.init(name, kind, help)
+        add(value)
+    }
+
+    /// A family of one sample.
+    package init(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
         self.init(name, kind, help)
         add(value)
     }
@@ -99,57 +106,5 @@ package struct MetricFamily: Sendable {
 
     private static func isName(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 || $0 == UInt8(ascii: "_") }
-    }
-}
-
-/// How often something took how long. Bounds are fixed, so histograms of many nodes can be added up.
-package struct Histogram: Equatable, Sendable {
-    /// Upper bounds of the buckets in seconds, rising.
-    package let bounds: [Double]
-    /// One more than bounds: the last holds what exceeded them all.
-    private var counts: [UInt64]
-    package private(set) var sum = 0.0
-    package private(set) var count: UInt64 = 0
-
-    package init(bounds: [Double]) {
-        assert(zip(bounds, bounds.dropFirst()).allSatisfy { $0 < $1 }, "bounds rise")
-        self.bounds = bounds
-        counts = [UInt64](repeating: 0, count: bounds.count + 1)
-    }
-
-    package mutating func observe(seconds: Double) {
-        counts[bounds.firstIndex { seconds <= $0 } ?? bounds.count] += 1
-        sum += seconds
-        count += 1
-    }
-
-    package mutating func observe(nanoseconds: UInt64) {
-        observe(seconds: Double(nanoseconds) / 1e9)
-    }
-
-    /// Each bound with all that was at most as long; `nil` stands for no bound.
-    package var cumulative: [(bound: Double?, count: UInt64)] {
-        var total: UInt64 = 0
-        return zip(bounds.map(Optional.some) + [nil], counts).map { bound, count in
-            total += count
-            return (bound, total)
-        }
-    }
-}
-
-/// Values that a label has had, of which there may be only so many: from then on new ones become `other`.
-package struct BoundedLabels: Sendable {
-    package static let other = "other"
-    private var known: Set<String> = []
-    private let countMax: Int
-
-    package init(countMax: Int) { self.countMax = countMax }
-
-    /// The label's value for `text`.
-    package mutating func label(_ text: String) -> String {
-        if known.contains(text) { return text }
-        guard known.count < countMax else { return Self.other }
-        known.insert(text)
-        return text
     }
 }
