@@ -16,7 +16,7 @@ extension NodeMetrics {
         }
         var peers = MetricFamily("hawker_peers", .gauge, "Nodes that this one knows, by how they stand.")
         for (state, count) in [("banned", banned), ("connected", connected), ("waiting", waiting)] {
-            peers.add(UInt64(clamping: count), [("state", state)])
+            peers.add(count, [("state", state)])
         }
         let counters = node.counters
         var bans = MetricFamily("hawker_peer_bans_total", .counter, "Peers that were banned, by what they did.")
@@ -45,7 +45,7 @@ extension NodeMetrics {
         ) -> MetricFamily {
             var family = MetricFamily(name, .counter, help)
             for (peerZone, counted) in traffic.sorted(by: { $0.key < $1.key }) {
-                family.add(UInt64(clamping: counted[keyPath: value]), [("zone", zone), ("peer_zone", peerZone)])
+                family.add(counted[keyPath: value], [("zone", zone), ("peer_zone", peerZone)])
             }
             return family
         }
@@ -71,10 +71,10 @@ extension NodeMetrics {
                 "Members that did not answer a request for a grant, and were passed over.", counters.grantsUnanswered),
             MetricFamily(
                 "hawker_downloads_running", .gauge, "Blobs that are being fetched.",
-                UInt64(clamping: status.downloads.count)),
+                status.downloads.count),
             MetricFamily(
                 "hawker_uploads_running", .gauge, "Pieces on their way to peers.",
-                UInt64(clamping: counters.uploadsRunning)),
+                counters.uploadsRunning),
             MetricFamily(
                 "hawker_blob_mismatches_total", .counter,
                 "Blobs that did not match their digest when they were whole, and were fetched again.",

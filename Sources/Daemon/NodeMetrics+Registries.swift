@@ -18,8 +18,8 @@ extension NodeMetrics {
         for (host, said) in node.origin.rateLimits.sorted(by: { $0.key.description < $1.key.description }) {
             let registry = node.counters.label(host)
             guard registry != BoundedLabels.other else { continue }
-            if let most = said.limit { limit.add(UInt64(clamping: most), [("registry", registry)]) }
-            left.add(UInt64(clamping: said.remaining), [("registry", registry)])
+            if let most = said.limit { limit.add(most, [("registry", registry)]) }
+            left.add(said.remaining, [("registry", registry)])
         }
         return [
             counter(

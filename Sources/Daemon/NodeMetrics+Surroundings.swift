@@ -37,12 +37,12 @@ extension NodeMetrics {
         for status in node.discovery.status {
             let labels = [(name: "source", value: status.source.rawValue)]
             if case .failing = status.state { working.add(0, labels) } else { working.add(1, labels) }
-            endpoints.add(UInt64(clamping: status.endpoints), labels)
+            endpoints.add(status.endpoints, labels)
         }
         var expiry = MetricFamily(
             "hawker_certificate_expiration_timestamp_seconds", .gauge,
             "When this node's certificate expires, in seconds since 1970.")
-        if let certificate = node.certificate?.context.certificate { expiry.add(UInt64(clamping: certificate.notAfter)) }
+        if let certificate = node.certificate?.context.certificate { expiry.add(certificate.notAfter) }
         return [wiring, working, endpoints, expiry]
     }
 }

@@ -80,7 +80,7 @@ struct NodeMetrics {
             MetricFamily("hawker_mirror_sent_bytes_total", .counter, "Bytes of bodies for runtimes.", counted.bodyBytes),
             MetricFamily(
                 "hawker_mirror_connections", .gauge, "Open connections of runtimes.",
-                UInt64(clamping: counted.connections)),
+                counted.connections),
             MetricFamily(
                 "hawker_mirror_connections_total", .counter, "Connections of runtimes that were taken.",
                 counted.connectionsAccepted),
@@ -104,7 +104,7 @@ struct NodeMetrics {
                 count, [("kind", lookup.kind.rawValue), ("registry", lookup.registry), ("result", result)])
         }
         func gauge(_ name: String, _ help: String, _ value: some BinaryInteger) -> MetricFamily {
-            MetricFamily(name, .gauge, help, UInt64(clamping: value))
+            MetricFamily(name, .gauge, help, value)
         }
         return [
             lookups,

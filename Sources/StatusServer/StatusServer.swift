@@ -7,8 +7,8 @@ import HTTPHead
 ///
 /// Invariant: at most `connectionsMax` connections are open, each for at most `connectionMillis`.
 @LoopActor package final class StatusServer {
-    package static let connectionsMax = 32
-    package static let connectionMillis: UInt64 = 10_000
+    package nonisolated static let connectionsMax = 32
+    package nonisolated static let connectionMillis: UInt64 = 10_000
 
     private let answer: @LoopActor (_ path: String) async -> StatusAnswer
     private var listener: Listener?

@@ -34,7 +34,7 @@ package struct MetricFamily: Sendable {
     }
 
     /// A family of one sample.
-    package init(_ name: String, _ kind: Kind, _ help: String, _ value: UInt64) {
+    package init(_ name: String, _ kind: Kind, _ help: String, _ value: some BinaryInteger) {
         self.init(name, kind, help)
         add(value)
     }
@@ -45,8 +45,9 @@ package struct MetricFamily: Sendable {
         add(value)
     }
 
-    package mutating func add(_ value: UInt64, _ labels: Labels = []) {
-        samples.append((labels, .whole(value)))
+    /// A count or a size, which is never below 0.
+    package mutating func add(_ value: some BinaryInteger, _ labels: Labels = []) {
+        samples.append((labels, .whole(UInt64(clamping: value))))
     }
 
     package mutating func add(_ value: Double, _ labels: Labels = []) {
