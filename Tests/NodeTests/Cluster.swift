@@ -7,14 +7,17 @@ final class Cluster: Sendable {
     let registry: DockerRegistry
     let nodes: [NodeProcess]
 
-    /// Nothing of the nodes runs yet.
-    init(nodes names: [String], registry: DockerRegistry) throws {
+    /// Nothing of the nodes runs yet; `change` has the last word on the settings of each.
+    init(
+        nodes names: [String], registry: DockerRegistry, change: (inout NodeProcess.Settings) -> Void = { _ in }
+    ) throws {
         var settings = try names.map { try NodeProcess.Settings(name: $0) }
         for index in settings.indices {
             settings[index].registries = [(registry.host, registry.url)]
             settings[index].peers = settings.indices.filter { $0 != index }.map {
                 "127.0.0.1:\(settings[$0].peerPort)"
             }
+            change(&settings[index])
         }
         self.registry = registry
         nodes = try settings.map { try NodeProcess($0) }

@@ -134,7 +134,8 @@ class Checker:
         for owner, pod in pods(things):
             if self.once("pod", pod):
                 look_at_pod(name, owner, pod)
-        settings = next(thing for thing in things if thing["kind"] == "ConfigMap")["data"]["hawker.toml"]
+        settings = next(thing["data"]["hawker.toml"] for thing in things
+                        if thing["kind"] == "ConfigMap" and "hawker.toml" in thing["data"])
         if self.once("settings", settings):
             look_at_settings(name, settings)
         look_at_links(name, values, things)
