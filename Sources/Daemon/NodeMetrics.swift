@@ -41,17 +41,23 @@ struct NodeMetrics {
         var bytes = MetricFamily(
             "hawker_image_bytes_total", .counter,
             "Bytes of blobs and manifests by where they came from: the cache of this node, peers, or the registry.")
-        var avoided: [String: UInt64] = [:]
-        for (registry, count) in node.counters.cachedBytes.sorted(by: { $0.key < $1.key }) {
+        // Those of the settings are there from the start: of a counter that appears later, rate() misses the first step.
+        let named = Dictionary(
+            node.settings.registries.map { (node.counters.label($0.host), UInt64(0)) }, uniquingKeysWith: +)
+        var avoided = named
+        let cached = named.merging(node.counters.cachedBytes) { $1 }
+        for (registry, count) in cached.sorted(by: { $0.key < $1.key }) {
             bytes.add(count, [("source", "cache"), ("registry", registry), ("zone", zone)])
             avoided[registry, default: 0] += count
         }
-        let supplied = counters.supplied.sorted { ($0.key.registry, $0.key.zone) < ($1.key.registry, $1.key.zone) }
-        for (supply, count) in supplied {
+        let none = named.map { (SwarmCounters.Supply(registry: $0.key, zone: zone), $0.value) }
+        let supplied = Dictionary(none, uniquingKeysWith: +).merging(counters.supplied) { $1 }
+        for (supply, count) in supplied.sorted(by: { ($0.key.registry, $0.key.zone) < ($1.key.registry, $1.key.zone) }) {
             bytes.add(count, [("source", "peer"), ("registry", supply.registry), ("zone", supply.zone)])
             avoided[supply.registry, default: 0] += count
         }
-        for (registry, count) in summed(\.bytes) {
+        let read = named.merging(summed(\.bytes).map { ($0.registry, $0.count) }) { $1 }
+        for (registry, count) in read.sorted(by: { $0.key < $1.key }) {
             bytes.add(count, [("source", "registry"), ("registry", registry), ("zone", "")])
         }
         var spared = MetricFamily(

@@ -9,6 +9,11 @@ package struct SwarmCounters: Sendable {
         package var registry: String
         /// The zone of the peer; empty if it has none.
         package var zone: String
+
+        package init(registry: String, zone: String) {
+            self.registry = registry
+            self.zone = zone
+        }
     }
 
     package static let zonesMax = 64
