@@ -35,7 +35,7 @@ let fuzzTargets: [Target] =
         .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzz/CLibFuzzer"),
         .executableTarget(
             name: "fuzz",
-            dependencies: ["CLibFuzzer", "TOMLEdit", "RuntimeConfig", "MirrorServer", "Wire", "OCIModel"],
+            dependencies: ["CLibFuzzer", "TOMLEdit", "RuntimeConfig", "HTTPHead", "MirrorServer", "Wire", "OCIModel"],
             path: "Tests/Fuzz/fuzz", swiftSettings: settings),
     ]
 
@@ -79,12 +79,13 @@ let package = Package(
 
         // Layer 1.
         module("PieceExchange", ["PieceModel", "OCIModel"]),
+        module("HTTPHead", ["CHTTPParser"]),
         module("HTTPTransfer", ["CCurl", "EventLoop"]),
         module("ContentStore", ["CSQLite", "CLinux", "Hashing", "PieceModel", "OCIModel"]),
         module("Wire", ["CPeerProto", "ProtobufCodec", "PieceExchange", "PieceModel", "OCIModel"]),
 
         // Layer 2: siblings.
-        module("MirrorServer", ["CHTTPParser", "EventLoop", "OCIModel", "Telemetry"]),
+        module("MirrorServer", ["HTTPHead", "EventLoop", "OCIModel", "Telemetry"]),
         module(
             "PeerTransport",
             [
@@ -92,6 +93,7 @@ let package = Package(
                 "Hashing", "OCIModel", "Telemetry",
             ]),
         module("PeerDirectory", ["CAres", "CHiredis", "EventLoop", "PieceModel"]),
+        module("StatusServer", ["HTTPHead", "EventLoop"]),
         module("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
         module("AdminAPI", ["CAdminProto", "ProtobufCodec", "Wire", "EventLoop", "CLinux"]),
         module("RuntimeConfig", ["TOMLEdit", "OCIModel", "CLinux"]),
@@ -102,7 +104,8 @@ let package = Package(
         module(
             "Daemon",
             [
-                "MirrorServer", "PeerTransport", "PeerDirectory", "OriginClient", "AdminAPI", "ContentStore",
+                "MirrorServer", "StatusServer", "PeerTransport", "PeerDirectory", "OriginClient", "AdminAPI",
+                "ContentStore",
                 "EventLoop", "Pacing", "TLS", "Wire", "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
                 "RuntimeConfig", "CRIClient",
             ]),
@@ -130,10 +133,13 @@ let package = Package(
         tests("Compression"),
         tests("TOMLEdit", ["TestSupport"]),
         tests("PieceExchange", ["PieceModel", "OCIModel"]),
+        tests("HTTPHead", ["TestSupport"]),
         tests("HTTPTransfer", ["EventLoop", "TestSupport"]),
         tests("ContentStore", ["Hashing", "PieceModel", "OCIModel", "TestSupport"]),
         tests("Wire", ["PieceExchange", "PieceModel", "OCIModel"]),
-        tests("MirrorServer", ["EventLoop", "OCIModel", "TestSupport"]),
+        tests("MirrorServer", ["HTTPHead", "EventLoop", "OCIModel", "TestSupport"]),
+        tests("StatusServer", ["EventLoop", "TestSupport"]),
+        tests("Telemetry", [log]),
         tests(
             "PeerTransport",
             [
@@ -147,7 +153,7 @@ let package = Package(
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
         tests(
             "RuntimeConfig", ["CRIClient", "EventLoop", "OCIModel", "TestSupport"], resources: [.copy("Corpus"), .copy("World")]),
-        tests("Daemon", ["AdminAPI", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
+        tests("Daemon", ["AdminAPI", "Telemetry", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["hawker", "TestSupport", "OCIModel"], swiftSettings: settings),
         .testTarget(
             name: "DeployTests", dependencies: ["hawker", "TestSupport"], resources: [.copy("Programs")],

@@ -57,6 +57,9 @@ check_seconds = 1
 [admin]
 socket = "$work/$1/hawker.sock"
 
+[status]
+listen = "off"
+
 [log]
 level = "info"
 

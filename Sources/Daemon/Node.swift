@@ -4,10 +4,12 @@ package import EventLoop
 import Glibc
 import Logging
 import MirrorServer
+import OCIModel
 import OriginClient
 import PeerDirectory
 import PeerTransport
 import PieceModel
+import StatusServer
 import Telemetry
 
 /// Why a node did not start; what had been started is stopped again.
@@ -53,6 +55,8 @@ package final class Node {
     let certificate: NodeCertificate?
     private(set) var discovery = PeerDiscovery([])
     private var admin: AdminServer?
+    private var statusServer: StatusServer?
+    let counters: NodeCounters
     let manager: ServiceManager
     let logger: Logger
 
@@ -71,20 +75,26 @@ package final class Node {
         let registries = RegistryTable(settings)
         let origin = OriginClient(userAgent: "hawker/\(version)")
         let limits = NodeLimits(settings)
+        let counters = NodeCounters(settings)
+        let swarmLog = NodeLog.swarm(Logger(label: "peers"))
         let swarm = Swarm(
             store: store, options: Self.swarmOptions(settings, certificate),
             origin: NodeOrigin(
                 client: origin, registries: registries, limits: limits, logger: Logger(label: "mirror")),
             pacers: limits.swarm,
-            observer: NodeLog.swarm(Logger(label: "peers")),
+            observer: { event in
+                swarmLog(event)
+                counters.note(event)
+            },
             mayOffer: { registries.mayOffer($0, of: store) })
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries,
-            settings: settings, logger: Logger(label: "mirror"))
+            settings: settings, counters: counters, logger: Logger(label: "mirror"))
         self.images = images
         self.settings = settings
         self.certificate = certificate
         self.limits = limits
+        self.counters = counters
         self.version = version
         self.manager = manager
         self.logger = logger
@@ -97,7 +107,11 @@ package final class Node {
         options.port = settings.mirrorListen.port
         options.defaultRegistry = settings.defaultRegistry
         options.limits.connectionsMax = settings.limits.mirrorConnections
-        mirror = MirrorServer(options: options, source: images, onRequest: NodeLog.request(Logger(label: "mirror")))
+        let requestLog = NodeLog.request(Logger(label: "mirror"))
+        mirror = MirrorServer(options: options, source: images) { request in
+            requestLog(request)
+            counters.note(request)
+        }
         try await listen()
         startDiscovery()
         certificate?.start { [weak self] in self?.swarm.trust($0) }
@@ -105,12 +119,18 @@ package final class Node {
         wiring?.start()
         runtimeStore = RuntimeStoreWatch(settings, store: store, swarm: swarm, logger: Logger(label: "containerd"))
         runtimeStore?.start()
+        statusServer = startStatusPort()
+        logStart()
+    }
+
+    private func logStart() {
         logger.info(
             "serving",
             metadata: [
                 "node": "\(settings.nodeName)", "version": "\(version)", "mirror": "\(settings.mirrorListen.host):\(mirror.port)",
                 "peers": "\(settings.peersListen.map { "\($0.host):\(swarm.port)" } ?? "off")",
                 "cache": "\(settings.cachePath)", "admin": "\(settings.adminSocket)",
+                "status": "\(statusServer.map { "port \($0.port)" } ?? "off")",
             ])
         if settings.isPlaintextOnNetwork {
             logger.warning("peers talk in plaintext: whoever reaches the peer port can read all, and be any node")
@@ -137,6 +157,7 @@ package final class Node {
         admin?.close()
         let store = store
         await Loop.offload { store.close() }
+        statusServer?.close()
         mirror.close()
         logger.info("stopped")
     }
@@ -177,7 +198,7 @@ package final class Node {
         settings = new
         limits.apply(new)
         discovery.replaceStatic(with: new.staticPeers)
-        Log.setLevel(new.logLevel)
+        Log.set(level: new.logLevel, format: new.logFormat)
     }
 
     private func startDiscovery() {
@@ -216,6 +237,7 @@ package final class Node {
         }
         options.cluster = settings.cluster
         options.zone = settings.zone
+        options.registries = settings.registries.map(\.host.canonical.description)
         options.listenHost = settings.peersListen?.host
         options.listenPort = settings.peersListen?.port ?? 0
         options.compression = settings.compression

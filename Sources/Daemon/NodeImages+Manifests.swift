@@ -46,7 +46,9 @@ extension NodeImages {
     func content(
         of digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async throws(OriginError) -> OriginManifest {
-        if let cached = await cachedManifest(digest) { return cached }
+        let cached = await cachedManifest(digest)
+        note(cached, query)
+        if let cached { return cached }
         let get = query.asking(.digest(digest)).asGet
         let bringing = manifests.join(ManifestQuestion(query: get)) { await self.brought(digest, get, endpoint) }
         defer { bringing.leave() }
@@ -58,12 +60,19 @@ extension NodeImages {
         return try brought.get()
     }
 
+    /// What a GET finds here, or not, is counted.
+    func note(_ cached: OriginManifest?, _ query: ManifestQuery) {
+        guard !query.isHead else { return }
+        counters.looked(for: .manifest, at: query.registry, isHit: cached != nil)
+        if let cached { counters.manifestWasHere(query.registry, bytes: cached.bytes.count) }
+    }
+
     /// From a peer, else from the registry.
     private func brought(
         _ digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async -> Result<OriginManifest, OriginError> {
         if isShared(query.place) {
-            let taking = Task { @LoopActor in await takeFromPeers(digest) }
+            let taking = Task { @LoopActor in await takeFromPeers(digest, of: query.registry) }
             let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
             if isTaken == true, let taken = await cachedManifest(digest) {
                 await remember(taken.bytes, digest, taken.mediaType, query)
@@ -105,12 +114,13 @@ extension NodeImages {
     }
 
     /// Brings a manifest that a connected peer holds whole into the cache; whether it is there now.
-    func takeFromPeers(_ digest: Digest) async -> Bool {
+    func takeFromPeers(_ digest: Digest, of registry: RegistryHost) async -> Bool {
         guard let bytes = await swarm.locate(digest)?.bytes, bytes <= Int64(ManifestSummary.bytesMax) else {
             return false
         }
         do throws(DownloadFailure) {
-            let download = try await swarm.download(digest, bytes: bytes, source: nil)
+            let download = try await swarm.download(
+                digest, bytes: bytes, source: nil, registry: registry.canonical.description)
             let progress = await withCheckedContinuation { continuation in
                 download.onProgress(from: bytes - 1) { continuation.resume(returning: $0) }
             }

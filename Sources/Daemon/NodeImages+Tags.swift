@@ -107,7 +107,8 @@ extension NodeImages {
             return nil
         }
         var manifest = await cachedManifest(record.digest)
-        if manifest == nil, isShared(query.place), await takeFromPeers(record.digest) {
+        note(manifest, query)
+        if manifest == nil, isShared(query.place), await takeFromPeers(record.digest, of: query.registry) {
             manifest = await cachedManifest(record.digest)
         }
         guard let manifest else { return nil }

@@ -19,6 +19,7 @@ final class NodeImages: ImageSource {
     let swarm: Swarm
     let registries: RegistryTable
     let probes = ProbeLog()
+    let counters: NodeCounters
     let logger: Logger
     let tagRules: TagRules
     var permissions: Permissions
@@ -34,8 +35,9 @@ final class NodeImages: ImageSource {
 
     init(
         store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, settings: Settings,
-        logger: Logger
+        counters: NodeCounters, logger: Logger
     ) {
+        self.counters = counters
         permissions = Permissions(settings)
         tagRules = TagRules(settings)
         tagAnswers = TagAnswers(lifeSeconds: settings.tagsTTLSeconds)

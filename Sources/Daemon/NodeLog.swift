@@ -22,7 +22,7 @@ enum NodeLog {
             case .peerConnected(let name, let address, let outbound):
                 logger.info(
                     "peer connected",
-                    metadata: ["peer": "\(name)", "address": "\(address)", "dialled": "\(outbound)"])
+                    metadata: ["peer": "\(name)", "address": "\(address)", "dialled": .stringConvertible(outbound)])
             case .peerDisconnected(let name, let address, let cause):
                 logger.info(
                     "peer disconnected", metadata: ["peer": "\(name)", "address": "\(address)", "cause": "\(cause)"])
@@ -32,23 +32,26 @@ enum NodeLog {
                 logger.debug("peer not reached", metadata: ["address": "\(endpoint)", "error": "\(error)"])
             case .peerBanned(let name, let cause, let seconds):
                 logger.warning(
-                    "peer banned", metadata: ["peer": "\(name)", "cause": "\(cause)", "seconds": "\(seconds)"])
+                    "peer banned", metadata: ["peer": "\(name)", "cause": "\(cause)", "seconds": .stringConvertible(seconds)])
             case .downloadStarted(let digest, let bytes, let resumed):
                 logger.debug(
-                    "download started", metadata: ["digest": "\(digest)", "bytes": "\(bytes)", "resumed": "\(resumed)"])
-            case .downloadFinished(let digest, let sources):
+                    "download started", metadata: ["digest": "\(digest)", "bytes": .stringConvertible(bytes), "resumed": .stringConvertible(resumed)])
+            case .downloadFinished(let digest, let sources, let registry, let nanoseconds):
                 logger.info(
                     "download finished",
                     metadata: [
-                        "digest": "\(digest)", "registry_bytes": "\(sources.originBytes)",
-                        "peer_bytes": "\(sources.peerBytes.values.reduce(0, +))",
-                        "resumed_bytes": "\(sources.resumedBytes)",
+                        "digest": "\(digest)", "registry": "\(registry)",
+                        "registry_bytes": .stringConvertible(sources.originBytes),
+                        "peer_bytes": .stringConvertible(sources.peerBytes.values.reduce(0, +)),
+                        "peers": .array(sources.peerBytes.keys.sorted().map { "\($0)" }),
+                        "resumed_bytes": .stringConvertible(sources.resumedBytes),
+                        "millis": .stringConvertible(nanoseconds / 1_000_000),
                     ])
             case .downloadFailed(let digest, let failure):
                 logger.warning("download failed", metadata: ["digest": "\(digest)", "reason": "\(failure)"])
             case .blobMismatched(let digest, let dropped):
                 logger.warning(
-                    "blob did not match its digest", metadata: ["digest": "\(digest)", "pieces_dropped": "\(dropped)"])
+                    "blob did not match its digest", metadata: ["digest": "\(digest)", "pieces_dropped": .stringConvertible(dropped)])
             }
         }
     }
@@ -62,14 +65,21 @@ enum NodeLog {
         }
     }
 
+    /// One line a request; each blob that a runtime got, with where from, is news.
     static func request(_ logger: Logger) -> @LoopActor (MirrorRequest) -> Void {
         { request in
-            let metadata: Logger.Metadata = [
-                "request": "\(describe(request.subject))", "status": "\(request.status)",
-                "bytes": "\(request.bodyBytes)", "millis": "\(request.nanoseconds / 1_000_000)",
+            var metadata: Logger.Metadata = [
+                "request": "\(describe(request.subject))", "status": .stringConvertible(request.status),
+                "bytes": .stringConvertible(request.bodyBytes),
+                "millis": .stringConvertible(request.nanoseconds / 1_000_000),
             ]
             switch request.outcome {
-            case .served: logger.debug("served", metadata: metadata)
+            case .served:
+                guard case .blob = request.subject, !request.isHead else {
+                    return logger.debug("served", metadata: metadata)
+                }
+                metadata["from"] = request.wasWhole ? "cache" : "download"
+                logger.info("blob served", metadata: metadata)
             case .declined(let reason):
                 logger.info("declined", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
             case .deadlineMissed: logger.warning("declined: no answer in time", metadata: metadata)

@@ -1,6 +1,7 @@
 import Glibc
 package import OCIModel
 package import PieceModel
+package import Telemetry
 
 /// Everything an operator can set, checked. `SettingsKeys` lists the keys of the file, their meaning and defaults.
 package struct Settings: Equatable, Sendable {
@@ -44,7 +45,10 @@ package struct Settings: Equatable, Sendable {
     package var quotaBytes: Int64 = 20 << 30
     package var freeFloorBytes: Int64 = 1 << 30
     package var adminSocket = "/run/hawker/hawker.sock"
+    /// Where metrics and health are asked for; `nil` for nowhere.
+    package var statusListen: SocketAddress? = SocketAddress(host: "127.0.0.1", port: 4002)
     package var logLevel = "info"
+    package var logFormat = LogFormat.text
     package var limits = LimitSettings()
     /// The configuration file of the containerd that is watched; `nil` watches none.
     package var containerdConfig: String?

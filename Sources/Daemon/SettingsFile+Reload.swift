@@ -34,6 +34,7 @@ extension SettingsFile {
         settings.limits.origin = new.settings.limits.origin
         settings.staticPeers = new.settings.staticPeers
         settings.logLevel = new.settings.logLevel
+        settings.logFormat = new.settings.logFormat
         if settings.trust.isTLS, new.settings.trust.isTLS {
             settings.trust.certificate = new.settings.trust.certificate
             settings.trust.key = new.settings.trust.key

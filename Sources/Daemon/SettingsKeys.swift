@@ -1,6 +1,7 @@
 import OCIModel
 import PieceModel
 import TOMLEdit
+import Telemetry
 
 /// One key of the settings file: what it is called, what it means, and how its value gets into `Settings`.
 struct SettingsKey: Sendable {
@@ -162,11 +163,27 @@ enum SettingsKeys {
             return SettingsText.isAbsolutePath(text) && text.utf8.count <= 107
         },
         .text(
+            "status.listen", shown: "\"127.0.0.1:4002\"",
+            "Where /metrics, /healthz and /readyz are asked for; \"off\" for nowhere.",
+            expected: "\"host:port\" or \"off\""
+        ) { text, settings in
+            settings.statusListen = SocketAddress(text)
+            return settings.statusListen != nil || text == "off"
+        },
+        .text(
             "log.level", shown: "\"info\"", "debug, info, warning or error.", expected: "debug, info, warning or error",
             isReloadable: true
         ) { text, settings in
             settings.logLevel = text
             return ["debug", "info", "warning", "error"].contains(text)
+        },
+        .text(
+            "log.format", shown: "\"text\"", "text for people, or json: one object a line.", expected: "text or json",
+            isReloadable: true
+        ) { text, settings in
+            guard let format = LogFormat(rawValue: text) else { return false }
+            settings.logFormat = format
+            return true
         },
     ]
 

@@ -1,4 +1,5 @@
 import EventLoop
+import HTTPHead
 import OCIModel
 
 /// One client's connection: requests are read, answered and finished one at a time, in order.
@@ -122,8 +123,7 @@ import OCIModel
     private func begin(_ head: RequestHead) {
         begin()
         current?.isHead = head.method == .head
-        current?.endsConnection =
-            head.endsConnection || requests >= context.limits.requestsPerConnectionMax
+        current?.endsConnection = head.endsConnection || requests >= context.limits.requestsPerConnectionMax
         switch context.router.decide(head) {
         case .refused(let refusal): refuse(refusal)
         case .base: send(.base(), body: ResponseHead.baseBody)

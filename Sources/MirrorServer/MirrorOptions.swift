@@ -1,3 +1,4 @@
+package import HTTPHead
 package import OCIModel
 
 /// How a mirror is reached, and what may be asked of it.
@@ -42,15 +43,6 @@ package struct MirrorLimits: Sendable {
     /// For the other side's end of a connection that this side has ended.
     package var lingerMillis: UInt64 = 2_000
     package var head = RequestHeadLimits()
-
-    package init() {}
-}
-
-/// What one request head may take, and no more is read before the answer.
-package struct RequestHeadLimits: Sendable {
-    package var bytesMax = 16 << 10
-    package var targetBytesMax = 4 << 10
-    package var fieldsMax = 64
 
     package init() {}
 }
@@ -112,6 +104,8 @@ package struct MirrorRequest: Sendable {
     package let isHead: Bool
     package let status: Int
     package let outcome: Outcome
+    /// The blob was on this node when it was asked for; false for everything else.
+    package let wasWhole: Bool
     /// Of the body, handed to the kernel.
     package let bodyBytes: Int64
     package let nanoseconds: UInt64

@@ -1,3 +1,4 @@
+import HTTPHead
 import OCIModel
 
 /// Why a request gets an error instead of content.

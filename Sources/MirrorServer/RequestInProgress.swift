@@ -10,6 +10,7 @@ struct RequestInProgress {
     var ranges: [String] = []
     var status = ResponseHead.Status.ok
     var outcome = MirrorRequest.Outcome.served
+    var wasWhole = false
     /// Handed to the kernel.
     var bodyBytes: Int64 = 0
     private let startNanoseconds = Loop.nowNanoseconds
@@ -21,6 +22,7 @@ struct RequestInProgress {
             isHead: isHead,
             status: status.rawValue,
             outcome: outcome,
+            wasWhole: wasWhole,
             bodyBytes: bodyBytes,
             nanoseconds: Loop.nowNanoseconds &- startNanoseconds
         )

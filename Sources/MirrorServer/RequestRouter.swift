@@ -1,3 +1,4 @@
+import HTTPHead
 import OCIModel
 
 /// Decides, from a request head alone, what a request asks for or why it is turned away.

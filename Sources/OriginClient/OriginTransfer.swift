@@ -109,10 +109,10 @@ private struct BlobFetch {
             do throws(OriginError) {
                 try client.checkQuiet(endpoint)
                 try await client.attempt(call(rest), sink, transfer.scope)
-                count(sink, rest)
+                countSkipped(sink)
                 return .success(())
             } catch {
-                count(sink, rest)
+                countSkipped(sink)
                 if sink.next - rest.start >= Self.progressBytesMin { retry = 0 }
                 // Everything arrived, and only the end of the response was missing.
                 guard let left = ByteRange(start: sink.next, end: rest.end) else { return .success(()) }
@@ -131,22 +131,19 @@ private struct BlobFetch {
     }
 
     private func makeSink(_ range: ByteRange) -> RangeSink {
-        let transfer = transfer
-        let onBytes = onBytes
+        let (client, endpoint, transfer, onBytes) = (client, endpoint, transfer, onBytes)
         return RangeSink(
             range,
             onTransfer: { transfer.use($0) },
             onBytes: { bytes in
+                client.count(endpoint) { $0.bytes += UInt64(bytes.count) }
                 guard !transfer.scope.isCancelled else { return }
                 onBytes(bytes)
             }
         )
     }
 
-    private func count(_ sink: RangeSink, _ range: ByteRange) {
-        client.count(endpoint) {
-            $0.bytes += UInt64(sink.next - range.start)
-            $0.skippedBytes += UInt64(sink.skippedBytes)
-        }
+    private func countSkipped(_ sink: RangeSink) {
+        client.count(endpoint) { $0.skippedBytes += UInt64(sink.skippedBytes) }
     }
 }

@@ -26,6 +26,9 @@ final class BlobTransfer {
     let digest: Digest
     let layout: PieceLayout
     var source: OriginSource?
+    /// Whose blob it is, for the counters; empty where nobody said.
+    let registry: String
+    let startNanoseconds = Loop.nowNanoseconds
     private(set) var phase = Phase.opening
     /// All pieces are there and the whole matched; it may not be committed yet.
     private(set) var isRight = false
@@ -61,10 +64,11 @@ final class BlobTransfer {
     private var dropsInProgress = 0
     private var waitingStores: [@LoopActor () -> Void] = []
 
-    init(digest: Digest, layout: PieceLayout, source: OriginSource?) {
+    init(digest: Digest, layout: PieceLayout, source: OriginSource?, registry: String = "") {
         self.digest = digest
         self.layout = layout
         self.source = source
+        self.registry = source?.registry ?? registry
         held = PieceSet(layout: layout)
     }
 

@@ -14,6 +14,7 @@ extension Swarm {
             held.isPublic = publicBlobs.contains(blob)
             roster.send(.holdings(blob: blob, held: held), to: peer)
         case .send(let message, let peer):
+            note(message)
             roster.send(message, to: peer)
         case .upload(let blob, let piece, let request, let peer):
             upload(blob, piece, request: request, to: peer)
@@ -55,21 +56,37 @@ extension Swarm {
 
     // MARK: Pieces in
 
+    /// How long pieces take is counted from here.
+    private func note(_ message: PeerMessage) {
+        switch message {
+        case .request(let request, _, _): counted.asked(request, now: Loop.nowNanoseconds)
+        case .cancel(let request): counted.gaveUp(request)
+        default: break
+        }
+    }
+
     private func check(_ intake: PieceIntake, of blob: Digest, request: UInt32, from peer: PeerName) {
         guard let transfer = transfers[blob] else {
             return deliver(.pieceChecked(request: request, from: peer, outcome: .storeFailed))
         }
         let rawBytes = transfer.layout.byteCount(of: intake.piece)
-        roster.connection(to: peer)?.received.count(raw: rawBytes, wire: intake.payload.count)
+        let connection = roster.connection(to: peer)
+        let zone = connection?.hello?.zone?.text ?? ""
+        connection?.received.count(raw: rawBytes, wire: intake.payload.count)
+        counted.count(received: rawBytes, wire: intake.payload.count, from: zone)
         intake.run(into: transfer, work: work) { outcome in
             switch outcome {
             case .stored:
                 transfer.sources.peerBytes[peer, default: 0] += Int64(rawBytes)
+                self.counted.stored(
+                    request, bytes: rawBytes, registry: transfer.registry, zone: zone, now: Loop.nowNanoseconds)
                 self.deliver(.pieceChecked(request: request, from: peer, outcome: .stored))
             case .wrongBytes:
+                self.counted.piecesWrong += 1
                 self.deliver(.pieceChecked(request: request, from: peer, outcome: .wrongBytes))
             case .storeFailed(let reason):
                 transfer.storeFailure = reason
+                self.counted.piecesUnstored += 1
                 self.deliver(.pieceChecked(request: request, from: peer, outcome: .storeFailed))
             }
         }
@@ -81,7 +98,7 @@ extension Swarm {
         }
         let handlers = OriginIntake.Handlers { bytes in
             transfer.sources.originBytes += Int64(bytes)
-            self.originBytes += Int64(bytes)
+            self.counted.originBytes += Int64(bytes)
         } stored: { piece, digest in
             self.deliver(.originPiece(blob: blob, piece: piece, digest: digest))
         } ended: { failure, isTail in
@@ -187,7 +204,7 @@ extension Swarm {
             return refuse(blob, request: request, to: peer)
         }
         let takesZstd = options.compression && connection.hello?.takesZstd == true
-        uploadsRunning += 1
+        counted.uploadsRunning += 1
         work.run {
             PreparedPiece.prepare(piece, layout: layout, from: source, takesZstd: takesZstd)
         } then: { prepared in
@@ -211,16 +228,17 @@ extension Swarm {
         to peer: PeerName
     ) {
         func ended(sent: PieceTraffic) {
-            uploadsRunning -= 1
+            counted.uploadsRunning -= 1
             // The numbers of a connection that is gone mean nothing on the next one.
             guard roster.connection(to: peer) === connection else { return }
             connection.sent.add(sent)
+            counted.count(sent: sent, to: connection.hello?.zone?.text ?? "")
             deliver(.uploadEnded(request: request, to: peer))
         }
         var header = PeerMessage.PieceHeader(request: request, encoding: .identity, payloadBytes: 0)
         switch prepared {
         case .gone:
-            uploadsRunning -= 1
+            counted.uploadsRunning -= 1
             refuse(blob, request: request, to: peer)
         case .file(let file, let offset, let bytes, let owner):
             header.payloadBytes = bytes

@@ -9,12 +9,13 @@ extension Swarm {
     /// Gets a blob of that size into the store, from peers and, if a source is given, from the registry, and
     /// returns as soon as it can be waited for. Readers of one blob share one download.
     ///
-    /// A blob that the store already has is returned as a finished download. Without `isShared`, no peer is asked and
-    /// none hears of the blob, unless it is being downloaded already.
+    /// A blob that the store already has is returned as a finished download. Without a source, `registry` says whose
+    /// blob it is. Without `isShared`, no peer is asked and none hears of the blob, unless it is being downloaded already.
     package func download(
         _ digest: Digest,
         bytes: Int64,
         source: OriginSource?,
+        registry: String = "",
         isShared: Bool = true
     ) async throws(DownloadFailure) -> BlobDownload {
         guard let layout = PieceLayout(blobBytes: bytes) else { throw .badSize }
@@ -22,7 +23,7 @@ extension Swarm {
             guard !isStopping else { throw .stopping }
             guard let transfer = transfers[digest] else {
                 if isShared { share(digest) } else if store.blob(digest) == nil { keep(digest) }
-                let transfer = BlobTransfer(digest: digest, layout: layout, source: source)
+                let transfer = BlobTransfer(digest: digest, layout: layout, source: source, registry: registry)
                 transfers[digest] = transfer
                 try await open(transfer)
                 return BlobDownload(transfer)
@@ -140,7 +141,8 @@ extension Swarm {
         transfer.completed()
         // The lone exchange has nobody to offer it to.
         if isKept(blob) { deliver(.blobRemoved(blob: blob)) }
-        observe(.downloadFinished(blob, transfer.sources))
+        let nanoseconds = Loop.nowNanoseconds &- transfer.startNanoseconds
+        observe(.downloadFinished(blob, transfer.sources, registry: transfer.registry, nanoseconds: nanoseconds))
         if transfer.readerCount == 0 { transfers[blob] = nil }
     }
 

@@ -27,7 +27,7 @@ extension Swarm {
             downloads: downloads,
             received: received,
             sent: sent,
-            originBytes: originBytes
+            originBytes: counted.originBytes
         )
     }
 }

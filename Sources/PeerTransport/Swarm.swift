@@ -34,8 +34,7 @@ package final class Swarm {
     /// Beyond `publicBlobsMax` no more are remembered: other nodes then ask the registry.
     var publicBlobs: Set<Digest> = []
     private static let publicBlobsMax = 100_000
-    var uploadsRunning = 0
-    var originBytes: Int64 = 0
+    var counted: SwarmCounters
     private(set) var isStopping = false
 
     private var exchange: PieceExchange
@@ -66,6 +65,7 @@ package final class Swarm {
         self.options = options
         self.origin = origin
         self.observer = observer
+        counted = SwarmCounters(registries: options.registries)
         let seed = UInt64.random(in: 0...(.max))
         exchange = PieceExchange(name: options.name, zone: options.zone, limits: options.exchange, seed: seed)
         loneExchange = PieceExchange(name: options.name, limits: options.exchange, seed: seed)
@@ -73,6 +73,12 @@ package final class Swarm {
         roster = PeerRoster(options: options, arrivals: pacers.arrivals)
         self.pacers = pacers
         roster.owner = self
+    }
+
+    package var counters: SwarmCounters {
+        var counters = counted
+        counters.take(exchange.grantCounters)
+        return counters
     }
 
     /// The port peers can reach, 0 when it does not listen.
@@ -111,7 +117,7 @@ package final class Swarm {
         locator.stop()
         for transfer in Array(transfers.values) { close(transfer, failing: .stopping) }
         let deadline = Loop.nowNanoseconds &+ drainMillis &* 1_000_000
-        while uploadsRunning > 0, Loop.nowNanoseconds < deadline { await pause(millis: 10) }
+        while counted.uploadsRunning > 0, Loop.nowNanoseconds < deadline { await pause(millis: 10) }
         roster.stop()
         pacers.uploads.release()
         pacers.arrivals.release()

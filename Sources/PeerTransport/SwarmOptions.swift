@@ -18,6 +18,8 @@ package struct SwarmOptions: Sendable {
     /// Whether pieces are taken and sent compressed where that pays.
     package var compression = true
     package var exchange = ExchangeLimits()
+    /// That are counted by name, whatever else there is.
+    package var registries: [String] = []
 
     /// Has every connection begin with a TLS handshake; `nil` for plaintext.
     package var trust: TLSContext?

@@ -126,7 +126,8 @@ package enum SwarmEvent: Sendable {
     case strangerRefused(address: String, PeerRefusal)
     case peerBanned(PeerName, BanCause, seconds: Int)
     case downloadStarted(Digest, bytes: Int64, resumedBytes: Int64)
-    case downloadFinished(Digest, DownloadSources)
+    /// Of a blob of that registry (empty where nobody said), after so long.
+    case downloadFinished(Digest, DownloadSources, registry: String, nanoseconds: UInt64)
     case downloadFailed(Digest, DownloadFailure)
     /// The blob as a whole did not match its digest; so many pieces are fetched again.
     case blobMismatched(Digest, piecesDropped: Int)

@@ -61,8 +61,11 @@ extension PieceExchange {
     ) -> GrantBook.Answer {
         let key = GrantKey(blob: blob, blobBytes: layout.blobBytes)
         openBook(key, layout)
-        return grantBooks[key]?.request(wanted, isRetry: isRetry, by: asker, limits: limits, now: now)
+        let answer =
+            grantBooks[key]?.request(wanted, isRetry: isRetry, by: asker, limits: limits, now: now)
             ?? .refused(retryAfterMillis: 1_000)
+        if case .granted = answer { grantCounters.given += 1 } else { grantCounters.denied += 1 }
+        return answer
     }
 
     mutating func noteProgress(

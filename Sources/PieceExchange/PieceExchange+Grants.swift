@@ -172,7 +172,9 @@ extension PieceExchange {
         wants[id].permit.retryAt = nil
         wants[id].permit.grantedAt = now
         wants[id].permit.directory = nil
-        if directory != name { wants[id].permit.unheard.insert(directory) }
+        guard directory != name else { return }
+        grantCounters.unanswered += 1
+        wants[id].permit.unheard.insert(directory)
     }
 
     /// The member that keeps the grants of the want's blob: of this node and its peers, the one whose name and the
@@ -225,10 +227,12 @@ extension PieceExchange {
         wants[id].permit.question = nil
         switch answer {
         case .granted(let pieces):
+            grantCounters.received += 1
             wants[id].permit.next = pieces
             wants[id].permit.retryAt = nil
             wants[id].permit.grantedAt = now
         case .refused(let millis):
+            grantCounters.refused += 1
             let pause = min(max(millis, Self.retryMillis.lowerBound), Self.retryMillis.upperBound)
             let spread = pause / 2 + UInt64(random.below(Int(pause)))
             wants[id].permit.retryAt = now.adding(milliseconds: spread)

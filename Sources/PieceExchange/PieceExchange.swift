@@ -61,6 +61,7 @@ package struct PieceExchange: Sendable {
     var errands: Set<PeerName> = []
     var standing = Standing()
     var grantBooks: [GrantKey: GrantBook] = [:]
+    package internal(set) var grantCounters = GrantCounters()
     let nameKey: UInt64
     var uploads = Uploads()
     var deadlines = Deadlines()

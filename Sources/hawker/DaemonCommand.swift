@@ -23,7 +23,7 @@ struct DaemonCommand: AsyncParsableCommand {
             Console.complain("\(error)")
             throw Exit.configuration
         }
-        Log.bootstrap(level: file.settings.logLevel)
+        Log.bootstrap(level: file.settings.logLevel, format: file.settings.logFormat)
         do throws(NodeError) {
             try await Node.runUntilSignal(file, path: config, version: HawkerCommand.version)
         } catch {

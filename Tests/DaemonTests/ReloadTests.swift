@@ -98,6 +98,7 @@ struct ReloadTests {
         #expect(
             Set(reloadable) == [
                 "limits.upload", "limits.download", "limits.origin", "registry.rate", "peers.static", "log.level",
+                "log.format",
                 "peers.tls.certificate", "peers.tls.key", "peers.tls.authorities",
             ])
     }

@@ -2,6 +2,7 @@ import Daemon
 import EventLoop
 import OCIModel
 import PieceModel
+import Telemetry
 import Testing
 
 @Suite("Settings")
@@ -36,8 +37,11 @@ struct SettingsTests {
             free_floor = "512MiB"
             [admin]
             socket = "/srv/hawker.sock"
+            [status]
+            listen = "[::]:9102"
             [log]
             level = "debug"
+            format = "json"
             [containerd]
             config = "/etc/containerd/config.toml"
             socket = "/run/k3s/containerd/containerd.sock"
@@ -78,7 +82,9 @@ struct SettingsTests {
         #expect(settings.quotaBytes == 3_000_000)
         #expect(settings.freeFloorBytes == 512 << 20)
         #expect(settings.adminSocket == "/srv/hawker.sock")
-        #expect(settings.logLevel == "debug")
+        #expect(settings.statusListen == SocketAddress(host: "::", port: 9102))
+        #expect(try parse("[status]\nlisten = \"off\"").statusListen == nil)
+        #expect(settings.logLevel == "debug" && settings.logFormat == .json)
         #expect(settings.registries.map(\.url) == ["http://localhost:5000", "https://cache.example/v2/hub"])
         #expect(settings.registries.map(\.caFile) == [nil, "/etc/ca.pem"])
     }
@@ -203,6 +209,8 @@ struct SettingsTests {
             ("[cache]\nquota = \"0B\"", 2, "cache.quota"),
             ("[cache]\npath = \"content\"", 2, "absolute path"),
             ("[log]\nlevel = \"loud\"", 2, "log.level"),
+            ("[log]\nformat = \"xml\"", 2, "log.format"),
+            ("[status]\nlisten = \"4002\"", 2, "status.listen"),
             ("[registry]\nhost = \"docker.io\"", 1, "[[registry]]"),
             ("[[registry]]\nurl = \"https://a\"", 1, "needs host"),
             ("[[registry]]\nhost = \"../etc\"", 1, "needs host"),

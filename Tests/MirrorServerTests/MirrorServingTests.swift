@@ -1,6 +1,7 @@
 import EventLoop
 import MirrorServer
 import OCIModel
+import TestSupport
 import Testing
 
 @Suite struct MirrorServingTests {

@@ -1,3 +1,4 @@
+import HTTPHead
 import OCIModel
 import Testing
 

@@ -25,12 +25,18 @@ package final class NodeProcess: Sendable {
         package var cacheQuota = "4GiB"
         package var cacheFloor = "64MiB"
         package var logLevel = "debug"
+        package var logFormat = "text"
+        /// Of `/metrics`, `/healthz` and `/readyz`.
+        package var statusPort: UInt16
+        /// More lines for the table `[node]`.
+        package var nodeLines: [String] = []
 
         /// Free ports of loopback.
         package init(name: String) throws {
             self.name = name
             mirrorPort = try FreePort.next()
             peerPort = try FreePort.next()
+            statusPort = try FreePort.next()
         }
     }
 
@@ -42,6 +48,7 @@ package final class NodeProcess: Sendable {
     private let folder: TemporaryFolder
 
     package var mirrorURL: String { "http://127.0.0.1:\(settings.mirrorPort)" }
+    package var statusURL: String { "http://127.0.0.1:\(settings.statusPort)" }
 
     /// Writes the settings file; `start` runs the daemon, any number of times one after the other.
     package init(_ settings: Settings) throws {
@@ -107,6 +114,7 @@ package final class NodeProcess: Sendable {
         return """
             [node]
             name = "\(settings.name)"
+            \(settings.nodeLines.joined(separator: "\n"))
 
             [mirror]
             listen = "127.0.0.1:\(settings.mirrorPort)"
@@ -131,8 +139,13 @@ package final class NodeProcess: Sendable {
             [admin]
             socket = "\(socket)"
 
+            [status]
+            listen = "127.0.0.1:\(settings.statusPort)"
+
             [log]
             level = "\(settings.logLevel)"
+            format = "\(settings.logFormat)"
+
 
             \(registries.joined(separator: "\n"))
             """

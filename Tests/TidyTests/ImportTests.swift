@@ -19,12 +19,14 @@ private let importTable = """
 
     layer 1
     PieceExchange  | OCIModel PieceModel
+    HTTPHead       | CHTTPParser
     HTTPTransfer   | EventLoop CCurl Glibc Synchronization
     ContentStore   | OCIModel PieceModel Hashing CSQLite CLinux Glibc Synchronization
     Wire           | OCIModel PieceModel PieceExchange ProtobufCodec CPeerProto
 
     layer 2
-    MirrorServer   | OCIModel EventLoop Telemetry CHTTPParser Glibc
+    MirrorServer   | OCIModel HTTPHead EventLoop Telemetry Glibc
+    StatusServer   | HTTPHead EventLoop
     PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop Pacing TLS ContentStore Compression Hashing Telemetry Glibc
     PeerDirectory  | PieceModel EventLoop CAres CHiredis Glibc
     OriginClient   | OCIModel Hashing EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
@@ -34,7 +36,7 @@ private let importTable = """
     Fetching       | OCIModel Hashing EventLoop HTTPTransfer FoundationEssentials Glibc Synchronization
 
     layer 3
-    Daemon         | OCIModel PieceModel Wire EventLoop Pacing TLS ContentStore Hashing Telemetry TOMLEdit MirrorServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig CRIClient Logging Glibc FoundationEssentials
+    Daemon         | OCIModel PieceModel Wire EventLoop Pacing TLS ContentStore Hashing Telemetry TOMLEdit MirrorServer StatusServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig CRIClient Logging Glibc FoundationEssentials
 
     layer 4
     hawker         | OCIModel PieceModel EventLoop TLS ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Fetching Daemon ArgumentParser Logging Glibc FoundationEssentials

@@ -44,7 +44,7 @@ class Daemon:
             f'[peers]\n{listen}static = [{others}]\ncluster = "bench"\n'
             "[containerd]\ncontent = \"off\"\n"
             f'[cache]\npath = "{self.folder}/cache"\nquota = "8GiB"\nfree_floor = "64MiB"\n'
-            f'[admin]\nsocket = "{self.socket}"\n'
+            f'[admin]\nsocket = "{self.socket}"\n[status]\nlisten = "off"\n'
             f'[[registry]]\nhost = "{registry}"\nurl = "http://{registry}"\n')
 
     @property

@@ -38,7 +38,12 @@ AXES = {
     ],
     "zone": [{"zone": {"name": "eu-1"}}, {"zone": {"nodeLabel": ""}}],
     "cache": [{"cache": {"hostPath": ""}}, {"cache": {"quota": "2TiB", "removeOnUninstall": False}}],
-    "network": [{"networkPolicy": {"enabled": True, "nodeCIDRs": ["10.0.0.0/16"]}}],
+    "status": [{"status": {"onNodeAddress": True}, "serviceMonitor": {"enabled": True, "labels": {"a": "b"}},
+                "prometheusRule": {"enabled": True, "labels": {"a": "b"}}, "dashboard": {"enabled": True}},
+               {"status": {"port": 9102}, "log": {"format": "json", "level": "warning"}}],
+    "network": [{"networkPolicy": {"enabled": True, "nodeCIDRs": ["10.0.0.0/16"]}},
+                {"networkPolicy": {"enabled": True, "nodeCIDRs": ["10.0.0.0/16"],
+                                   "monitoring": {"matchLabels": {"a": "b"}}}, "status": {"onNodeAddress": True}}],
     "uninstall": [{"uninstall": {"revert": False}}],
     "image": [{"image": {"digest": "sha256:" + "0" * 64, "pullSecrets": [{"name": "pull"}]}}],
     "registries": [{"registries": [{"host": "docker.io", "rate": "50MB/s"},
@@ -52,6 +57,8 @@ AXES = {
 # Values that have to be refused, with a word of the reason.
 WRONG = [
     ({"image": {"repository": ""}}, "image.repository"),
+    ({"serviceMonitor": {"enabled": True}}, "onNodeAddress"),
+    ({"log": {"format": "xml"}}, "format"),
     ({"networkPolicy": {"enabled": True}}, "nodeCIDRs"),
     ({"peers": {"tls": {"from": "certManager"}}}, "issuer.name"),
     ({"peers": {"tls": {"from": "secret"}}}, "secretName"),
@@ -127,7 +134,8 @@ class Checker:
         for owner, pod in pods(things):
             if self.once("pod", pod):
                 look_at_pod(name, owner, pod)
-        settings = next(thing for thing in things if thing["kind"] == "ConfigMap")["data"]["hawker.toml"]
+        settings = next(thing["data"]["hawker.toml"] for thing in things
+                        if thing["kind"] == "ConfigMap" and "hawker.toml" in thing["data"])
         if self.once("settings", settings):
             look_at_settings(name, settings)
         look_at_links(name, values, things)

@@ -1,3 +1,4 @@
+import HTTPHead
 @testable import MirrorServer
 import OCIModel
 import Wire

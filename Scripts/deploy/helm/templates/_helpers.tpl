@@ -80,6 +80,7 @@ limits:
 {{- /* The settings that the chart knows, with those of the user over them, table by table. */ -}}
 {{- define "hawker.settings" -}}
 {{- $v := .Values -}}
+{{- $host := ternary "@ADDRESS@" "127.0.0.1" $v.status.onNodeAddress -}}
 {{- $dns := printf "%s-peers.%s.svc.%s" (include "hawker.name" .) .Release.Namespace $v.peers.clusterDomain -}}
 {{- $peers := dict "listen" (printf "@ADDRESS@:%d" (int $v.peers.port)) "cluster" $v.peers.cluster "dns" $dns -}}
 {{- if $v.peers.static }}{{ $_ := set $peers "static" $v.peers.static }}{{ end -}}
@@ -91,6 +92,8 @@ limits:
     "node" $node
     "mirror" (dict "listen" (printf "127.0.0.1:%d" (int $v.mirror.port)))
     "cache" (dict "path" "/var/lib/dragonfly/content" "quota" $v.cache.quota "free_floor" $v.cache.freeFloor)
+    "status" (dict "listen" (printf "%s:%d" $host (int $v.status.port)))
+    "log" (dict "format" $v.log.format "level" $v.log.level)
 -}}
 {{- if eq $v.peers.tls.from "off" }}{{ $_ := set $peers "insecure_plaintext" true }}
 {{- else }}{{ $files := list "/etc/hawker/tls/ca.crt" }}

@@ -4,7 +4,7 @@
 /// of spaces and control bytes. So each byte passes the line discipline of RFC 9112 here first, and a head
 /// reaches the parser whole. Nothing is scanned twice, and what is kept is at most one head and the chunk
 /// that came with its end.
-struct RequestHeadReader: Sendable {
+package struct RequestHeadReader: Sendable {
     private let limits: RequestHeadLimits
     private var buffer: [UInt8] = []
     /// Where the current head begins.
@@ -17,14 +17,14 @@ struct RequestHeadReader: Sendable {
         case lineStart, inLine, afterCarriageReturn(emptyLine: Bool)
     }
 
-    init(limits: RequestHeadLimits = RequestHeadLimits()) {
+    package init(limits: RequestHeadLimits = RequestHeadLimits()) {
         self.limits = limits
     }
 
     /// Whether bytes of an unfinished head are there.
-    var isInsideHead: Bool { start < buffer.count }
+    package var isInsideHead: Bool { start < buffer.count }
 
-    mutating func append(_ bytes: UnsafeRawBufferPointer) {
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) {
         if start > 0 {
             buffer.removeFirst(start)
             scanned -= start
@@ -34,7 +34,7 @@ struct RequestHeadReader: Sendable {
     }
 
     /// The next complete head, or `nil` when more bytes are needed.
-    mutating func next() throws(RequestHeadError) -> RequestHead? {
+    package mutating func next() throws(RequestHeadError) -> RequestHead? {
         while scanned < buffer.count {
             guard scanned - start < limits.bytesMax else { throw .tooLarge }
             let byte = buffer[scanned]

@@ -1,6 +1,7 @@
+import TestSupport
 import Testing
 
-@testable import MirrorServer
+@testable import HTTPHead
 
 private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 

@@ -4,10 +4,10 @@
 ///
 /// `\r\n` ends the lines unless a line's own end is the point. A well-formed request follows each on the
 /// wire.
-enum SmugglingTable {
-    static let start = "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n"
+package enum SmugglingTable {
+    package static let start = "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n"
 
-    static let all: [String] = framing + lines + requestLines + names + bytes
+    package static let all: [String] = framing + lines + requestLines + names + bytes
 
     private static let framing = [
         start + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",

@@ -2,38 +2,47 @@
 ///
 /// Every byte is printable ASCII, a space or a tab inside a value; the target is in origin form; the
 /// request has no body.
-struct RequestHead: Equatable, Sendable {
-    enum Method: Equatable, Sendable { case get, head }
+package struct RequestHead: Equatable, Sendable {
+    package enum Method: Equatable, Sendable { case get, head }
 
-    struct Field: Equatable, Sendable {
+    package struct Field: Equatable, Sendable {
         /// Lower case.
-        let name: String
+        package let name: String
         /// Without the white space around it.
-        let value: String
+        package let value: String
     }
 
-    let method: Method
+    package let method: Method
     /// Begins with `/`; not percent-decoded.
-    let path: String
+    package let path: String
     /// What follows the first `?`; not percent-decoded.
-    let query: String?
-    let fields: [Field]
+    package let query: String?
+    package let fields: [Field]
     /// HTTP/1.0, or `Connection: close`.
-    let endsConnection: Bool
+    package let endsConnection: Bool
 
     /// The values of all lines with this name, in order.
     ///
     /// `name` is in lower case.
-    func values(_ name: String) -> [String] {
+    package func values(_ name: String) -> [String] {
         fields.filter { $0.name == name }.map(\.value)
     }
 }
 
 /// Why a request head is refused; after any of these the connection is of no more use.
-enum RequestHeadError: Error, Equatable, Sendable {
+package enum RequestHeadError: Error, Equatable, Sendable {
     /// Not HTTP/1.x, or a reader elsewhere could cut it differently (RFC 9112 §2.2, §5.1, §6.3).
     case malformed
     case tooLarge
     /// A well-formed head of a method other than GET and HEAD.
     case methodNotAllowed
+}
+
+/// What one request head may take, and no more is read before the answer.
+package struct RequestHeadLimits: Sendable {
+    package var bytesMax = 16 << 10
+    package var targetBytesMax = 4 << 10
+    package var fieldsMax = 64
+
+    package init() {}
 }
