@@ -4,6 +4,7 @@ package import EventLoop
 import Glibc
 import Logging
 import MirrorServer
+import OCIModel
 import OriginClient
 import PeerDirectory
 import PeerTransport

@@ -1,4 +1,5 @@
 import EventLoop
+import Pacing
 import PeerDirectory
 import RuntimeConfig
 import TLS

@@ -1,7 +1,10 @@
 import ContentStore
 import EventLoop
+import MirrorServer
 import OCIModel
+import OriginClient
 import PeerTransport
+import PieceModel
 import Telemetry
 
 /// The node's figures as `/metrics` shows them, taken at the moment of the question.

@@ -1,4 +1,5 @@
 import EventLoop
+import Logging
 import StatusServer
 import Telemetry
 
