@@ -2,6 +2,7 @@ import Daemon
 import EventLoop
 import OCIModel
 import PieceModel
+import Telemetry
 import Testing
 
 @Suite("Settings")
