@@ -153,7 +153,7 @@ let package = Package(
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
         tests(
             "RuntimeConfig", ["CRIClient", "EventLoop", "OCIModel", "TestSupport"], resources: [.copy("Corpus"), .copy("World")]),
-        tests("Daemon", ["AdminAPI", "Telemetry", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
+        tests("Daemon", ["AdminAPI", "EventLoop", "Hashing", "OCIModel", "Telemetry", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["hawker", "TestSupport", "OCIModel"], swiftSettings: settings),
         .testTarget(
             name: "DeployTests", dependencies: ["hawker", "TestSupport"], resources: [.copy("Programs")],

@@ -44,7 +44,7 @@ struct NodeMetrics {
         var bytes = MetricFamily(
             "hawker_image_bytes_total", .counter,
             "Bytes of blobs and manifests by where they came from: the cache of this node, peers, or the registry.")
-        // Those of the settings are there from the start: of a counter that appears later, rate() misses the first step.
+        // Those of the settings are there from the start: rate() misses the first step of a counter that appears later.
         let named = Dictionary(
             node.settings.registries.map { (node.counters.label($0.host), UInt64(0)) }, uniquingKeysWith: +)
         var avoided = named
@@ -55,7 +55,8 @@ struct NodeMetrics {
         }
         let none = named.map { (SwarmCounters.Supply(registry: $0.key, zone: zone), $0.value) }
         let supplied = Dictionary(none, uniquingKeysWith: +).merging(counters.supplied) { $1 }
-        for (supply, count) in supplied.sorted(by: { ($0.key.registry, $0.key.zone) < ($1.key.registry, $1.key.zone) }) {
+        let sorted = supplied.sorted { ($0.key.registry, $0.key.zone) < ($1.key.registry, $1.key.zone) }
+        for (supply, count) in sorted {
             bytes.add(count, [("source", "peer"), ("registry", supply.registry), ("zone", supply.zone)])
             avoided[supply.registry, default: 0] += count
         }

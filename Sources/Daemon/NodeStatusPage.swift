@@ -5,7 +5,7 @@ import Telemetry
 
 /// What the status port shows.
 extension Node {
-    /// Starts the status port, if there is to be one. Pulls do not need it: one that cannot be listened on is a warning.
+    /// Starts the status port, if there is to be one. Pulls do not need it: that it cannot be had is a warning.
     func startStatusPort() -> StatusServer? {
         guard let address = settings.statusListen else { return nil }
         let readiness = NodeReadiness(store: store, mirrorHost: settings.mirrorListen.host)

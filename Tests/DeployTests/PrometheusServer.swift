@@ -38,7 +38,7 @@ final class PrometheusServer: Sendable {
 
             init(from decoder: any Decoder) throws {
                 let container = try decoder.singleValueContainer()
-                self = (try? container.decode(Double.self)).map(Point.time) ?? .value(try container.decode(String.self))
+                self = try (try? container.decode(Double.self)).map(Point.time) ?? .value(container.decode(String.self))
             }
         }
 

@@ -21,9 +21,7 @@ struct StatusServerTests {
         let output = try await ChildProcess.run(
             ["curl", "--silent", "--show-error", "--write-out", "%{http_code} %{content_type}"] + arguments
                 + ["http://127.0.0.1:\(port)\(path)"])
-        return output.text.split(separator: "\n", omittingEmptySubsequences: false).map {
-            $0.hasSuffix("\r") ? String($0.dropLast()) : String($0)
-        }
+        return output.text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).map(String.init)
     }
 
     @Test("GET gets what is there, whatever the query, with a line feed behind it")
