@@ -122,7 +122,7 @@ extension NodeImages {
             let download = try await swarm.download(
                 digest, bytes: bytes, source: nil, registry: registry.canonical.description)
             let progress = await withCheckedContinuation { continuation in
-                download.onProgress(from: bytes - 1) { continuation.resume(returning: $0) }
+                download.onProgress(from: bytes) { continuation.resume(returning: $0) }
             }
             download.release()
             if case .failed = progress { return false }

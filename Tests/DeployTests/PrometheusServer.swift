@@ -25,9 +25,9 @@ final class PrometheusServer: Sendable {
                 "prometheus", "--config.file=\(configuration)", "--storage.tsdb.path=\(folder.path("data"))",
                 "--web.listen-address=127.0.0.1:\(port)",
             ], logPath: folder.path("prometheus.log"))
-        try await eventually("Prometheus listens on \(port)") { [process, port] in
+        try await eventually("Prometheus is ready on \(port)") { [process, port] in
             try process.requireRunning()
-            return FreePort.isListening(port)
+            return try await ChildProcess.run(["curl", "--silent", "--fail", "http://127.0.0.1:\(port)/-/ready"]).succeeded
         }
     }
 

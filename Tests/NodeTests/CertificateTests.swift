@@ -196,6 +196,41 @@ struct Authority: Sendable {
     }
 }
 
+extension Authority {
+    /// Replaces a node's certificate by one for the same key and name that was good for a month of the year 2025.
+    func expire(_ name: String, in target: TemporaryFolder) async throws {
+        let work = try TemporaryFolder("expire")
+        try work.write("index", "")
+        try work.write("serial", "0BAD\n")
+        try work.write(
+            "ca.conf",
+            """
+            [ca]
+            default_ca = all
+            [all]
+            database = index
+            serial = serial
+            new_certs_dir = .
+            default_md = sha256
+            policy = any
+            [any]
+            commonName = optional
+            [name]
+            subjectAltName = DNS:\(name)
+
+            """)
+        func openssl(_ arguments: [String]) async throws {
+            try await ChildProcess.check(["openssl"] + arguments, folder: work.path)
+        }
+        try await openssl(["req", "-new", "-key", target.path("\(name)/tls.key"), "-subj", "/CN=\(name)", "-out", "csr"])
+        try await openssl([
+            "ca", "-batch", "-notext", "-config", "ca.conf", "-extensions", "name", "-cert", folder.path("ca.crt"),
+            "-keyfile", folder.path("ca.key"), "-startdate", "20250101000000Z", "-enddate", "20250201000000Z", "-in",
+            "csr", "-out", target.path("\(name)/tls.crt"),
+        ])
+    }
+}
+
 /// A registry, an authority, and nodes with its certificates that know one another.
 final class CertifiedCluster: Sendable {
     let registry: DockerRegistry

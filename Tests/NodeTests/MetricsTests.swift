@@ -137,7 +137,7 @@ extension NodeTests {
 
 extension DockerRegistry {
     /// Bytes of manifests and blobs in answers to GET.
-    fileprivate var contentBytesSent: Int {
+    var contentBytesSent: Int {
         accesses.filter { access in
             access.method == "GET" && [200, 206].contains(access.status)
                 && (access.target.contains("/blobs/") || access.target.contains("/manifests/"))

@@ -40,8 +40,9 @@ package final class Containerd: Sendable {
     }
 
     /// Starts it and waits until its socket answers. The caller stops the process before the folder goes.
-    package func start() async throws -> ChildProcess {
-        let process = try ChildProcess(["containerd", "--config", configPath], logPath: logPath)
+    package func start(namespace: String? = nil) async throws -> ChildProcess {
+        let command = NamespaceNetwork.prefix(namespace) + ["containerd", "--config", configPath]
+        let process = try ChildProcess(command, logPath: logPath)
         try await eventually("containerd answers on \(socketPath)") {
             try process.requireRunning()
             return try await ChildProcess.run(["ctr", "--address", socketPath, "version"]).succeeded

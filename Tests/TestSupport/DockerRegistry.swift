@@ -7,13 +7,17 @@ package final class DockerRegistry: Sendable {
     package let process: ChildProcess
     private let folder: TemporaryFolder
 
-    /// `127.0.0.1:PORT`: the registry's host as an image reference spells it.
-    package var host: String { "127.0.0.1:\(port)" }
+    private let address: String
+    /// `ADDRESS:PORT`: the registry's host as an image reference spells it.
+    package var host: String { "\(address):\(port)" }
     package var url: String { "http://\(host)" }
 
     /// Starts the registry and waits until it listens. `port` 0 takes a free one; `auth` are lines of its configuration
-    /// file, such as `TokenServer` and `htpasswd` make.
-    package init(port wanted: UInt16 = 0, auth: String = "") async throws {
+    /// file, such as `TokenServer` and `htpasswd` make. In a `namespace` it listens on an `address` of that.
+    package init(
+        port wanted: UInt16 = 0, auth: String = "", address: String = "127.0.0.1", namespace: String? = nil
+    ) async throws {
+        self.address = address
         folder = try TemporaryFolder("registry")
         port = wanted == 0 ? try FreePort.next() : wanted
         let settings = try folder.write(
@@ -28,18 +32,20 @@ package final class DockerRegistry: Sendable {
               filesystem:
                 rootdirectory: \(folder.makeFolder("storage"))
             http:
-              addr: 127.0.0.1:\(port)
+              addr: \(address):\(port)
               secret: loopback
             \(auth)
             """
         )
         process = try ChildProcess(
-            ["docker-registry", "serve", settings],
+            NamespaceNetwork.prefix(namespace) + ["docker-registry", "serve", settings],
             logPath: folder.path("registry.log")
         )
-        try await eventually("docker-registry listens on \(port)") { [process, port] in
+        try await eventually("docker-registry listens on \(port)") { [process, port, address] in
             try process.requireRunning()
-            return FreePort.isListening(port)
+            guard namespace != nil else { return FreePort.isListening(port) }
+            let probe = ["curl", "--silent", "http://\(address):\(port)/v2/"]
+            return try await ChildProcess.run(NamespaceNetwork.prefix(namespace) + probe).succeeded
         }
     }
 

@@ -60,7 +60,7 @@ extension NodeProcess {
     /// The answer of the status port; `status` is 0 when there was none within `seconds`.
     package func askStatus(_ path: String, seconds: Int = 10) async throws -> (status: Int, text: String) {
         let output = try await ChildProcess.run(
-            [
+            NamespaceNetwork.prefix(settings.namespace) + [
                 "curl", "--silent", "--max-time", "\(seconds)", "--write-out", "\n%{http_code}", "\(statusURL)\(path)",
             ])
         let lines = output.text.split(separator: "\n", omittingEmptySubsequences: false)

@@ -28,6 +28,8 @@ package final class NodeProcess: Sendable {
         package var logFormat = "text"
         /// Of `/metrics`, `/healthz` and `/readyz`.
         package var statusPort: UInt16
+        /// The network namespace it runs in; `nil` for the test's own.
+        package var namespace: String?
         /// More lines for the table `[node]`.
         package var nodeLines: [String] = []
 
@@ -71,12 +73,13 @@ package final class NodeProcess: Sendable {
     /// Starts the daemon and waits until its mirror listens.
     package func start(environment: [String: String] = [:]) async throws -> ChildProcess {
         let process = try ChildProcess(
-            [try Self.binaryPath(), "daemon", "--config", settingsPath],
+            NamespaceNetwork.prefix(settings.namespace) + [try Self.binaryPath(), "daemon", "--config", settingsPath],
             environment: environment,
             logPath: logPath
         )
         try await eventually("node \(settings.name) listens on \(settings.mirrorPort)") {
             try process.requireRunning()
+            guard settings.namespace == nil else { return try await ChildProcess.run(statusCommand).succeeded }
             return FreePort.isListening(settings.mirrorPort)
         }
         return process
@@ -85,6 +88,10 @@ package final class NodeProcess: Sendable {
     /// Replaces the settings file; a running daemon has to be told.
     package func rewrite(_ settings: Settings) throws {
         try folder.write("hawker.toml", Self.text(settings, socket: socketPath, cache: cachePath))
+    }
+
+    private var statusCommand: [String] {
+        get throws { [try Self.binaryPath(), "status", "--socket", socketPath] }
     }
 
     /// Runs the admin tool against this node and returns its output.
