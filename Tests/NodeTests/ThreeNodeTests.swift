@@ -69,8 +69,8 @@ extension NodeTests {
             _ name: String, _ network: NamespaceNetwork, _ registry: DockerRegistry, _ folder: TemporaryFolder
         ) throws -> Host {
             let zone = name == "c" ? "y" : "x"
-            return Host(
-                node: try NodeProcess(settings(name, of: zone, network, registry, folder)), containerd: try Containerd())
+            let node = try NodeProcess(settings(name, of: zone, network, registry, folder))
+            return Host(node: node, containerd: try Containerd())
         }
 
         private static func settings(
@@ -149,7 +149,8 @@ extension NodeTests {
             _ old: Authority, _ hosts: [Host], _ folder: TemporaryFolder, pulling: (Int) async throws -> Void
         ) async throws {
             let next = try await Authority()
-            let steps: [(trusted: [Authority], shown: Authority)] = [([old, next], old), ([old, next], next), ([next], next)]
+            let both = [old, next]
+            let steps: [(trusted: [Authority], shown: Authority)] = [(both, old), (both, next), ([next], next)]
             for (number, step) in steps.enumerated() {
                 for host in hosts {
                     try await step.shown.issue(host.node.settings.name, into: folder, trusting: step.trusted)

@@ -28,9 +28,10 @@ package struct NamespaceNetwork: Sendable {
 
     package func address(_ name: String) -> String { "10.78.0.\((names.firstIndex(of: name) ?? 250) + 1)" }
 
-    /// What stands before a command that is to run on the host.
+    /// What stands before a command that is to run on the host. It sees the same files; `ip netns exec` would give it
+    /// mounts of its own.
     package static func prefix(_ namespace: String?) -> [String] {
-        namespace.map { ["ip", "netns", "exec", $0] } ?? []
+        namespace.map { ["nsenter", "--net=/run/netns/\($0)", "--"] } ?? []
     }
 
     private func build() async throws {
