@@ -97,6 +97,7 @@ let package = Package(
         module("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
         module("AdminAPI", ["CAdminProto", "ProtobufCodec", "Wire", "EventLoop", "CLinux"]),
         module("RuntimeConfig", ["TOMLEdit", "OCIModel", "CLinux"]),
+        module("Fetching", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
         module("CRIClient", ["CCRIProto", "ProtobufCodec", "HTTPTransfer", "EventLoop"]),
 
         // Layer 3 and 4: the composition root and the thin executable.
@@ -106,12 +107,12 @@ let package = Package(
                 "MirrorServer", "StatusServer", "PeerTransport", "PeerDirectory", "OriginClient", "AdminAPI",
                 "ContentStore",
                 "EventLoop", "Pacing", "TLS", "Wire", "PieceModel", "OCIModel", "Hashing", "Telemetry", "TOMLEdit",
-                "RuntimeConfig",
+                "RuntimeConfig", "CRIClient",
             ]),
         .executableTarget(
             name: "hawker",
             dependencies: [
-                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "ContentStore", "EventLoop", "TLS", "Telemetry",
+                "Daemon", "AdminAPI", "RuntimeConfig", "CRIClient", "Fetching", "ContentStore", "EventLoop", "TLS", "Telemetry",
                 "OCIModel", "PieceModel", arguments,
             ],
             swiftSettings: settings),
@@ -147,6 +148,7 @@ let package = Package(
             ]),
         tests("PeerDirectory", ["EventLoop", "PieceModel", "TestSupport"]),
         tests("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
+        tests("Fetching", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("CRIClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel", "TestSupport"]),
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
         tests(

@@ -50,6 +50,10 @@ path = "$work/$1/cache"
 quota = "4GiB"
 free_floor = "256MiB"
 
+[containerd]
+socket = "$work/$1/containerd/containerd.sock"
+check_seconds = 1
+
 [admin]
 socket = "$work/$1/hawker.sock"
 

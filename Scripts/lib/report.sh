@@ -79,5 +79,24 @@ containerd_asked_no_blob() {
     ! grep -q '"GET [^"]*/blobs/.*"containerd/' "$work/log/registry.log"
 }
 
+# disk_bytes NAME: what a node's cache and its containerd's content store take together; a file with two names counts
+# once.
+disk_bytes() {
+    local containerd="$work/$1/containerd/root"
+    du --block-size=1 --summarize --total "$containerd/io.containerd.content.v1.content" \
+        "$work/$1/cache/blobs" "$work/$1/cache/partial" | awk 'END { print $1 }'
+}
+
+# takes_disk_once NAME MANIFEST: the cache and containerd's content store together at most 1.02 of the image's layers.
+# The blobs that both have become one file a few seconds after the pull.
+takes_disk_once() {
+    local layers end=$((SECONDS + 30))
+    layers=$(jq '[.layers[].size] | add' "$2")
+    while [ $(($(disk_bytes "$1") * 100)) -gt $((layers * 102)) ]; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.5
+    done
+}
+
 # Most memory that a process has held, in MiB.
 peak_memory() { awk '/^VmHWM/ { printf "%d\n", $2 / 1024 }' "/proc/$1/status"; }

@@ -41,6 +41,14 @@ package struct AdminClient: Sendable {
         return report
     }
 
+    /// Asks for a file; the bytes are then to be had from the mirror.
+    package func file(_ request: FileRequest) async throws(AdminFailure) -> FileOffer {
+        guard let offer = try await items(.file, request.encoded, FileOffer.self).first else {
+            throw AdminFailure(.internal, "the daemon answered without an offer")
+        }
+        return offer
+    }
+
     private func items<Message: AdminMessage & Sendable>(
         _ method: AdminMethod, _ argument: [UInt8], _: Message.Type
     ) async throws(AdminFailure) -> [Message] {

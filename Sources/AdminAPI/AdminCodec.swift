@@ -28,6 +28,7 @@ enum AdminSchemas {
     static let mirror = ProtobufSchema(hawker__admin__v1__mirror_counters__init)
     static let peer = ProtobufSchema(hawker__admin__v1__peer_status__init)
     static let wiring = ProtobufSchema(hawker__admin__v1__containerd_wiring__init)
+    static let runtimeStore = ProtobufSchema(hawker__admin__v1__runtime_store__init)
     static let discovery = ProtobufSchema(hawker__admin__v1__discovery__init)
     static let security = ProtobufSchema(hawker__admin__v1__peer_security__init)
     static let registry = ProtobufSchema(hawker__admin__v1__registry__init)
@@ -36,6 +37,8 @@ enum AdminSchemas {
     static let reloaded = ProtobufSchema(hawker__admin__v1__reloaded__init)
     static let blob = ProtobufSchema(hawker__admin__v1__cached_blob__init)
     static let removeRequest = ProtobufSchema(hawker__admin__v1__cache_remove_request__init)
+    static let fileRequest = ProtobufSchema(hawker__admin__v1__file_request__init)
+    static let fileOffer = ProtobufSchema(hawker__admin__v1__file_offer__init)
     static let removed = ProtobufSchema(hawker__admin__v1__cache_removed__init)
 }
 
@@ -77,6 +80,9 @@ extension NodeStatus: AdminMessage {
             message.n_registries = registries.count
             message.registries = arena.array(
                 registries.map { registry in arena.message(AdminSchemas.registry) { registry.fill(&$0, arena) } })
+            if let store = runtimeStore {
+                message.runtime_store = arena.message(AdminSchemas.runtimeStore) { store.fill(&$0, arena) }
+            }
             if let wiring = containerdWiring {
                 message.containerd_wiring = arena.message(AdminSchemas.wiring) { wiring.fill(&$0, arena) }
             }
@@ -110,23 +116,10 @@ extension NodeStatus: AdminMessage {
             status.peerSecurity = (message.peer_security?.pointee).map(PeerSecurity.init)
             status.registries = ProtobufField.messages(message.registries, count: message.n_registries)
                 .map(RegistryStatus.init)
+            status.runtimeStore = (message.runtime_store?.pointee).map(RuntimeStoreStatus.init)
             status.containerdWiring = (message.containerd_wiring?.pointee).map(ContainerdWiring.init)
             return status
         }
-    }
-}
-
-extension ContainerdWiring {
-    fileprivate func fill(_ message: inout Hawker__Admin__V1__ContainerdWiring, _ arena: ProtobufArena) {
-        message.state = arena.text(state)
-        message.reason = arena.text(reason)
-        message.config = arena.text(config)
-    }
-
-    fileprivate init(_ message: Hawker__Admin__V1__ContainerdWiring) {
-        state = text(message.state)
-        reason = text(message.reason)
-        config = text(message.config)
     }
 }
 
@@ -167,6 +160,7 @@ extension SourceBytes {
 extension CacheUsage {
     fileprivate func fill(_ message: inout Hawker__Admin__V1__CacheUsage, _ arena: ProtobufArena) {
         message.used_bytes = usedBytes
+        message.shared_bytes = sharedBytes
         message.reserved_bytes = reservedBytes
         message.quota_bytes = quotaBytes
         message.blob_count = blobCount
@@ -176,6 +170,7 @@ extension CacheUsage {
 
     fileprivate init(_ message: Hawker__Admin__V1__CacheUsage) {
         usedBytes = message.used_bytes
+        sharedBytes = message.shared_bytes
         reservedBytes = message.reserved_bytes
         quotaBytes = message.quota_bytes
         blobCount = message.blob_count
@@ -193,6 +188,7 @@ extension MirrorCounters {
         message.cut_short = cutShort
         message.bytes_sent = bytesSent
         message.connections_open = connectionsOpen
+        message.stale_tags_served = staleTagsServed
     }
 
     fileprivate init(_ message: Hawker__Admin__V1__MirrorCounters) {
@@ -203,6 +199,7 @@ extension MirrorCounters {
         cutShort = message.cut_short
         bytesSent = message.bytes_sent
         connectionsOpen = message.connections_open
+        staleTagsServed = message.stale_tags_served
     }
 }
 

@@ -5,6 +5,7 @@ package enum AdminMethod: String, CaseIterable, Sendable {
     case cacheList = "cache.list"
     case cacheRemove = "cache.remove"
     case reload = "reload"
+    case file = "file"
 }
 
 /// Bounds of the admin protocol.
@@ -24,4 +25,6 @@ package protocol AdminService: Sendable {
     func cacheRemove(_ digests: [String]) async throws(AdminFailure) -> [CacheRemoved]
     /// `.failedPrecondition`, with file, line and reason, for settings that are wrong: those in force stay.
     func reload() async throws(AdminFailure) -> ReloadReport
+    /// `.failedPrecondition` for a host or a path that the settings leave out, `.unavailable` for one out of reach.
+    func file(_ request: FileRequest) async throws(AdminFailure) -> FileOffer
 }

@@ -1,5 +1,6 @@
 package import EventLoop
 import Glibc
+import ProtobufCodec
 import Wire
 
 /// Serves admin calls on a Unix socket of mode 0600 inside a folder of mode 0700.
@@ -121,6 +122,14 @@ private final class AdminConnection {
         case .peers: return await service.peers().map(\.encoded)
         case .cacheList: return try await service.cacheList().map(\.encoded)
         case .reload: return [try await service.reload().encoded]
+        case .file:
+            let request: FileRequest
+            do throws(ProtobufError) {
+                request = try FileRequest(encoded: argument)
+            } catch {
+                throw AdminFailure(.invalidArgument, "the request names no file")
+            }
+            return [try await service.file(request).encoded]
         case .cacheRemove:
             return try await service.cacheRemove(CacheRemoveRequest.decode(argument)).map(\.encoded)
         }

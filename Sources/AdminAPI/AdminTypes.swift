@@ -29,6 +29,8 @@ package struct NodeStatus: Codable, Equatable, Sendable {
     package var limits: [LimitStatus] = []
     /// One for each registry that was asked, by name.
     package var registries: [RegistryStatus] = []
+    /// `nil` when containerd's blobs are left alone.
+    package var runtimeStore: RuntimeStoreStatus?
     /// `nil` when no containerd is watched.
     package var containerdWiring: ContainerdWiring?
     /// `nil` when the node has no peer port.
@@ -108,6 +110,21 @@ package struct ContainerdWiring: Codable, Equatable, Sendable {
     package init() {}
 }
 
+/// What is seen of containerd's content store, whose blobs count as cached.
+package struct RuntimeStoreStatus: Codable, Equatable, Sendable {
+    package var folder = ""
+    /// Why nothing is seen; empty when something is.
+    package var problem = ""
+    package var blobs: UInt64 = 0
+    package var bytes: UInt64 = 0
+    /// Read from there for container runtimes and peers.
+    package var servedBytes: UInt64 = 0
+    /// Why the cache has no links to containerd's files; empty while none was refused.
+    package var sharingProblem = ""
+
+    package init() {}
+}
+
 /// How nodes know each other, and this node's own certificate.
 package struct PeerSecurity: Codable, Equatable, Sendable {
     /// `tls` or `plaintext`.
@@ -137,6 +154,8 @@ package struct SourceBytes: Codable, Equatable, Sendable {
 /// How full the cache is.
 package struct CacheUsage: Codable, Equatable, Sendable {
     package var usedBytes: UInt64 = 0
+    /// Those of them whose files are containerd's as well, and take no space of their own.
+    package var sharedBytes: UInt64 = 0
     /// Promised to blobs that are still arriving.
     package var reservedBytes: UInt64 = 0
     package var quotaBytes: UInt64 = 0
@@ -159,6 +178,8 @@ package struct MirrorCounters: Codable, Equatable, Sendable {
     package var cutShort: UInt64 = 0
     package var bytesSent: UInt64 = 0
     package var connectionsOpen: UInt64 = 0
+    /// Tags answered as last seen, because their registry could not be reached.
+    package var staleTagsServed: UInt64 = 0
 
     package init() {}
 }

@@ -502,6 +502,51 @@ void   hawker__admin__v1__containerd_wiring__free_unpacked
   assert(message->base.descriptor == &hawker__admin__v1__containerd_wiring__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   hawker__admin__v1__runtime_store__init
+                     (Hawker__Admin__V1__RuntimeStore         *message)
+{
+  static const Hawker__Admin__V1__RuntimeStore init_value = HAWKER__ADMIN__V1__RUNTIME_STORE__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__runtime_store__get_packed_size
+                     (const Hawker__Admin__V1__RuntimeStore *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__runtime_store__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__runtime_store__pack
+                     (const Hawker__Admin__V1__RuntimeStore *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__runtime_store__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__runtime_store__pack_to_buffer
+                     (const Hawker__Admin__V1__RuntimeStore *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__runtime_store__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__RuntimeStore *
+       hawker__admin__v1__runtime_store__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__RuntimeStore *)
+     protobuf_c_message_unpack (&hawker__admin__v1__runtime_store__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__runtime_store__free_unpacked
+                     (Hawker__Admin__V1__RuntimeStore *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__runtime_store__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   hawker__admin__v1__source_bytes__init
                      (Hawker__Admin__V1__SourceBytes         *message)
 {
@@ -635,6 +680,96 @@ void   hawker__admin__v1__mirror_counters__free_unpacked
   if(!message)
     return;
   assert(message->base.descriptor == &hawker__admin__v1__mirror_counters__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__admin__v1__file_request__init
+                     (Hawker__Admin__V1__FileRequest         *message)
+{
+  static const Hawker__Admin__V1__FileRequest init_value = HAWKER__ADMIN__V1__FILE_REQUEST__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__file_request__get_packed_size
+                     (const Hawker__Admin__V1__FileRequest *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_request__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__file_request__pack
+                     (const Hawker__Admin__V1__FileRequest *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_request__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__file_request__pack_to_buffer
+                     (const Hawker__Admin__V1__FileRequest *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_request__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__FileRequest *
+       hawker__admin__v1__file_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__FileRequest *)
+     protobuf_c_message_unpack (&hawker__admin__v1__file_request__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__file_request__free_unpacked
+                     (Hawker__Admin__V1__FileRequest *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__file_request__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
+void   hawker__admin__v1__file_offer__init
+                     (Hawker__Admin__V1__FileOffer         *message)
+{
+  static const Hawker__Admin__V1__FileOffer init_value = HAWKER__ADMIN__V1__FILE_OFFER__INIT;
+  *message = init_value;
+}
+size_t hawker__admin__v1__file_offer__get_packed_size
+                     (const Hawker__Admin__V1__FileOffer *message)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_offer__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t hawker__admin__v1__file_offer__pack
+                     (const Hawker__Admin__V1__FileOffer *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_offer__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t hawker__admin__v1__file_offer__pack_to_buffer
+                     (const Hawker__Admin__V1__FileOffer *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &hawker__admin__v1__file_offer__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Hawker__Admin__V1__FileOffer *
+       hawker__admin__v1__file_offer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Hawker__Admin__V1__FileOffer *)
+     protobuf_c_message_unpack (&hawker__admin__v1__file_offer__descriptor,
+                                allocator, len, data);
+}
+void   hawker__admin__v1__file_offer__free_unpacked
+                     (Hawker__Admin__V1__FileOffer *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &hawker__admin__v1__file_offer__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
 void   hawker__admin__v1__peer_status__init
@@ -970,7 +1105,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__end__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[22] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[23] =
 {
   {
     "name",
@@ -1236,6 +1371,18 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "runtime_store",
+    40,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__NodeStatus, runtime_store),
+    &hawker__admin__v1__runtime_store__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = {
   5,   /* field[5] = cache */
@@ -1256,18 +1403,20 @@ static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = 
   17,   /* field[17] = recent_probes */
   13,   /* field[13] = recent_problems */
   21,   /* field[21] = registries */
+  22,   /* field[22] = runtime_store */
   11,   /* field[11] = uploaded_bytes */
   12,   /* field[12] = uploaded_wire_bytes */
   2,   /* field[2] = uptime_seconds */
   1,   /* field[1] = version */
 };
-static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[4 + 1] =
+static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[5 + 1] =
 {
   { 1, 0 },
   { 20, 18 },
   { 26, 20 },
   { 30, 21 },
-  { 0, 22 }
+  { 40, 22 },
+  { 0, 23 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
 {
@@ -1277,10 +1426,10 @@ const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
   "Hawker__Admin__V1__NodeStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__NodeStatus),
-  22,
+  23,
   hawker__admin__v1__node_status__field_descriptors,
   hawker__admin__v1__node_status__field_indices_by_name,
-  4,  hawker__admin__v1__node_status__number_ranges,
+  5,  hawker__admin__v1__node_status__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__node_status__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
@@ -1849,6 +1998,109 @@ const ProtobufCMessageDescriptor hawker__admin__v1__containerd_wiring__descripto
   (ProtobufCMessageInit) hawker__admin__v1__containerd_wiring__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
+static const ProtobufCFieldDescriptor hawker__admin__v1__runtime_store__field_descriptors[6] =
+{
+  {
+    "folder",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__RuntimeStore, folder),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "problem",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__RuntimeStore, problem),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "blobs",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__RuntimeStore, blobs),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__RuntimeStore, bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "served_bytes",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__RuntimeStore, served_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sharing_problem",
+    6,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__RuntimeStore, sharing_problem),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__runtime_store__field_indices_by_name[] = {
+  2,   /* field[2] = blobs */
+  3,   /* field[3] = bytes */
+  0,   /* field[0] = folder */
+  1,   /* field[1] = problem */
+  4,   /* field[4] = served_bytes */
+  5,   /* field[5] = sharing_problem */
+};
+static const ProtobufCIntRange hawker__admin__v1__runtime_store__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 6 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__runtime_store__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.RuntimeStore",
+  "RuntimeStore",
+  "Hawker__Admin__V1__RuntimeStore",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__RuntimeStore),
+  6,
+  hawker__admin__v1__runtime_store__field_descriptors,
+  hawker__admin__v1__runtime_store__field_indices_by_name,
+  1,  hawker__admin__v1__runtime_store__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__runtime_store__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
 static const ProtobufCFieldDescriptor hawker__admin__v1__source_bytes__field_descriptors[4] =
 {
   {
@@ -1926,7 +2178,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__source_bytes__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__source_bytes__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__cache_usage__field_descriptors[6] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__cache_usage__field_descriptors[7] =
 {
   {
     "used_bytes",
@@ -2000,6 +2252,18 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__cache_usage__field_desc
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "shared_bytes",
+    7,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__CacheUsage, shared_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__cache_usage__field_indices_by_name[] = {
   3,   /* field[3] = blob_count */
@@ -2007,12 +2271,13 @@ static const unsigned hawker__admin__v1__cache_usage__field_indices_by_name[] = 
   5,   /* field[5] = last_error */
   2,   /* field[2] = quota_bytes */
   1,   /* field[1] = reserved_bytes */
+  6,   /* field[6] = shared_bytes */
   0,   /* field[0] = used_bytes */
 };
 static const ProtobufCIntRange hawker__admin__v1__cache_usage__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 6 }
+  { 0, 7 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__cache_usage__descriptor =
 {
@@ -2022,14 +2287,14 @@ const ProtobufCMessageDescriptor hawker__admin__v1__cache_usage__descriptor =
   "Hawker__Admin__V1__CacheUsage",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__CacheUsage),
-  6,
+  7,
   hawker__admin__v1__cache_usage__field_descriptors,
   hawker__admin__v1__cache_usage__field_indices_by_name,
   1,  hawker__admin__v1__cache_usage__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__cache_usage__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__mirror_counters__field_descriptors[7] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__mirror_counters__field_descriptors[8] =
 {
   {
     "requests",
@@ -2115,6 +2380,18 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__mirror_counters__field_
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "stale_tags_served",
+    8,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__MirrorCounters, stale_tags_served),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__mirror_counters__field_indices_by_name[] = {
   2,   /* field[2] = blobs_served */
@@ -2124,11 +2401,12 @@ static const unsigned hawker__admin__v1__mirror_counters__field_indices_by_name[
   3,   /* field[3] = declined */
   1,   /* field[1] = manifests_served */
   0,   /* field[0] = requests */
+  7,   /* field[7] = stale_tags_served */
 };
 static const ProtobufCIntRange hawker__admin__v1__mirror_counters__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 7 }
+  { 0, 8 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor =
 {
@@ -2138,11 +2416,152 @@ const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor 
   "Hawker__Admin__V1__MirrorCounters",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__MirrorCounters),
-  7,
+  8,
   hawker__admin__v1__mirror_counters__field_descriptors,
   hawker__admin__v1__mirror_counters__field_indices_by_name,
   1,  hawker__admin__v1__mirror_counters__number_ranges,
   (ProtobufCMessageInit) hawker__admin__v1__mirror_counters__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__file_request__field_descriptors[3] =
+{
+  {
+    "url",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileRequest, url),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "sha256",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileRequest, sha256),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "authorization",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileRequest, authorization),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__file_request__field_indices_by_name[] = {
+  2,   /* field[2] = authorization */
+  1,   /* field[1] = sha256 */
+  0,   /* field[0] = url */
+};
+static const ProtobufCIntRange hawker__admin__v1__file_request__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 3 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__file_request__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.FileRequest",
+  "FileRequest",
+  "Hawker__Admin__V1__FileRequest",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__FileRequest),
+  3,
+  hawker__admin__v1__file_request__field_descriptors,
+  hawker__admin__v1__file_request__field_indices_by_name,
+  1,  hawker__admin__v1__file_request__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__file_request__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor hawker__admin__v1__file_offer__field_descriptors[4] =
+{
+  {
+    "path",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileOffer, path),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "bytes",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileOffer, bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "is_cached",
+    3,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileOffer, is_cached),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "mirror_address",
+    4,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__FileOffer, mirror_address),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned hawker__admin__v1__file_offer__field_indices_by_name[] = {
+  1,   /* field[1] = bytes */
+  2,   /* field[2] = is_cached */
+  3,   /* field[3] = mirror_address */
+  0,   /* field[0] = path */
+};
+static const ProtobufCIntRange hawker__admin__v1__file_offer__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 4 }
+};
+const ProtobufCMessageDescriptor hawker__admin__v1__file_offer__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "hawker.admin.v1.FileOffer",
+  "FileOffer",
+  "Hawker__Admin__V1__FileOffer",
+  "hawker.admin.v1",
+  sizeof(Hawker__Admin__V1__FileOffer),
+  4,
+  hawker__admin__v1__file_offer__field_descriptors,
+  hawker__admin__v1__file_offer__field_indices_by_name,
+  1,  hawker__admin__v1__file_offer__number_ranges,
+  (ProtobufCMessageInit) hawker__admin__v1__file_offer__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
 static const ProtobufCFieldDescriptor hawker__admin__v1__peer_status__field_descriptors[13] =

@@ -907,6 +907,12 @@ void   runtime__v1__plugin_error__free_unpacked
   assert(message->base.descriptor == &runtime__v1__plugin_error__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   runtime__v1__plugin__exports_entry__init
+                     (Runtime__V1__Plugin__ExportsEntry         *message)
+{
+  static const Runtime__V1__Plugin__ExportsEntry init_value = RUNTIME__V1__PLUGIN__EXPORTS_ENTRY__INIT;
+  *message = init_value;
+}
 void   runtime__v1__plugin__init
                      (Runtime__V1__Plugin         *message)
 {
@@ -1893,7 +1899,58 @@ const ProtobufCMessageDescriptor runtime__v1__plugin_error__descriptor =
   (ProtobufCMessageInit) runtime__v1__plugin_error__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor runtime__v1__plugin__field_descriptors[3] =
+static const ProtobufCFieldDescriptor runtime__v1__plugin__exports_entry__field_descriptors[2] =
+{
+  {
+    "key",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Runtime__V1__Plugin__ExportsEntry, key),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "value",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Runtime__V1__Plugin__ExportsEntry, value),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned runtime__v1__plugin__exports_entry__field_indices_by_name[] = {
+  0,   /* field[0] = key */
+  1,   /* field[1] = value */
+};
+static const ProtobufCIntRange runtime__v1__plugin__exports_entry__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor runtime__v1__plugin__exports_entry__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "runtime.v1.Plugin.ExportsEntry",
+  "ExportsEntry",
+  "Runtime__V1__Plugin__ExportsEntry",
+  "runtime.v1",
+  sizeof(Runtime__V1__Plugin__ExportsEntry),
+  2,
+  runtime__v1__plugin__exports_entry__field_descriptors,
+  runtime__v1__plugin__exports_entry__field_indices_by_name,
+  1,  runtime__v1__plugin__exports_entry__number_ranges,
+  (ProtobufCMessageInit) runtime__v1__plugin__exports_entry__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor runtime__v1__plugin__field_descriptors[4] =
 {
   {
     "type",
@@ -1920,6 +1977,18 @@ static const ProtobufCFieldDescriptor runtime__v1__plugin__field_descriptors[3] 
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "exports",
+    5,
+    PROTOBUF_C_LABEL_REPEATED,
+    PROTOBUF_C_TYPE_MESSAGE,
+    offsetof(Runtime__V1__Plugin, n_exports),
+    offsetof(Runtime__V1__Plugin, exports),
+    &runtime__v1__plugin__exports_entry__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "init_err",
     7,
     PROTOBUF_C_LABEL_NONE,
@@ -1933,15 +2002,17 @@ static const ProtobufCFieldDescriptor runtime__v1__plugin__field_descriptors[3] 
   },
 };
 static const unsigned runtime__v1__plugin__field_indices_by_name[] = {
+  2,   /* field[2] = exports */
   1,   /* field[1] = id */
-  2,   /* field[2] = init_err */
+  3,   /* field[3] = init_err */
   0,   /* field[0] = type */
 };
-static const ProtobufCIntRange runtime__v1__plugin__number_ranges[2 + 1] =
+static const ProtobufCIntRange runtime__v1__plugin__number_ranges[3 + 1] =
 {
   { 1, 0 },
-  { 7, 2 },
-  { 0, 3 }
+  { 5, 2 },
+  { 7, 3 },
+  { 0, 4 }
 };
 const ProtobufCMessageDescriptor runtime__v1__plugin__descriptor =
 {
@@ -1951,10 +2022,10 @@ const ProtobufCMessageDescriptor runtime__v1__plugin__descriptor =
   "Runtime__V1__Plugin",
   "runtime.v1",
   sizeof(Runtime__V1__Plugin),
-  3,
+  4,
   runtime__v1__plugin__field_descriptors,
   runtime__v1__plugin__field_indices_by_name,
-  2,  runtime__v1__plugin__number_ranges,
+  3,  runtime__v1__plugin__number_ranges,
   (ProtobufCMessageInit) runtime__v1__plugin__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

@@ -197,6 +197,10 @@ static int allocate(int file, int mode, int64_t offset, int64_t count) {
     return status < 0 ? -errno : 0;
 }
 
+int clinux_begin_writing(int file, int64_t offset, int64_t count) {
+    return sync_file_range(file, offset, count, SYNC_FILE_RANGE_WRITE) == 0 ? 0 : -errno;
+}
+
 int clinux_reserve(int file, int64_t offset, int64_t count) { return allocate(file, 0, offset, count); }
 
 int clinux_reserve_keeping_size(int file, int64_t offset, int64_t count) {

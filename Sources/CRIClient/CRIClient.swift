@@ -127,6 +127,11 @@ package final class CRIClient {
         ) { ProtobufField.messages($0.plugins, count: $0.n_plugins).map(Self.plugin) }
     }
 
+    /// The folder of containerd's content store, as its plugin exports it; `nil` when that did not load.
+    package func contentStoreFolder() async throws(CRIError) -> String? {
+        try await plugins(matching: ["type==io.containerd.content.v1"]).first { $0.failure == nil }?.root
+    }
+
     /// Whether CRI is served, and if it is not, containerd's reason.
     package func criState() async throws(CRIError) -> CRIState {
         let cri = try await plugins().filter(Self.isCRI)
@@ -188,6 +193,8 @@ package final class CRIClient {
                 message: text($0.pointee.message)
             )
         }
-        return ContainerdPlugin(type: text(plugin.type), id: text(plugin.id), failure: failure)
+        let root = ProtobufField.messages(plugin.exports, count: plugin.n_exports)
+            .first { text($0.key) == "root" }.map { text($0.value) }
+        return ContainerdPlugin(type: text(plugin.type), id: text(plugin.id), root: root, failure: failure)
     }
 }

@@ -19,6 +19,8 @@ package struct CRIImage: Hashable, Sendable {
 package struct ContainerdPlugin: Hashable, Sendable {
     package let type: String
     package let id: String
+    /// The folder it keeps its files in, where it tells.
+    package var root: String?
     /// Why it did not load; `nil` when it did.
     package let failure: Failure?
 

@@ -24,6 +24,16 @@ extension Catalogue {
         }.isEmpty == false
     }
 
+    /// Where manifests name the blob, or the registry said that it is.
+    func places(naming digest: Digest) throws(StoreError) -> [(registry: String, repository: String)] {
+        try perform { database throws(DatabaseError) in
+            try database.run(
+                "SELECT DISTINCT registry, repository FROM descriptor WHERE digest = ?",
+                [.blob(digest.bytes)]
+            )
+        }.compactMap { row in row[0].text.flatMap { registry in row[1].text.map { (registry, $0) } } }
+    }
+
     private static let digestsMax: Int64 = 50_000
 
     func digests(registry: String, repository: String) throws(StoreError) -> [Digest] {

@@ -1,7 +1,4 @@
-import Glibc
-import Hashing
 package import OCIModel
-import PieceModel
 
 /// What the catalogue remembers for others. Nothing here throws because of the catalogue: what it forgot is
 /// `nil`, what it could not take is lost, and `usage.lastError` tells.
@@ -34,7 +31,7 @@ extension ContentStore {
         registry: String? = nil,
         repository: String? = nil
     ) -> Int64? {
-        if let bytes = blob(digest)?.bytes { return bytes }
+        if let bytes = committed(digest)?.bytes { return bytes }
         return quietly { () throws(StoreError) in
             try catalogue.size(digest, registry: registry, repository: repository)
         } ?? nil
@@ -52,6 +49,11 @@ extension ContentStore {
         quietly { () throws(StoreError) in
             try catalogue.isNamed(digest, registry: registry, repository: repository)
         } ?? false
+    }
+
+    /// The repositories whose manifests name the blob, or whose registry said that they have it.
+    package func places(naming digest: Digest) -> [(registry: String, repository: String)] {
+        quietly { () throws(StoreError) in try catalogue.places(naming: digest) } ?? []
     }
 
     /// What manifests of that repository name, the latest first, a bounded number.
@@ -119,53 +121,5 @@ extension ContentStore {
 
     package func mediaType(_ digest: Digest) -> String? {
         quietly { () throws(StoreError) in try catalogue.mediaType(digest) } ?? nil
-    }
-
-    /// The digests of a committed blob's pieces in order, if they were kept; else `computePieceDigests` makes
-    /// them.
-    package func pieceDigests(_ digest: Digest) -> [Digest]? {
-        guard let bytes = blob(digest)?.bytes, let layout = PieceLayout(blobBytes: bytes),
-            let digests = quietly({ () throws(StoreError) in try catalogue.pieceDigests(digest) }) ?? nil,
-            digests.count == layout.pieceCount
-        else { return nil }
-        return digests
-    }
-
-    /// Keeps the digests of a committed blob's pieces; ignored when there are not as many as it has pieces.
-    package func storePieceDigests(_ digest: Digest, _ digests: [Digest]) {
-        guard let bytes = blob(digest)?.bytes, PieceLayout(blobBytes: bytes)?.pieceCount == digests.count
-        else {
-            return
-        }
-        quietly { () throws(StoreError) in try catalogue.storePieceDigests(digest, digests) }
-    }
-
-    /// Reads a committed blob, makes the digests of its pieces and keeps them.
-    ///
-    /// The whole is hashed along the way: this node is about to vouch for the pieces. A blob that does not
-    /// match any more is removed. `nil` then, and when the blob is not there or empty.
-    package func computePieceDigests(_ digest: Digest) throws(StoreError) -> [Digest]? {
-        guard let file = try openBlob(digest), let layout = PieceLayout(blobBytes: file.bytes) else {
-            return nil
-        }
-        var whole = SHA256Hasher()
-        var digests: [Digest] = []
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: layout.pieceBytes, alignment: 64)
-        defer { buffer.deallocate() }
-        for piece in layout.pieces {
-            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<layout.byteCount(of: piece)])
-            try noting { () throws(StoreError) in
-                try Disk.readAll(file.descriptor, into: part, at: layout.start(of: piece))
-            }
-            let bytes = UnsafeRawBufferPointer(part)
-            whole.update(bytes)
-            digests.append(SHA256Hasher.hash(bytes))
-        }
-        guard whole.finalize() == digest else {
-            _ = try remove(digest)
-            return nil
-        }
-        storePieceDigests(digest, digests)
-        return digests
     }
 }

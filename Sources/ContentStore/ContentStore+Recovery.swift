@@ -26,13 +26,17 @@ extension ContentStore {
                 order &+= 1
                 entry = Ledger.Entry(bytes: file.bytes, order: order, lastUsed: file.modified)
             }
+            entry?.isShared = file.isShared
             guard let entry else { continue }
             ledger.withLock { $0.found(file.digest, entry) }
             if known[file.digest] == nil {
                 added.append(Catalogue.BlobRow(digest: file.digest, entry: entry))
             }
         }
-        quietly { () throws(StoreError) in try catalogue.save(added) }
+        quietly { () throws(StoreError) in
+            try catalogue.save(added)
+            try catalogue.removeOrphanedPieces()
+        }
         try recoverPartials(order: order &+ 1)
     }
 
@@ -40,6 +44,8 @@ extension ContentStore {
         var digest: Digest
         var bytes: Int64
         var modified: Int64
+        /// Somebody else has a name for the same file.
+        var isShared: Bool
     }
 
     /// Complete blobs by name.
@@ -60,7 +66,10 @@ extension ContentStore {
                     discard([name], in: shard)
                     continue
                 }
-                files.append(FoundFile(digest: digest, bytes: bytes, modified: Int64(status.st_mtim.tv_sec)))
+                files.append(
+                    FoundFile(
+                        digest: digest, bytes: bytes, modified: Int64(status.st_mtim.tv_sec),
+                        isShared: status.st_nlink > 1))
             }
         }
         return files
@@ -72,7 +81,7 @@ extension ContentStore {
         var kept: Set<String> = []
         var order = order
         for name in names.sorted() where name.hasSuffix(suffix) {
-            guard let digest = Digest(hex: name.dropLast(suffix.count)), blob(digest) == nil,
+            guard let digest = Digest(hex: name.dropLast(suffix.count)), !isCommitted(digest),
                 let layout = try idleLayout(digest)
             else { continue }
             kept.formUnion([PartialBlob.dataName(digest), PartialBlob.journalName(digest)])

@@ -12,7 +12,7 @@ extension ContentStore {
         guard !isClosed else { throw .closed }
         guard bytes <= quota else { throw .quotaExceeded(neededBytes: bytes, quotaBytes: quota) }
         let missing = try missingBytes(for: bytes)
-        if max(excess, missing) > 0, try !evict(bytes: max(excess, missing), sparing: digest) {
+        if max(excess, missing) > 0, try !evict(bytes: excess, diskBytes: missing, sparing: digest) {
             throw missing > excess
                 ? try floorReached(bytes) : .quotaExceeded(neededBytes: bytes, quotaBytes: quota)
         }
@@ -39,13 +39,16 @@ extension ContentStore {
         .freeFloorReached(neededBytes: bytes, freeBytes: try freeBytes(), floorBytes: freeFloorBytes)
     }
 
-    /// Returns whether there was enough to evict; when not, nothing is gone.
+    /// Makes room for `bytes` in the quota and for `diskBytes` on the disk, to which files that are shared with the
+    /// runtime give nothing. Returns whether there was enough to evict; when not, nothing is gone.
     ///
     /// Call with `admission` held.
-    func evict(bytes: Int64, sparing digest: Digest?) throws(StoreError) -> Bool {
-        guard let victims = ledger.withLock({ $0.takeVictims(bytes: bytes, sparing: digest) }) else {
-            return false
+    func evict(bytes: Int64, diskBytes: Int64 = 0, sparing digest: Digest?) throws(StoreError) -> Bool {
+        if diskBytes > 0 { refreshShared(ledger.withLock { Array($0.committed.keys) }) }
+        let victims = ledger.withLock { ledger in
+            ledger.takeVictims(bytes: bytes, diskBytes: diskBytes, sparing: digest)
         }
+        guard let victims else { return false }
         try removeFiles(of: victims)
         ledger.withLock { $0.evictions += UInt64(victims.count) }
         return true

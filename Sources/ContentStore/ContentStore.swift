@@ -11,7 +11,8 @@ import PieceModel
 /// absent.
 ///
 /// All methods may be called from any thread, and all but the ones marked fast may block on the disk. Locks,
-/// in the order in which they may be taken: `admission`, a partial blob's own, the catalogue's, the ledger's.
+/// in the order in which they may be taken: `admission`, a partial blob's own, the catalogue's, the runtime's,
+/// the ledger's.
 package final class ContentStore: Sendable {
     package struct Options: Sendable {
         /// The folder; made when there is none.
@@ -34,6 +35,8 @@ package final class ContentStore: Sendable {
     let disk: Disk
     let ledger: Guarded<Ledger>
     let catalogue: Catalogue
+    let runtime: RuntimeStore
+    let sharing = Guarded(Sharing())
     /// Held while space is made and taken, and while a name changes hands between the ledger and the disk.
     let admission = Lock()
     let freeFloorBytes: Int64
@@ -49,8 +52,9 @@ package final class ContentStore: Sendable {
         try ContentStore(options, disk: .system)
     }
 
-    init(_ options: Options, disk: Disk) throws(StoreError) {
+    init(_ options: Options, disk: Disk, runtime: RuntimeStore = RuntimeStore()) throws(StoreError) {
         self.disk = disk
+        self.runtime = runtime
         // Above any volume, and far from where arithmetic could overflow.
         freeFloorBytes = min(max(options.freeFloorBytes, 0), 1 << 60)
         folder = try ContentFolder(path: options.path, disk: disk)
@@ -81,10 +85,17 @@ package final class ContentStore: Sendable {
 
     // MARK: Blobs
 
-    /// What is known about a committed blob.
+    /// What is known about a blob that `openBlob` may have: a committed one, or one of the runtime's.
     ///
     /// Fast.
     package func blob(_ digest: Digest) -> BlobInfo? {
+        committed(digest) ?? runtime.bytes(of: digest).map { BlobInfo(ofRuntime: digest, bytes: $0) }
+    }
+
+    /// Whether the blob is in this store itself. Fast.
+    package func isCommitted(_ digest: Digest) -> Bool { committed(digest) != nil }
+
+    func committed(_ digest: Digest) -> BlobInfo? {
         ledger.withLock { ledger in ledger.committed[digest].map { BlobInfo(digest, $0) } }
     }
 
@@ -101,6 +112,7 @@ package final class ContentStore: Sendable {
         ledger.withLock { ledger in
             Usage(
                 usedBytes: ledger.usedBytes,
+                sharedBytes: ledger.sharedBytes,
                 reservedBytes: ledger.reservedBytes,
                 quotaBytes: ledger.quotaBytes,
                 blobCount: ledger.committed.count,
@@ -110,10 +122,16 @@ package final class ContentStore: Sendable {
         }
     }
 
-    /// Opens a committed blob for reading and counts that as a use; `nil` when the store does not have it.
+    /// Opens a committed blob for reading and counts that as a use, or else opens the runtime's; `nil` when neither
+    /// store has it.
     ///
-    /// The blob may be evicted while it is open: its bytes stay until the last `BlobFile` goes.
+    /// The blob may be evicted while it is open: its bytes stay until the last `BlobFile` goes. The first call for
+    /// a blob of the runtime's takes as long as hashing it.
     package func openBlob(_ digest: Digest) throws(StoreError) -> BlobFile? {
+        try openCommitted(digest) ?? runtime.open(digest)
+    }
+
+    func openCommitted(_ digest: Digest) throws(StoreError) -> BlobFile? {
         try noting { () throws(StoreError) in
             guard
                 let entry = try ledger.withLock({ ledger throws(StoreError) -> Ledger.Entry? in
@@ -141,7 +159,7 @@ package final class ContentStore: Sendable {
         try noting { () throws(StoreError) in
             let size = Int64(bytes.count)
             let isNew = try admission.withLock { () throws(StoreError) in
-                guard blob(digest) == nil else { return false }
+                guard !isCommitted(digest) else { return false }
                 try removeIdle(digest)
                 try reserve(size, for: digest)
                 return true
@@ -184,59 +202,6 @@ package final class ContentStore: Sendable {
         guard ledger.withLock({ $0.setPinned(digest, pinned) }) else { throw .notFound(digest) }
         guard let entry = ledger.withLock({ $0.committed[digest] }) else { throw .notFound(digest) }
         try catalogue.save([Catalogue.BlobRow(digest: digest, entry: entry)])
-    }
-}
-
-// MARK: - Files
-
-extension ContentStore {
-    func openFile(of digest: Digest) throws(StoreError) -> Descriptor? {
-        guard let shard = try folder.existingShard(named: String(digest.hex.prefix(2))) else { return nil }
-        return try Descriptor.open(digest.hex, in: shard.number, O_RDONLY)
-    }
-
-    /// Gives a complete, verified file its final name: data synced, renamed, made read-only, folder synced.
-    ///
-    /// On any failure the file is gone. A failed fsync above all means that its data are lost, because the
-    /// kernel then calls the pages clean, and a second fsync would succeed.
-    func publish(
-        _ file: Descriptor,
-        _ name: String,
-        in source: Descriptor,
-        as digest: Digest
-    ) throws(StoreError) {
-        var place: Descriptor?
-        do throws(StoreError) {
-            try disk.synchronizeFile(file.number)
-            let shard = try folder.shard(of: digest)
-            try disk.renameFile(name, in: source.number, to: digest.hex, in: shard.number)
-            place = shard
-            // Not before: a partial blob must stay writable if it all ends between the two.
-            guard fchmod(file.number, 0o400) == 0 else { throw StoreError.system(.protect, errno) }
-            try disk.synchronizeFile(shard.number)
-        } catch {
-            if let place { discard([digest.hex], in: place) } else { discard([name], in: source) }
-            throw error
-        }
-    }
-
-    private func writeSmall(_ digest: Digest, _ bytes: [UInt8]) throws(StoreError) {
-        let name = "\(digest.hex).\(UInt64.random(in: .min ... .max))"
-        let file = try Descriptor.create(name, in: folder.temporary.number)
-        do throws(StoreError) {
-            try disk.writeAll(file.number, bytes, at: 0)
-        } catch {
-            discard([name], in: folder.temporary)
-            throw error
-        }
-        try publish(file, name, in: folder.temporary, as: digest)
-    }
-
-    /// Removes files after a failure that is reported anyway.
-    func discard(_ names: [String], in folder: Descriptor) {
-        for name in names {
-            quietly { () throws(StoreError) in try disk.removeFile(name, in: folder.number) }
-        }
     }
 }
 

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The calls that change the disk, so that a test can make any one of them fail.
@@ -5,10 +6,14 @@ import Glibc
 /// Each returns what the system call returns, except that a failure is its negative errno.
 struct Disk: Sendable {
     var write: @Sendable (_ file: Int32, _ bytes: UnsafeRawBufferPointer, _ offset: Int64) -> Int
+    /// Has the kernel begin to write these bytes to the disk, without waiting for it; advice that may be ignored.
+    var beginWriting: @Sendable (_ file: Int32, _ offset: Int64, _ count: Int64) -> Void
     var synchronize: @Sendable (_ file: Int32) -> Int32
     var allocate: @Sendable (_ file: Int32, _ bytes: Int64) -> Int32
     var rename: @Sendable (_ folder: Int32, _ name: String, _ newFolder: Int32, _ newName: String) -> Int32
     var remove: @Sendable (_ folder: Int32, _ name: String) -> Int32
+    /// Gives an open file one more name.
+    var link: @Sendable (_ file: Int32, _ folder: Int32, _ name: String) -> Int32
     /// Bytes an unprivileged user may still take on the file's volume.
     var freeBytes: @Sendable (_ file: Int32) -> Int64
 
@@ -17,11 +22,14 @@ struct Disk: Sendable {
             let count = pwrite(file, bytes.baseAddress, bytes.count, off_t(offset))
             return count < 0 ? -Int(errno) : count
         },
+        beginWriting: { _ = clinux_begin_writing($0, $1, $2) },
         synchronize: { fsync($0) == 0 ? 0 : -errno },
         // Writes zeros itself on a file system without fallocate(2), so that the space is ours either way.
         allocate: { -posix_fallocate($0, 0, off_t($1)) },
         rename: { renameat($0, $1, $2, $3) == 0 ? 0 : -errno },
         remove: { unlinkat($0, $1, 0) == 0 ? 0 : -errno },
+        // Through /proc, because AT_EMPTY_PATH needs a capability (linkat(2)).
+        link: { linkat(AT_FDCWD, "/proc/self/fd/\($0)", $1, $2, AT_SYMLINK_FOLLOW) == 0 ? 0 : -errno },
         freeBytes: { file in
             var volume = statvfs()
             guard fstatvfs(file, &volume) == 0 else { return -Int64(errno) }
@@ -107,6 +115,11 @@ extension Disk {
     ) throws(StoreError) {
         let result = rename(folder, name, newFolder, newName)
         guard result == 0 else { throw .system(.rename, -result) }
+    }
+
+    func linkFile(_ file: Int32, _ name: String, in folder: Int32) throws(StoreError) {
+        let result = link(file, folder, name)
+        guard result == 0 else { throw .system(.link, -result) }
     }
 
     /// Returns whether there was such a file.

@@ -13,6 +13,8 @@ struct Ledger {
     struct Entry: Equatable {
         var bytes: Int64
         var isPinned = false
+        /// Somebody else, the runtime, has a name for the same file: its bytes stay when ours goes.
+        var isShared = false
         /// Position in the order of last use: counted, because the wall clock jumps.
         var order: UInt64
         /// Seconds since 1970, to be shown.
@@ -64,6 +66,12 @@ struct Ledger {
         return committed[digest] != nil
     }
 
+    mutating func setShared(_ digest: Digest, _ isShared: Bool) {
+        committed[digest]?.isShared = isShared
+    }
+
+    var sharedBytes: Int64 { committed.values.reduce(0) { $1.isShared ? $0 + $1.bytes : $0 } }
+
     /// Removes the blob, committed or idle.
     mutating func forget(_ digest: Digest) {
         touched.remove(digest)
@@ -96,12 +104,12 @@ struct Ledger {
         return bytes - min(room, bytes)
     }
 
-    /// Takes the least recently used unpinned blobs and idle partial blobs of together at least `bytes` out
-    /// of the ledger.
+    /// Takes the least recently used unpinned blobs and idle partial blobs out of the ledger: together at least
+    /// `bytes` of the quota, and at least `diskBytes` that the disk gets back.
     ///
     /// `nil`, and nothing changed, when there is not that much.
-    mutating func takeVictims(bytes: Int64, sparing spared: Digest?) -> [Victim]? {
-        guard bytes > 0 else { return [] }
+    mutating func takeVictims(bytes: Int64, diskBytes: Int64 = 0, sparing spared: Digest?) -> [Victim]? {
+        guard max(bytes, diskBytes) > 0 else { return [] }
         var candidates: [Victim] = []
         for (digest, entry) in committed where !entry.isPinned && digest != spared {
             candidates.append(Victim(digest: digest, entry: entry, isIdle: false))
@@ -111,12 +119,22 @@ struct Ledger {
         }
         candidates.sort { $0.entry.order < $1.entry.order }
         var victims: [Victim] = []
-        var sum: Int64 = 0
-        for candidate in candidates where sum < bytes {
+        var rest: [Victim] = []
+        var freed: Int64 = 0
+        for candidate in candidates {
+            if freed < diskBytes, !candidate.entry.isShared {
+                victims.append(candidate)
+                freed += candidate.entry.bytes
+            } else {
+                rest.append(candidate)
+            }
+        }
+        var sum = freed
+        for candidate in rest where sum < bytes {
             victims.append(candidate)
             sum += candidate.entry.bytes
         }
-        guard sum >= bytes else { return nil }
+        guard sum >= bytes, freed >= diskBytes else { return nil }
         for victim in victims { forget(victim.digest) }
         return victims
     }

@@ -13,18 +13,19 @@ package import PieceModel
 /// Invariants:
 /// - a piece is in `held` only when its bytes and then its journal slot were written;
 /// - a held piece is not written again until it is dropped, so what was hashed is what is in the file;
-/// - the first `hashedPieces` pieces are held, and the hasher has seen exactly them.
+/// - the first `hashedPieces` pieces are held, and the hasher has seen exactly them;
+/// - from a match until a piece is dropped `isRight` says so, and the hasher has seen nothing.
 /// One thread at a time writes a given piece (`writers`) and one advances the hash (`prefix`).
 package final class PartialBlob: Sendable {
     package let digest: Digest
     package let layout: PieceLayout
-    private let store: ContentStore
-    private let data: Descriptor
-    private let journal: Descriptor
+    let store: ContentStore
+    let data: Descriptor
+    let journal: Descriptor
 
-    private enum Phase { case open, committed, abandoned, failed }
+    enum Phase { case open, committed, abandoned, failed }
 
-    private struct State {
+    struct State {
         var phase = Phase.open
         var held: [Int: Journal.Entry] = [:]
     }
@@ -32,17 +33,20 @@ package final class PartialBlob: Sendable {
     private struct Prefix: ~Copyable {
         var hasher = SHA256Hasher()
         var hashedPieces = 0
+        /// All pieces are held and the whole matches.
+        var isRight = false
 
         mutating func restart() {
             hasher.reset()
             hashedPieces = 0
+            isRight = false
         }
     }
 
     // Lock order: `prefix`, a writer's, `state`.
     private let prefix = Guarded(Prefix())
     private let writers = (0..<8).map { _ in Lock() }
-    private let state = Guarded(State())
+    let state = Guarded(State())
 
     /// Pieces that one `store` hashes at most, its own included, so that filling a gap does not make one
     /// caller pay for all that waited behind it.
@@ -101,6 +105,8 @@ package final class PartialBlob: Sendable {
             try writer(of: piece).withLock { () throws(StoreError) in
                 guard try isWanted(piece) else { return }
                 try store.disk.writeAll(data.number, bytes, at: layout.start(of: piece))
+                // Else the commit waits for all of it.
+                store.disk.beginWriting(data.number, layout.start(of: piece), Int64(bytes.count))
                 let slot = Journal.slot(piece, entry, blob: self.digest)
                 try store.disk.writeAll(journal.number, slot, at: Journal.slotOffset(piece))
                 state.withLock { $0.held[piece.value] = entry }
@@ -131,7 +137,7 @@ package final class PartialBlob: Sendable {
                             at: Journal.slotOffset(piece)
                         )
                     }
-                    if piece.value < prefix.hashedPieces { prefix.restart() }
+                    if prefix.isRight || piece.value < prefix.hashedPieces { prefix.restart() }
                 }
             }
         }
@@ -148,27 +154,24 @@ package final class PartialBlob: Sendable {
         }
     }
 
-    /// Hashes what is not yet hashed and, when the whole matches, commits it.
-    ///
-    /// Returns whether it matches.
+    /// Hashes what is not yet hashed; whether the whole matches its digest.
     ///
     /// `false` changes nothing: `drop` what is to blame, `store` it anew, call again. Throws `piecesMissing`
-    /// when not all pieces are held, and what the disk says; when it fails while committing, the data are
-    /// lost and the blob is of no further use.
+    /// when not all pieces are held, and what the disk says.
+    package func matches() throws(StoreError) -> Bool {
+        try store.noting { () throws(StoreError) in
+            try prefix.withLock { prefix throws(StoreError) in try matches(&prefix) }
+        }
+    }
+
+    /// As `matches`, and commits a blob that does: it is on disk when this returns.
+    ///
+    /// When it fails while committing, the data are lost and the blob is of no further use.
     package func finish() throws(StoreError) -> Bool {
         try store.noting { () throws(StoreError) in
             try prefix.withLock { prefix throws(StoreError) in
-                let (phase, heldCount) = state.withLock { ($0.phase, $0.held.count) }
-                if phase == .committed { return true }
-                guard phase == .open else { throw .closed }
-                guard heldCount == layout.pieceCount else {
-                    throw .piecesMissing(layout.pieceCount - heldCount)
-                }
-                try advance(&prefix, atMost: layout.pieceCount, given: nil)
-                let actual = prefix.hasher.finalize()
-                prefix.restart()
-                guard actual == digest else { return false }
-                try commit()
+                guard try matches(&prefix) else { return false }
+                if state.withLock({ $0.phase }) == .open { try commit() }
                 return true
             }
         }
@@ -191,6 +194,19 @@ package final class PartialBlob: Sendable {
 
 extension PartialBlob {
     private func writer(of piece: PieceIndex) -> Lock { writers[piece.value % writers.count] }
+
+    private func matches(_ prefix: inout Prefix) throws(StoreError) -> Bool {
+        let (phase, heldCount) = state.withLock { ($0.phase, $0.held.count) }
+        if phase == .committed { return true }
+        guard phase == .open else { throw .closed }
+        if prefix.isRight { return true }
+        guard heldCount == layout.pieceCount else { throw .piecesMissing(layout.pieceCount - heldCount) }
+        try advance(&prefix, atMost: layout.pieceCount, given: nil)
+        let actual = prefix.hasher.finalize()
+        prefix.restart()
+        prefix.isRight = actual == digest
+        return prefix.isRight
+    }
 
     private func isWanted(_ piece: PieceIndex) throws(StoreError) -> Bool {
         try state.withLock { state throws(StoreError) in
@@ -255,46 +271,11 @@ extension PartialBlob {
             state.phase = .abandoned
             return !state.held.isEmpty
         }
-        if isWorthKeeping, store.blob(digest) == nil {
+        if isWorthKeeping, !store.isCommitted(digest) {
             store.ledger.withLock { $0.park(digest, now: ContentStore.now()) }
         } else {
             store.discard([Self.dataName(digest), Self.journalName(digest)], in: store.folder.partials)
             store.ledger.withLock { $0.discarded(digest) }
-        }
-    }
-
-    /// Takes up what the journal says and the data prove.
-    ///
-    /// Called once, before anybody else has the object.
-    func resume() throws(StoreError) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: layout.pieceBytes, alignment: 64)
-        defer { buffer.deallocate() }
-        // A slot at a time would cost a call per piece, all at once memory for the largest blob.
-        let slotsPerRead = 1024
-        for first in stride(from: 0, to: layout.pieceCount, by: slotsPerRead) {
-            guard let start = layout.piece(first) else { return }
-            let count = min(slotsPerRead, layout.pieceCount - first)
-            let slots = try Disk.read(
-                journal.number,
-                count: count * Journal.slotBytes,
-                at: Journal.slotOffset(start)
-            )
-            for index in 0..<count {
-                let range = index * Journal.slotBytes..<(index + 1) * Journal.slotBytes
-                guard range.upperBound <= slots.count else { return }
-                guard let piece = layout.piece(first + index),
-                    let entry = Journal.entry(inSlot: slots[range], of: piece, blob: digest)
-                else { continue }
-                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<layout.byteCount(of: piece)])
-                // What cannot be read is a piece to fetch again.
-                let isRead: Void? = store.quietly { () throws(StoreError) in
-                    try Disk.readAll(data.number, into: part, at: layout.start(of: piece))
-                }
-                guard isRead != nil, SHA256Hasher.hash(UnsafeRawBufferPointer(part)) == entry.digest else {
-                    continue
-                }
-                state.withLock { $0.held[piece.value] = entry }
-            }
         }
     }
 }

@@ -41,8 +41,8 @@ package enum StoreError: Error, Equatable, Sendable {
     }
 
     package enum FileOperation: String, Equatable, Sendable {
-        case allocate, close, create, examine, list, lock, open, protect, read, remove, rename, synchronize,
-            write
+        case allocate, close, create, examine, link, list, lock, open, protect, read, remove, rename,
+            synchronize, write
     }
 
     /// The error for a failed call; a full disk is told apart because freeing space cures it.

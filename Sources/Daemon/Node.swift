@@ -48,13 +48,14 @@ package final class Node {
     let mirror: MirrorServer
     private(set) var draining = false
     let origin: OriginClient
-    let probes: ProbeLog
+    let images: NodeImages
     private(set) var wiring: WiringWatch?
+    private(set) var runtimeStore: RuntimeStoreWatch?
     /// `nil` over plaintext.
     let certificate: NodeCertificate?
     private(set) var discovery = PeerDiscovery([])
     private var admin: AdminServer?
-    private var statusServer: StatusServer?
+    private(set) var statusServer: StatusServer?
     let counters: NodeCounters
     let manager: ServiceManager
     let logger: Logger
@@ -84,11 +85,12 @@ package final class Node {
             observer: { event in
                 swarmLog(event)
                 counters.note(event)
-            })
+            },
+            mayOffer: { registries.mayOffer($0, of: store) })
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries,
-            permissions: Permissions(settings), counters: counters, logger: Logger(label: "mirror"))
-        probes = images.probes
+            settings: settings, counters: counters, logger: Logger(label: "mirror"))
+        self.images = images
         self.settings = settings
         self.certificate = certificate
         self.limits = limits
@@ -115,25 +117,10 @@ package final class Node {
         certificate?.start { [weak self] in self?.swarm.trust($0) }
         wiring = WiringWatch(settings, mirrorPort: mirror.port, logger: Logger(label: "containerd"))
         wiring?.start()
+        runtimeStore = RuntimeStoreWatch(settings, store: store, swarm: swarm, logger: Logger(label: "containerd"))
+        runtimeStore?.start()
         statusServer = startStatusPort()
         logStart()
-    }
-
-    private func logStart() {
-        logger.info(
-            "serving",
-            metadata: [
-                "node": "\(settings.nodeName)", "version": "\(version)", "mirror": "\(settings.mirrorListen.host):\(mirror.port)",
-                "peers": "\(settings.peersListen.map { "\($0.host):\(swarm.port)" } ?? "off")",
-                "cache": "\(settings.cachePath)", "admin": "\(settings.adminSocket)",
-                "status": "\(statusServer.map { "port \($0.port)" } ?? "off")",
-            ])
-        if settings.isPlaintextOnNetwork {
-            logger.warning("peers talk in plaintext: whoever reaches the peer port can read all, and be any node")
-        }
-        if settings.registries.isEmpty, !settings.anyRegistry {
-            logger.warning("no [[registry]] in the settings: every request is declined")
-        }
     }
 
     /// Finishes what runs, for at most `drainMillis` in all, and stops.
@@ -142,6 +129,7 @@ package final class Node {
         logger.info("draining")
         await manager.stopping("finishing what runs")
         wiring?.stop()
+        runtimeStore?.stop()
         certificate?.stop()
         let began = Loop.nowNanoseconds
         await discovery.stop()

@@ -50,7 +50,8 @@ struct NodeAdmin: AdminService {
         status.peerSecurity = node.peerSecurity
         status.registries = registries()
         status.recentProblems = Log.recentProblems
-        status.recentProbes = node.probes.names
+        status.recentProbes = node.images.probes.names
+        status.runtimeStore = node.runtimeStore.map { RuntimeStoreStatus($0, node.store) }
         status.containerdWiring = node.wiring?.wiring.map { wiring in
             var shown = ContainerdWiring()
             shown.state = wiring.state.rawValue
@@ -63,6 +64,16 @@ struct NodeAdmin: AdminService {
 
     func reload() async throws(AdminFailure) -> ReloadReport {
         try await node.reload()
+    }
+
+    func file(_ request: FileRequest) async throws(AdminFailure) -> FileOffer {
+        var offer = try await node.images.offer(request)
+        let host = await node.settings.mirrorListen.host
+        // A wildcard is no name under which the mirror answers.
+        let isWildcard = ["0.0.0.0", "::"].contains(host)
+        let address = SocketAddress(host: isWildcard ? "127.0.0.1" : host, port: await node.mirrorPort)
+        offer.mirrorAddress = address.description
+        return offer
     }
 
     @LoopActor
@@ -96,6 +107,7 @@ struct NodeAdmin: AdminService {
         counters.declined = counted.declined + counted.deadlinesMissed
         counters.cutShort = counted.cutShort
         counters.bytesSent = counted.bodyBytes
+        counters.staleTagsServed = node.images.staleTagsServed
         counters.connectionsOpen = UInt64(clamping: counted.connections)
         return counters
     }
@@ -154,7 +166,7 @@ struct NodeAdmin: AdminService {
         let store = node.store
         var answer = CacheRemoved()
         answer.digest = digest.description
-        answer.bytes = UInt64(clamping: store.blob(digest)?.bytes ?? 0)
+        answer.bytes = store.isCommitted(digest) ? UInt64(clamping: store.blob(digest)?.bytes ?? 0) : 0
         let outcome = await Loop.offload { () -> Result<Bool, StoreError> in
             Result { () throws(StoreError) in try store.remove(digest) }
         }
@@ -162,7 +174,7 @@ struct NodeAdmin: AdminService {
         case .success(let removed): answer.removed = removed
         case .failure(let error): throw AdminFailure(.internal, "\(digest) cannot be removed: \(error)")
         }
-        if answer.removed { await node.swarm.blobRemoved(digest) }
+        if answer.removed, store.blob(digest) == nil { await node.swarm.blobRemoved(digest) }
         return answer
     }
 }
@@ -171,11 +183,26 @@ extension CacheUsage {
     fileprivate init(_ usage: Usage) {
         self.init()
         usedBytes = UInt64(clamping: usage.usedBytes)
+        sharedBytes = UInt64(clamping: usage.sharedBytes)
         reservedBytes = UInt64(clamping: usage.reservedBytes)
         quotaBytes = UInt64(clamping: usage.quotaBytes)
         blobCount = UInt64(clamping: usage.blobCount)
         evictions = usage.evictions
         lastError = usage.lastError.map { "\($0)" } ?? ""
+    }
+}
+
+extension RuntimeStoreStatus {
+    @LoopActor
+    fileprivate init(_ watch: RuntimeStoreWatch, _ store: ContentStore) {
+        self.init()
+        let usage = store.runtimeUsage
+        folder = watch.folder
+        problem = watch.problem ?? ""
+        blobs = UInt64(clamping: usage.blobCount)
+        bytes = UInt64(clamping: usage.bytes)
+        servedBytes = UInt64(clamping: usage.servedBytes)
+        sharingProblem = usage.sharingProblem ?? ""
     }
 }
 

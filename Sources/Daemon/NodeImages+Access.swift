@@ -20,7 +20,7 @@ extension NodeImages {
         case declined(reason: String)
     }
 
-    struct Item {
+    struct Item: Hashable, Sendable {
         let registry: RegistryHost
         let repository: RepositoryName
         let digest: Digest
@@ -37,19 +37,19 @@ extension NodeImages {
         }
         let isOpen = isBound ? await isOpenMeanwhile(item.place, item.credential) : false
         if isSilent(item.place.registry) {
-            let mayHave = isOpen ? true : await isPublicElsewhere(item.digest)
+            let mayHave = isOpen ? true : await isPublicElsewhere(item)
             return mayHave ? .allowed(bytes: nil) : .declined(reason: Self.unreachable)
         }
-        let asking = Task { @LoopActor in await asked(item, endpoint) }
+        let asking = leaves.join(item) { await self.asked(item, endpoint) }
+        defer { asking.leave() }
         // What may not be served without the registry is worth its own deadlines.
-        let prompt = isOpen ? await Patience.value(of: asking, millis: Self.openMillis) : await asking.value
+        let prompt = isOpen ? await Patience.value(of: asking.task, millis: Self.openMillis) : await asking.value
         if case .success(let bytes)? = prompt { return .allowed(bytes: bytes) }
         let failure = prompt?.failure
         if prompt == nil { noteSilence(of: item.place.registry) }
         let maySkip = failure?.mayPass ?? true
-        let mayHave = maySkip && !isOpen ? await isPublicElsewhere(item.digest) : isOpen
+        let mayHave = maySkip && !isOpen ? await isPublicElsewhere(item) : isOpen
         if maySkip, mayHave {
-            asking.cancel()
             logger.warning(
                 "registry unreachable: served by what it said before",
                 metadata: ["registry": "\(item.registry)", "repository": "\(item.repository)"])
@@ -117,9 +117,9 @@ extension NodeImages {
     }
 
     /// This node or a peer knows the blob as one that anybody could pull, from wherever.
-    private func isPublicElsewhere(_ digest: Digest) async -> Bool {
-        guard await swarm.locate(digest)?.isPublic == true else { return false }
-        swarm.notePublic([digest])
+    private func isPublicElsewhere(_ item: Item) async -> Bool {
+        guard isShared(item.place), await swarm.locate(item.digest)?.isPublic == true else { return false }
+        swarm.notePublic([item.digest])
         return true
     }
 

@@ -8,10 +8,8 @@ import OriginClient
 import PeerTransport
 
 extension NodeImages {
-    /// How long peers are waited for before the registry is asked, and how long the registry before a tag is served
-    /// as last seen: together with what follows less than the mirror gives the answer.
+    /// How long peers are waited for before the registry is asked.
     private static let peersMillis: UInt64 = 2_000
-    private static let registryMillis: UInt64 = 3_000
 
     func manifest(_ query: ManifestQuery) async -> ManifestAnswer {
         if probes.take(query.registry, query.repository, query.reference) {
@@ -26,7 +24,7 @@ extension NodeImages {
         }
     }
 
-    private func manifest(
+    func manifest(
         of digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async -> ManifestAnswer {
         let item = Item(
@@ -40,35 +38,56 @@ extension NodeImages {
         do throws(OriginError) {
             return .found(try await content(of: digest, query, endpoint))
         } catch {
-            NodeLog.registryFailed(error, query.registry, logger)
             return answer(error, query)
         }
     }
 
-    /// The manifest itself, for a caller who may have it.
-    private func content(
+    /// The manifest itself, for a caller who may have it; asked for once for all who want it at one moment.
+    func content(
         of digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async throws(OriginError) -> OriginManifest {
         let cached = await cachedManifest(digest)
         note(cached, query)
         if let cached { return cached }
-        let taking = Task { @LoopActor in await takeFromPeers(digest, of: query.registry) }
-        let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
-        if isTaken == true, let taken = await cachedManifest(digest) {
-            await remember(taken.bytes, digest, taken.mediaType, query)
-            return taken
+        let get = query.asking(.digest(digest)).asGet
+        let bringing = manifests.join(ManifestQuestion(query: get)) { await self.brought(digest, get, endpoint) }
+        defer { bringing.leave() }
+        let brought = await withTaskCancellationHandler {
+            await bringing.value
+        } onCancel: {
+            Loop.enqueue { bringing.leave() }
         }
-        return try await fetched(query, .digest(digest), endpoint, isHead: false)
+        return try brought.get()
     }
 
     /// What a GET finds here, or not, is counted.
-    private func note(_ cached: OriginManifest?, _ query: ManifestQuery) {
+    func note(_ cached: OriginManifest?, _ query: ManifestQuery) {
         guard !query.isHead else { return }
         counters.looked(for: .manifest, at: query.registry, isHit: cached != nil)
         if let cached { counters.manifestWasHere(query.registry, bytes: cached.bytes.count) }
     }
 
-    private func answer(_ error: OriginError, _ query: ManifestQuery) -> ManifestAnswer {
+    /// From a peer, else from the registry.
+    private func brought(
+        _ digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
+    ) async -> Result<OriginManifest, OriginError> {
+        if isShared(query.place) {
+            let taking = Task { @LoopActor in await takeFromPeers(digest, of: query.registry) }
+            let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
+            if isTaken == true, let taken = await cachedManifest(digest) {
+                await remember(taken.bytes, digest, taken.mediaType, query)
+                return .success(taken)
+            }
+        }
+        do throws(OriginError) {
+            return .success(try await fetched(query, endpoint, isHead: false))
+        } catch {
+            NodeLog.registryFailed(error, query.registry, logger)
+            return .failure(error)
+        }
+    }
+
+    func answer(_ error: OriginError, _ query: ManifestQuery) -> ManifestAnswer {
         switch refused(error, query.place, query.credential) {
         case .challenged(let challenge): .challenged(challenge)
         case .declined(let reason): .declined(reason: reason)
@@ -76,51 +95,12 @@ extension NodeImages {
         }
     }
 
-    /// A HEAD asks the registry which manifest the tag names now; a GET fetches it. Either is answered of a manifest
-    /// that is here: the caller asks for it next, and some registries give a HEAD another length.
-    private func manifest(
-        tagged tag: Tag, _ query: ManifestQuery, _ endpoint: OriginEndpoint
-    ) async -> ManifestAnswer {
-        if isSilent(query.registry.canonical) {
-            return await lastKnown(tag, query).map { .found($0) } ?? .declined(reason: Self.unreachable)
-        }
-        let resolving = Task { @LoopActor in await resolved(tag, query, endpoint) }
-        return await withTaskCancellationHandler {
-            let prompt = await Patience.value(of: resolving, millis: Self.registryMillis)
-            if case .success(let manifest)? = prompt { return .found(manifest) }
-            if prompt?.failure?.mayPass != false, let stale = await lastKnown(tag, query) {
-                resolving.cancel()
-                return .found(stale)
-            }
-            switch await resolving.value {
-            case .success(let manifest): return .found(manifest)
-            case .failure(let error): return answer(error, query)
-            }
-        } onCancel: {
-            resolving.cancel()
-        }
-    }
-
-    private func resolved(
-        _ tag: Tag, _ query: ManifestQuery, _ endpoint: OriginEndpoint
-    ) async -> Result<OriginManifest, OriginError> {
-        do throws(OriginError) {
-            let told = try await fetched(query, query.reference, endpoint, isHead: query.isHead)
-            let manifest = query.isHead ? try await content(of: told.digest, query, endpoint) : told
-            await remember(tag, manifest, query)
-            return .success(manifest)
-        } catch {
-            noteFailure(error, query.registry)
-            return .failure(error)
-        }
-    }
-
-    private func fetched(
-        _ query: ManifestQuery, _ reference: ManifestReference, _ endpoint: OriginEndpoint, isHead: Bool
+    func fetched(
+        _ query: ManifestQuery, _ endpoint: OriginEndpoint, isHead: Bool
     ) async throws(OriginError) -> OriginManifest {
         let manifest = try await origin.manifest(
-            endpoint: endpoint, repository: query.repository, reference: reference, head: isHead,
-            accept: accept(query, reference), credential: query.credential)
+            endpoint: endpoint, repository: query.repository, reference: query.reference, head: isHead,
+            accept: accept(query), credential: query.credential)
         await affirm(query.place, query.credential)
         if !isHead { await remember(manifest.bytes, manifest.digest, manifest.mediaType, query) }
         return manifest
@@ -128,27 +108,13 @@ extension NodeImages {
 
     /// The caller's media types where they choose what a tag means to it. A digest means one thing, and a caller that
     /// names no type of manifest takes any.
-    private func accept(_ query: ManifestQuery, _ reference: ManifestReference) -> [String] {
-        guard case .tag = reference, query.accept.contains(where: { $0.contains("vnd.") }) else { return [] }
+    func accept(_ query: ManifestQuery) -> [String] {
+        guard case .tag = query.reference, query.accept.contains(where: { $0.contains("vnd.") }) else { return [] }
         return query.accept
     }
 
-    /// What the tag meant when the registry last said it, where the caller may have that still.
-    private func lastKnown(_ tag: Tag, _ query: ManifestQuery) async -> OriginManifest? {
-        let (store, registry, repository) = (store, query.registry.canonical.description, query.repository.text)
-        let record = await Loop.offload { store.lastDigest(registry: registry, repository: repository, tag: tag.text) }
-        guard let record, await isOpenMeanwhile(query.place, query.credential) else { return nil }
-        logger.warning(
-            "registry unreachable: tag served as last seen",
-            metadata: ["registry": "\(query.registry)", "repository": "\(query.repository)", "tag": "\(tag)"])
-        let cached = await cachedManifest(record.digest)
-        note(cached, query)
-        if let cached { return cached }
-        return await takeFromPeers(record.digest, of: query.registry) ? await cachedManifest(record.digest) : nil
-    }
-
     /// Brings a manifest that a connected peer holds whole into the cache; whether it is there now.
-    private func takeFromPeers(_ digest: Digest, of registry: RegistryHost) async -> Bool {
+    func takeFromPeers(_ digest: Digest, of registry: RegistryHost) async -> Bool {
         guard let bytes = await swarm.locate(digest)?.bytes, bytes <= Int64(ManifestSummary.bytesMax) else {
             return false
         }
@@ -167,7 +133,7 @@ extension NodeImages {
     }
 
     /// The manifest as it lies in the cache; `nil` when it is not there or is no manifest.
-    private func cachedManifest(_ digest: Digest) async -> OriginManifest? {
+    func cachedManifest(_ digest: Digest) async -> OriginManifest? {
         guard let info = store.blob(digest), info.bytes <= Int64(ManifestSummary.bytesMax) else { return nil }
         let store = store
         return await Loop.offload {
@@ -184,7 +150,7 @@ extension NodeImages {
         let (store, logger) = (store, logger)
         let (registry, repository) = (query.registry.canonical.description, query.repository.text)
         let isNew = await Loop.offload {
-            let isNew = store.blob(digest) == nil
+            let isNew = !store.isCommitted(digest)
             do throws(StoreError) {
                 if isNew { try store.commitSmall(digest, bytes: content) }
             } catch {
@@ -201,19 +167,9 @@ extension NodeImages {
             }
             return isNew
         }
+        if isShared(query.place) { swarm.share(digest) } else if isNew { swarm.keep(digest) }
         if isNew { swarm.blobCommitted(digest) }
         await publish(query.place)
-    }
-
-    private func remember(_ tag: Tag, _ manifest: OriginManifest, _ query: ManifestQuery) async {
-        let store = store
-        let (registry, repository) = (query.registry.canonical.description, query.repository.text)
-        await Loop.offload {
-            store.recordTag(
-                registry: registry, repository: repository, tag: tag.text, digest: manifest.digest,
-                mediaType: manifest.mediaType.text)
-            store.recordNamed(manifest.digest, registry: registry, repository: repository)
-        }
     }
 
     /// What the runtime's log shows; never with anything the registry wrote.
@@ -233,7 +189,21 @@ extension NodeImages {
 }
 
 extension ManifestQuery {
-    fileprivate var place: Permissions.Place { .init(registry: registry.canonical, repository: repository) }
+    var place: Permissions.Place { .init(registry: registry.canonical, repository: repository) }
+
+    /// The same caller's question for the bytes.
+    var asGet: ManifestQuery { copy(reference, isHead: false) }
+
+    /// The same caller's question for another manifest of the repository.
+    func asking(_ reference: ManifestReference) -> ManifestQuery { copy(reference, isHead: isHead) }
+
+    /// What the caller would take means nothing where a digest says what it gets.
+    private func copy(_ reference: ManifestReference, isHead: Bool) -> ManifestQuery {
+        let isTag = if case .tag = reference { true } else { false }
+        return ManifestQuery(
+            registry: registry, repository: repository, reference: reference, isHead: isHead,
+            accept: isTag ? accept : [], credential: credential)
+    }
 }
 
 extension Result {
@@ -243,7 +213,7 @@ extension Result {
 }
 
 extension ManifestAnswer {
-    fileprivate static func found(_ manifest: OriginManifest) -> ManifestAnswer {
+    static func found(_ manifest: OriginManifest) -> ManifestAnswer {
         .found(
             mediaType: manifest.mediaType, digest: manifest.digest, bytes: manifest.bytes, size: manifest.size)
     }

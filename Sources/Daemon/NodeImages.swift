@@ -6,11 +6,10 @@ import OCIModel
 import OriginClient
 import PeerTransport
 
-/// Where the mirror's answers come from: the cache, then peers, then the registry.
+/// Where the mirror's answers come from: the cache and what containerd holds, then peers, then the registry.
 ///
 /// - Nothing is served that the registry does not give to this caller (`NodeImages+Access.swift`).
-/// - A tag is resolved at the registry every time; only when the registry cannot be reached, the digest that the tag
-///   last had counts.
+/// - A tag is resolved at the registry (`NodeImages+Tags.swift`).
 /// - A manifest leaves only after its digest was checked; a blob leaves piece by piece, as pieces are checked.
 /// - What this node may not or cannot fetch is declined, and the runtime goes to the registry itself.
 @LoopActor
@@ -22,16 +21,26 @@ final class NodeImages: ImageSource {
     let probes = ProbeLog()
     let counters: NodeCounters
     let logger: Logger
+    let tagRules: TagRules
     var permissions: Permissions
+    var tagAnswers: TagAnswers
+    /// Tags served as last seen, since the start.
+    var staleTagsServed: UInt64 = 0
+    /// Questions that one answer serves all who ask them with the same credential at the same time.
+    let manifests = Flights<ManifestQuestion, Result<OriginManifest, OriginError>>()
+    let leaves = Flights<Item, Result<Int64?, OriginError>>()
+    let files = TicketedFiles()
     /// Registries that could not be reached lately, and until when they are not asked for what may be served without.
     var silentUntil: [RegistryHost: UInt64] = [:]
 
     init(
-        store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, permissions: Permissions,
+        store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, settings: Settings,
         counters: NodeCounters, logger: Logger
     ) {
         self.counters = counters
-        self.permissions = permissions
+        permissions = Permissions(settings)
+        tagRules = TagRules(settings)
+        tagAnswers = TagAnswers(lifeSeconds: settings.tagsTTLSeconds)
         self.store = store
         self.origin = origin
         self.swarm = swarm
@@ -53,6 +62,7 @@ final class NodeImages: ImageSource {
         case .challenged(let challenge): return .challenged(challenge)
         case .declined(let reason): return .declined(reason: reason)
         }
+        if isShared(item.place) { swarm.share(digest) }
         if let file = await opened(digest) { return .whole(file) }
         guard let bytes = await size(query, told: told, endpoint) else {
             return .declined(reason: "neither the registry nor a peer has \(digest)")
@@ -63,19 +73,25 @@ final class NodeImages: ImageSource {
             registry: query.registry.canonical.description, repository: query.repository.text,
             credential: query.credential)
         do throws(DownloadFailure) {
-            return .arriving(ArrivingDownload(try await swarm.download(digest, bytes: bytes, source: source)))
+            let download = try await swarm.download(
+                digest, bytes: bytes, source: source, isShared: isShared(item.place))
+            return .arriving(ArrivingDownload(download))
         } catch {
             logger.warning("blob declined", metadata: ["digest": "\(digest)", "reason": "\(error)"])
             return .declined(reason: "this node cannot fetch \(digest) now")
         }
     }
 
+    /// Whether other nodes may have what is pulled from there, and be asked for it.
+    func isShared(_ place: Permissions.Place) -> Bool { registries.isShared(place.repository.text, of: place.registry) }
+
     func notNamed(_ registry: RegistryHost) -> String { "no [[registry]] of this node's settings names \(registry)" }
 
     /// The size that a manifest named; else what the registry says; else, when it cannot be reached, what peers say.
     private func size(_ query: BlobQuery, told: Int64?, _ endpoint: OriginEndpoint) async -> Int64? {
         let (store, digest) = (store, query.digest)
-        let (registry, repository) = (query.registry.canonical.description, query.repository.text)
+        let place = Permissions.Place(registry: query.registry.canonical, repository: query.repository)
+        let (registry, repository) = (place.registry.description, place.repository.text)
         let known = await Loop.offload { store.knownSize(digest, registry: registry, repository: repository) }
         if let size = known ?? told { return size }
         do throws(OriginError) {
@@ -83,11 +99,11 @@ final class NodeImages: ImageSource {
                 endpoint: endpoint, repository: query.repository, digest: digest, credential: query.credential)
         } catch {
             NodeLog.registryFailed(error, query.registry, logger)
-            return error.mayPass ? await swarm.locate(digest)?.bytes : nil
+            return error.mayPass && isShared(place) ? await swarm.locate(digest)?.bytes : nil
         }
     }
 
-    private func opened(_ digest: Digest) async -> WholeFile? {
+    func opened(_ digest: Digest) async -> WholeFile? {
         guard store.blob(digest) != nil else { return nil }
         let store = store
         let opened = await Loop.offload { () -> Result<BlobFile?, StoreError> in
@@ -102,7 +118,7 @@ final class NodeImages: ImageSource {
     }
 
     /// The blob of no bytes needs no source: it is committed if the digest is really its own.
-    private func emptyBlob(_ digest: Digest) async -> BlobAnswer {
+    func emptyBlob(_ digest: Digest) async -> BlobAnswer {
         let store = store
         let failure = await Loop.offload { () -> StoreError? in
             do throws(StoreError) {
@@ -118,18 +134,21 @@ final class NodeImages: ImageSource {
 }
 
 /// A cached blob's file, kept open until the mirror has sent it.
-private final class WholeFile: WholeBlob {
+final class WholeFile: WholeBlob {
     private let file: BlobFile
 
     init(_ file: BlobFile) { self.file = file }
 
     var descriptor: Int32 { file.descriptor }
     var bytes: Int64 { file.bytes }
+    var isRuntimes: Bool { file.isRuntimes }
+
+    func noteSent(_ bytes: Int64) { file.noteSent(bytes) }
 }
 
 /// A download as the mirror reads it.
 @LoopActor
-private final class ArrivingDownload: ArrivingBlob {
+final class ArrivingDownload: ArrivingBlob {
     private let download: BlobDownload
 
     init(_ download: BlobDownload) { self.download = download }

@@ -78,7 +78,7 @@ enum NodeLog {
                 guard case .blob = request.subject, !request.isHead else {
                     return logger.debug("served", metadata: metadata)
                 }
-                metadata["from"] = request.wasWhole ? "cache" : "download"
+                metadata["from"] = "\(request.wholeFrom?.label ?? "download")"
                 logger.info("blob served", metadata: metadata)
             case .declined(let reason):
                 logger.info("declined", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
@@ -90,11 +90,40 @@ enum NodeLog {
         }
     }
 
+    private static func describe(_ list: ListingQuery.List) -> String {
+        switch list {
+        case .tags: "tags"
+        case .referrers(let digest): "referrers of \(digest)"
+        }
+    }
+
     private static func describe(_ subject: MirrorRequest.Subject) -> String {
         switch subject {
         case .manifest(let query): "\(query.registry)/\(query.repository) manifest \(query.reference)"
         case .blob(let query): "\(query.registry)/\(query.repository) blob \(query.digest)"
+        case .listing(let query): "\(query.registry)/\(query.repository) \(describe(query.list))"
+        case .file(let digest): "file \(digest)"
         case .other: "other"
+        }
+    }
+}
+
+extension Node {
+    /// What it serves, and what an operator should know of its settings.
+    func logStart() {
+        logger.info(
+            "serving",
+            metadata: [
+                "node": "\(settings.nodeName)", "version": "\(version)", "mirror": "\(settings.mirrorListen.host):\(mirror.port)",
+                "peers": "\(settings.peersListen.map { "\($0.host):\(swarm.port)" } ?? "off")",
+                "cache": "\(settings.cachePath)", "admin": "\(settings.adminSocket)",
+                "status": "\(statusServer.map { "port \($0.port)" } ?? "off")",
+            ])
+        if settings.isPlaintextOnNetwork {
+            logger.warning("peers talk in plaintext: whoever reaches the peer port can read all, and be any node")
+        }
+        if settings.registries.isEmpty, !settings.anyRegistry {
+            logger.warning("no [[registry]] in the settings: every request is declined")
         }
     }
 }

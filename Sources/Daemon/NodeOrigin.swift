@@ -24,23 +24,33 @@ final class NodeOrigin: OriginFetching {
         onBytes: @escaping @LoopActor (UnsafeRawBufferPointer) -> Void,
         onEnd: @escaping @LoopActor (OriginFetchEnd) -> Void
     ) -> any OriginFetch {
-        guard let host = RegistryHost(source.registry), let endpoint = registries.endpoint(for: host),
-            let repository = RepositoryName(source.repository)
-        else { return RefusedFetch(onEnd) }
+        guard let host = RegistryHost(source.registry), let endpoint = registries.endpoint(for: host) else {
+            return RefusedFetch(onEnd)
+        }
         let fetch = PacedFetch(limits.origin(of: host))
-        let transfer = client.fetchBlob(
-            endpoint: endpoint, repository: repository, digest: blob, range: range,
-            credential: source.credential
-        ) { [weak fetch] bytes in
+        let take: @LoopActor (UnsafeRawBufferPointer) -> Void = { [weak fetch] bytes in
             fetch?.count(bytes.count)
             onBytes(bytes)
-        } onEnd: { [logger] result in
+        }
+        let end: @LoopActor (Result<Void, OriginError>) -> Void = { [logger] result in
             switch result {
             case .success: onEnd(.complete)
             case .failure(let error):
                 NodeLog.registryFailed(error, host, logger)
                 onEnd(error.mayPass ? .transient : .refused)
             }
+        }
+        let transfer: OriginTransfer
+        if let target = source.target {
+            transfer = client.fetchFile(
+                endpoint: endpoint, target: target, range: range, credential: source.credential, onBytes: take,
+                onEnd: end)
+        } else if let repository = RepositoryName(source.repository) {
+            transfer = client.fetchBlob(
+                endpoint: endpoint, repository: repository, digest: blob, range: range,
+                credential: source.credential, onBytes: take, onEnd: end)
+        } else {
+            return RefusedFetch(onEnd)
         }
         fetch.begin(transfer)
         return fetch

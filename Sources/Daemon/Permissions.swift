@@ -54,7 +54,7 @@ struct Permissions {
     }
 
     mutating func allow(_ credential: Credential?, _ place: Place, now: UInt64) {
-        let key = Key(place: place, caller: hash(credential))
+        let key = Key(place: place, caller: caller(credential))
         if allowedAt[key] == nil, allowedAt.count >= Self.countMax,
             let oldest = allowedAt.min(by: { $0.value < $1.value })?.key
         {
@@ -64,15 +64,16 @@ struct Permissions {
     }
 
     mutating func forbid(_ credential: Credential?, _ place: Place) {
-        allowedAt[Key(place: place, caller: hash(credential))] = nil
+        allowedAt[Key(place: place, caller: caller(credential))] = nil
     }
 
     private func isAllowed(_ credential: Credential?, _ place: Place, within seconds: UInt64, _ now: UInt64) -> Bool {
-        guard let at = allowedAt[Key(place: place, caller: hash(credential))] else { return false }
+        guard let at = allowedAt[Key(place: place, caller: caller(credential))] else { return false }
         return now < at || now - at < seconds * Self.nanosecondsASecond
     }
 
-    private func hash(_ credential: Credential?) -> Digest? {
+    /// Stands for the caller in what is kept; `nil` for anybody.
+    func caller(_ credential: Credential?) -> Digest? {
         credential.map { SHA256Hasher.hash(salt + Array($0.headerValue.utf8)) }
     }
 }

@@ -15,6 +15,11 @@ package struct Settings: Equatable, Sendable {
     /// the registry cannot be asked.
     package var verdictSeconds: UInt64 = 300
     package var privateGraceSeconds: UInt64 = 0
+    /// For how long a registry's answer to what a tag means counts, to the same caller; 0 asks each time.
+    package var tagsTTLSeconds: UInt64 = 0
+    /// Whether a tag is served as last seen while its registry cannot be reached, and for how long after.
+    package var tagsServeStale = true
+    package var tagsStaleSeconds: UInt64 = 604_800
     package var registries: [RegistrySettings] = []
     /// `nil`: no peer port, and no peers.
     /// The part of the cluster this node is in.
@@ -52,6 +57,7 @@ package struct Settings: Equatable, Sendable {
     /// Registries that containerd should ask through the mirror; `nil` means those of `registries`.
     package var containerdRegistries: [String]?
     package var containerdCheckSeconds: Int64 = 60
+    package var runtimeStore = RuntimeStoreSetting.found
 
     package init(nodeName: PeerName) {
         self.nodeName = nodeName
@@ -68,6 +74,14 @@ package struct Settings: Equatable, Sendable {
         }
         return Settings(nodeName: name)
     }
+}
+
+/// Whether containerd's blobs count as cached, and where they are.
+package enum RuntimeStoreSetting: Equatable, Sendable {
+    /// Where the running containerd says.
+    case found
+    case off
+    case folder(String)
 }
 
 /// One `[[registry]]` of the settings file.
@@ -87,6 +101,10 @@ package struct RegistrySettings: Equatable, Sendable {
     /// `http://host:port` or `socks5://host:port`.
     package var proxy: String?
     package var repositories = RepositoryFilter()
+    /// Whether content goes to other nodes, and is asked of them, but for that of the repositories that `unshared`
+    /// names.
+    package var isShared = true
+    package var unshared: [RepositoryPattern] = []
     /// Bytes a second of its blobs; `nil` for no bound of its own.
     package var rate: UInt64?
 

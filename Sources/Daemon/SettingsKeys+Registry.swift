@@ -51,13 +51,32 @@ extension SettingsKeys {
             registry.proxy = text
             return OriginEndpoint.isProxy(text)
         },
-        patterns("allow", "Only these repositories are served; \"*\" stands for any characters.", \.allow),
-        patterns("deny", "These repositories are not served, even if allowed.", \.deny),
+        patterns("allow", "Only these repositories, and paths of files, are served; \"*\" stands for any characters.", \.allow),
+        patterns("deny", "These are not served, even if allowed.", \.deny),
+        entry(
+            "share", "Whether what comes from this registry is given to other nodes, and asked of them.",
+            expected: "\"always\" or \"never\""
+        ) { text, registry in
+            let isNever = text == "never"
+            registry.isShared = !isNever
+            return isNever || text == "always"
+        },
+        SettingsKey(
+            path: "registry.unshared", shown: "",
+            meaning: "Only of these repositories, and paths of files, it is never; \"*\" stands for any characters.",
+            expected: patternsForm
+        ) { value, settings in
+            guard let texts = value.strings, let last = settings.registries.indices.last else { return false }
+            let read = texts.compactMap { RepositoryPattern($0) }
+            settings.registries[last].unshared = read
+            return read.count == texts.count && !read.isEmpty
+        },
         rate("registry.rate", "Most that is read from this registry, in blobs, a second.") { rate, settings in
             if let last = settings.registries.indices.last { settings.registries[last].rate = rate }
         },
     ]
 
+    private static let patternsForm = "a list of repositories, such as [\"team/*\"]"
     private static let pathForm = "an absolute path"
 
     private static func entry(
@@ -76,7 +95,7 @@ extension SettingsKeys {
     ) -> SettingsKey {
         SettingsKey(
             path: "registry.\(name)", shown: "", meaning: meaning,
-            expected: "a list of repositories, such as [\"team/*\"]"
+            expected: patternsForm
         ) { value, settings in
             guard let texts = value.strings, let last = settings.registries.indices.last else { return false }
             let read = texts.compactMap { RepositoryPattern($0) }

@@ -65,7 +65,7 @@ extension SettingsKey {
 
 /// The one list of settings: the reader, `hawker config default` and the README's table come from it.
 enum SettingsKeys {
-    static let all: [SettingsKey] = nodeAndMirror + peers + cacheAndMore + limits + containerd
+    static let all: [SettingsKey] = nodeAndMirror + tags + peers + cacheAndMore + limits + containerd
 
     private static let nodeAndMirror: [SettingsKey] = [
         .text(
@@ -112,6 +112,22 @@ enum SettingsKeys {
             "mirror.private_grace_seconds", shown: "0",
             "For how much longer, while the registry cannot be reached.", 0...604_800
         ) { $1.privateGraceSeconds = $0 },
+    ]
+
+    private static let tags: [SettingsKey] = [
+        .seconds(
+            "tags.ttl", shown: "0",
+            "Seconds for which a registry's answer to what a tag means counts, to the same caller; 0 asks each time.",
+            0...86_400
+        ) { $1.tagsTTLSeconds = $0 },
+        .flag(
+            "tags.serve_stale", shown: "true",
+            "While a registry cannot be reached, serve its tags as last seen, to those who may have the image then."
+        ) { $1.tagsServeStale = $0 },
+        .seconds(
+            "tags.stale_seconds", shown: "604800", "For how long after the registry last said what the tag means.",
+            1...31_536_000
+        ) { $1.tagsStaleSeconds = $0 },
     ]
 
     private static let cacheAndMore: [SettingsKey] = [

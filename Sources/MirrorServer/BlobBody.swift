@@ -90,11 +90,13 @@ import EventLoop
             },
             then: { result in
                 self.isSendingFile = false
+                // What the kernel took before it failed, or the end came, was sent.
+                let sent = (try? result.get()) ?? self.inFlight
                 self.inFlight = 0
+                self.next += sent
                 guard !self.isEnded else { return self.release() }
                 switch result {
-                case .success(let sent):
-                    self.next += sent
+                case .success:
                     self.send(on: stream, activity: activity, then: then)
                 case .failure(let error):
                     // A file shorter than it was said to be is the source's fault, all else the connection's.
@@ -137,7 +139,10 @@ import EventLoop
     private func release() {
         guard !isReleased, !isSendingFile else { return }
         isReleased = true
-        if case .arriving(let blob) = content { blob.release() }
+        switch content {
+        case .whole(let blob): blob.noteSent(sentBytes)
+        case .arriving(let blob): blob.release()
+        }
     }
 
     private var descriptor: Int32 {

@@ -9,6 +9,9 @@ package import OCIModel
 @LoopActor package protocol ImageSource: AnyObject {
     func manifest(_ query: ManifestQuery) async -> ManifestAnswer
     func blob(_ query: BlobQuery) async -> BlobAnswer
+    func listing(_ query: ListingQuery) async -> ListingAnswer
+    /// `nil` for a ticket that is not, or no longer, good.
+    func file(_ ticket: FileTicket) async -> TicketedFile?
 }
 
 /// A request for a manifest, with validated names.
@@ -96,6 +99,15 @@ package protocol WholeBlob: AnyObject, Sendable {
     /// Open for reading as long as the object lives.
     var descriptor: Int32 { get }
     var bytes: Int64 { get }
+    /// It lies in the container runtime's store, and not in the cache.
+    var isRuntimes: Bool { get }
+    /// The kernel took so many bytes of it, and takes no more; called once.
+    func noteSent(_ bytes: Int64)
+}
+
+extension WholeBlob {
+    package var isRuntimes: Bool { false }
+    package func noteSent(_ bytes: Int64) {}
 }
 
 /// A blob of known size whose verified bytes become readable over time, not always from the front.

@@ -14,23 +14,25 @@ import OCIModel
 /// FIN and reads on to the client's: closing with unread bytes would send RST, which fails containerd's pull where a
 /// short body makes it resume. In every state exactly one deadline runs.
 @LoopActor final class MirrorConnection {
-    private enum State { case reading, answering, sending, lingering, closed }
+    enum State {
+        case reading, answering, sending, lingering, closed
+    }
 
     /// Bytes thrown away while lingering; a client that sends more may as well be reset.
     private static let lingerBytesMax = 1 << 20
 
-    private let stream: Stream
-    private let context: MirrorContext
+    let stream: Stream
+    let context: MirrorContext
     private let onClosed: @LoopActor (MirrorConnection) -> Void
     private let timer = LoopTimer()
-    private var state = State.reading
+    var state = State.reading
     private var reader: RequestHeadReader
     private var isHeadTimed = true
     private var requests = 0
     /// Set from the end of a head to the end of its answer.
-    private var current: RequestInProgress?
-    private let question = SourceQuestion()
-    private var sending: BlobSending?
+    var current: RequestInProgress?
+    let question = SourceQuestion()
+    var sending: BlobSending?
     private var lingered = 0
 
     init(
@@ -68,12 +70,12 @@ import OCIModel
         onClosed(self)
     }
 
-    private func dropBlob() {
+    func dropBlob() {
         sending?.cancel()
         sending = nil
     }
 
-    private func limit(_ milliseconds: UInt64, _ expired: @escaping @LoopActor (MirrorConnection) -> Void) {
+    func limit(_ milliseconds: UInt64, _ expired: @escaping @LoopActor (MirrorConnection) -> Void) {
         timer.start(after: milliseconds) { [weak self] in
             if let self { expired(self) }
         }
@@ -130,99 +132,25 @@ import OCIModel
             ask(query)
         case .blob(let query):
             current?.subject = .blob(query)
-            // No validator of ours can match an If-Range: then the whole is asked for (RFC 9110 §13.1.5).
-            current?.ranges = head.values("if-range").isEmpty ? head.values("range") : []
+            takeRanges(head)
             ask(query)
+        case .listing(let query, let place):
+            current?.subject = .listing(query)
+            ask(query, at: place)
+        case .file(let ticket):
+            takeRanges(head)
+            ask(ticket)
         }
     }
 
-    // MARK: Answering
-
-    private func ask(_ query: ManifestQuery) {
-        guard !context.isDraining else { return decline("the node is stopping") }
-        let source = context.source
-        limit(context.limits.manifestMillis) { $0.deadlineMissed() }
-        question.ask { await source.manifest(query) } then: { [weak self] in self?.answered($0) }
-    }
-
-    private func ask(_ query: BlobQuery) {
-        guard !context.isDraining else { return decline("the node is stopping") }
-        let source = context.source
-        limit(context.limits.blobMillis) { $0.deadlineMissed() }
-        question.ask {
-            await source.blob(query)
-        } then: { [weak self] answer in
-            self?.answered(answer, query.digest)
-        } late: { answer in
-            if case .arriving(let blob) = answer { blob.release() }
-        }
-    }
-
-    private func deadlineMissed() {
-        question.forget()
-        dropBlob()
-        decline("no answer in time")
-        current?.outcome = .deadlineMissed
-    }
-
-    private func decline(_ reason: String) {
-        if let current { refuse(current.declined(reason)) }
-    }
-
-    private func answered(_ answer: ManifestAnswer) {
-        guard state == .answering else { return }
-        switch answer {
-        case .found(let mediaType, let digest, let bytes, let size):
-            let isHead = current?.isHead == true
-            guard size > 0, isHead || Int64(bytes.count) == size else {
-                return decline("the manifest is not complete")
-            }
-            send(.manifest(mediaType: mediaType, digest: digest, bytes: size), body: bytes)
-        case .challenged(let challenge): refuse(.unauthorized(challenge))
-        case .declined(let reason): decline(reason)
-        }
-    }
-
-    private func answered(_ answer: BlobAnswer, _ digest: Digest) {
-        guard state == .answering else { return }
-        switch answer {
-        case .whole(let blob): serve(.whole(blob), digest, bytes: blob.bytes)
-        case .arriving(let blob): serve(.arriving(blob), digest, bytes: blob.bytes)
-        case .challenged(let challenge): refuse(.unauthorized(challenge))
-        case .declined(let reason): decline(reason)
-        }
-    }
-
-    /// The head waits for the first byte: until then the answer can still become a 404, and containerd go on.
-    private func serve(_ content: BlobBody.Content, _ digest: Digest, bytes: Int64) {
-        if case .whole = content { current?.wasWhole = true }
-        var part: ByteRange?
-        switch RangeSelection(current?.ranges ?? [], bytes: bytes) {
-        case .whole: break
-        case .part(let range): part = range
-        case .unsatisfiable:
-            BlobBody(content, start: 0, end: 0).cancel()
-            return refuse(.rangeNotSatisfiable(bytes: bytes))
-        }
-        let body = BlobBody(content, start: part?.start ?? 0, end: part?.end ?? bytes)
-        let head = ResponseHead.blob(digest: digest, bytes: bytes, part: part)
-        if current?.isHead == true {
-            body.cancel()
-            return send(head, body: [])
-        }
-        let sending = BlobSending(body, on: stream, limits: context.limits)
-        self.sending = sending
-        sending.whenReady { [weak self] isReady in
-            guard let self, self.state == .answering else { return }
-            if isReady { return self.send(head, sending) }
-            self.dropBlob()
-            self.decline("no source has the blob")
-        }
+    /// No validator of ours can match an If-Range: then the whole is asked for (RFC 9110 §13.1.5).
+    private func takeRanges(_ head: RequestHead) {
+        current?.ranges = head.values("if-range").isEmpty ? head.values("range") : []
     }
 
     // MARK: Sending
 
-    private func refuse(_ refusal: Refusal) {
+    func refuse(_ refusal: Refusal) {
         if refusal.endsConnection { current?.endsConnection = true }
         current?.outcome = refusal.status == .notFound ? .declined(reason: refusal.message) : .refused
         let body = refusal.body
@@ -237,7 +165,7 @@ import OCIModel
         return head.encoded(date: context.date.now(), endsConnection: current?.endsConnection == true)
     }
 
-    private func send(_ head: ResponseHead, body: [UInt8]) {
+    func send(_ head: ResponseHead, body: [UInt8]) {
         var bytes = encoded(head)
         if current?.isHead == false {
             bytes += body
@@ -250,7 +178,7 @@ import OCIModel
         }
     }
 
-    private func send(_ head: ResponseHead, _ sending: BlobSending) {
+    func send(_ head: ResponseHead, _ sending: BlobSending) {
         stream.write(encoded(head))
         sending.start { [weak self] end in
             guard let self, self.state == .sending else { return }

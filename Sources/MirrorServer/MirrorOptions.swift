@@ -30,7 +30,7 @@ package struct MirrorLimits: Sendable {
     package var headMillis: UInt64 = 5_000
     /// Between requests of a connection.
     package var idleMillis: UInt64 = 60_000
-    /// To the answer for a manifest.
+    /// To the answer for a manifest or a list.
     package var manifestMillis: UInt64 = 5_000
     /// To the first byte of a blob.
     package var blobMillis: UInt64 = 10_000
@@ -56,7 +56,10 @@ package struct MirrorCounters: Equatable, Sendable {
     package var connectionsShed: UInt64 = 0
     package var requests: UInt64 = 0
     package var manifestsServed: UInt64 = 0
+    /// Files by ticket included.
     package var blobsServed: UInt64 = 0
+    /// Lists of tags and of referrers.
+    package var listingsServed: UInt64 = 0
     /// Answered 404 because the source could not help or the registry is not served.
     package var declined: UInt64 = 0
     /// Answered 404 because the source did not answer in time.
@@ -65,7 +68,7 @@ package struct MirrorCounters: Equatable, Sendable {
     package var refused: UInt64 = 0
     /// Ended short of the length promised.
     package var cutShort: UInt64 = 0
-    /// Of manifests and blobs, handed to the kernel.
+    /// Of all answers with content, handed to the kernel.
     package var bodyBytes: UInt64 = 0
 
     package init() {}
@@ -77,8 +80,17 @@ package struct MirrorRequest: Sendable {
     package enum Subject: Hashable, Sendable {
         case manifest(ManifestQuery)
         case blob(BlobQuery)
+        case listing(ListingQuery)
+        /// By a ticket.
+        case file(Digest)
         /// The base of the API, or a request that was refused before it had a meaning.
         case other
+    }
+
+    package enum Holder: Hashable, Sendable {
+        case cache
+        /// The container runtime's own store.
+        case runtime
     }
 
     /// How it ended.
@@ -98,8 +110,8 @@ package struct MirrorRequest: Sendable {
     package let isHead: Bool
     package let status: Int
     package let outcome: Outcome
-    /// The blob was on this node when it was asked for; false for everything else.
-    package let wasWhole: Bool
+    /// Where on this node the blob was when it was asked for; `nil` for one that was not, and for everything else.
+    package let wholeFrom: Holder?
     /// Of the body, handed to the kernel.
     package let bodyBytes: Int64
     package let nanoseconds: UInt64

@@ -127,7 +127,8 @@ package import EventLoop
         case .served:
             switch request.subject {
             case .manifest: counters.manifestsServed += 1
-            case .blob: counters.blobsServed += 1
+            case .blob, .file: counters.blobsServed += 1
+            case .listing: counters.listingsServed += 1
             case .other: break
             }
         case .declined: counters.declined += 1

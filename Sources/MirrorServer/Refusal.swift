@@ -29,6 +29,7 @@ enum Refusal: Error, Equatable, Sendable {
     case unknownBlob
     case manifestDeclined(reason: String)
     case blobDeclined(reason: String)
+    case listingDeclined(reason: String)
     case rangeNotSatisfiable(bytes: Int64)
 
     init(_ error: RequestHeadError) {
@@ -47,7 +48,7 @@ enum Refusal: Error, Equatable, Sendable {
         case .foreignHost, .browser: .forbidden
         case .unauthorized: .unauthorized
         case .foreignCredential, .unknownPath, .invalidName, .unknownRegistry, .repositoryNotServed,
-            .unknownManifest, .unknownBlob, .manifestDeclined, .blobDeclined:
+            .unknownManifest, .unknownBlob, .manifestDeclined, .blobDeclined, .listingDeclined:
             .notFound
         case .rangeNotSatisfiable: .rangeNotSatisfiable
         }
@@ -71,7 +72,7 @@ enum Refusal: Error, Equatable, Sendable {
         case .browser: ("DENIED", "this mirror does not serve web pages")
         case .foreignCredential: ("UNSUPPORTED", "only Bearer tokens are passed on to a registry")
         case .unauthorized: ("UNAUTHORIZED", "the registry wants a token of its token server")
-        case .unknownPath: ("UNSUPPORTED", "only manifests and blobs are served here")
+        case .unknownPath: ("UNSUPPORTED", "only manifests, blobs, lists of tags and referrers are served here")
         case .invalidName: ("NAME_INVALID", "the repository name is not valid")
         case .unknownRegistry: ("NAME_UNKNOWN", "this mirror does not serve that registry")
         case .repositoryNotServed: ("NAME_UNKNOWN", "this mirror does not serve that repository")
@@ -79,6 +80,7 @@ enum Refusal: Error, Equatable, Sendable {
         case .unknownBlob: ("BLOB_UNKNOWN", "not a sha256 digest")
         case .manifestDeclined(let reason): ("MANIFEST_UNKNOWN", reason)
         case .blobDeclined(let reason): ("BLOB_UNKNOWN", reason)
+        case .listingDeclined(let reason): ("NAME_UNKNOWN", reason)
         case .rangeNotSatisfiable: ("RANGE_INVALID", "the blob ends before the range begins")
         }
     }

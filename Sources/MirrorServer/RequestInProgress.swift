@@ -10,7 +10,7 @@ struct RequestInProgress {
     var ranges: [String] = []
     var status = ResponseHead.Status.ok
     var outcome = MirrorRequest.Outcome.served
-    var wasWhole = false
+    var wholeFrom: MirrorRequest.Holder?
     /// Handed to the kernel.
     var bodyBytes: Int64 = 0
     private let startNanoseconds = Loop.nowNanoseconds
@@ -22,7 +22,7 @@ struct RequestInProgress {
             isHead: isHead,
             status: status.rawValue,
             outcome: outcome,
-            wasWhole: wasWhole,
+            wholeFrom: wholeFrom,
             bodyBytes: bodyBytes,
             nanoseconds: Loop.nowNanoseconds &- startNanoseconds
         )
@@ -30,7 +30,10 @@ struct RequestInProgress {
 
     /// The 404 that suits what was asked for.
     func declined(_ reason: String) -> Refusal {
-        if case .manifest = subject { return .manifestDeclined(reason: reason) }
-        return .blobDeclined(reason: reason)
+        switch subject {
+        case .manifest: .manifestDeclined(reason: reason)
+        case .listing: .listingDeclined(reason: reason)
+        case .blob, .file, .other: .blobDeclined(reason: reason)
+        }
     }
 }

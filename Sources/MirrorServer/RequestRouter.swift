@@ -14,8 +14,13 @@ struct RequestRouter: Sendable {
         case base
         case manifest(ManifestQuery)
         case blob(BlobQuery)
+        case listing(ListingQuery, at: ListingPlace)
+        case file(FileTicket)
         case refused(Refusal)
     }
+
+    /// What names the registry in a query.
+    private static let namespace = "ns"
 
     /// `listenHost` is an address or name this server is bound to.
     init(
@@ -35,42 +40,65 @@ struct RequestRouter: Sendable {
     func decide(_ head: RequestHead) -> Decision {
         if let refusal = refuseForeign(head) { return .refused(refusal) }
         guard head.path != "/v2/", head.path != "/v2" else { return .base }
+        if head.path.hasPrefix(FileTicket.prefix) {
+            return FileTicket(head.path.dropFirst(FileTicket.prefix.count)).map(Decision.file) ?? .refused(.unknownPath)
+        }
         let prefix = "/v2/"
         guard head.path.hasPrefix(prefix) else { return .refused(.unknownPath) }
         // The name itself has slashes and may hold any word, so the path is read from its end.
         let parts = head.path.dropFirst(prefix.count).split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count >= 3, let last = parts.last else { return .refused(.unknownPath) }
         let kind = parts[parts.count - 2]
-        guard kind == "manifests" || kind == "blobs" else { return .refused(.unknownPath) }
+        guard ["manifests", "blobs", "referrers"].contains(kind) || kind == "tags" && last == "list" else {
+            return .refused(.unknownPath)
+        }
         let name: Name
         switch self.name(parts.dropLast(2), head) {
         case .success(let read): name = read
         case .failure(let refusal): return .refused(refusal)
         }
-        let (registry, repository) = (name.registry, name.repository)
         let credential: Credential?
         switch self.credential(head) {
         case .success(let read): credential = read
         case .failure(let refusal): return .refused(refusal)
         }
-        let isHead = head.method == .head
-        if kind == "manifests" {
-            guard let reference = ManifestReference(last) else { return .refused(.unknownManifest) }
-            return .manifest(
-                ManifestQuery(
-                    registry: registry,
-                    repository: repository,
-                    reference: reference,
-                    isHead: isHead,
-                    accept: head.values("accept"),
-                    credential: credential
-                )
-            )
+        switch kind {
+        case "manifests": return manifest(last, name, credential, head)
+        case "blobs": return blob(last, name, credential, head)
+        case "tags": return listing(.tags, name, credential, head)
+        default:
+            guard let digest = Digest(last) else { return .refused(.unknownManifest) }
+            return listing(.referrers(digest), name, credential, head)
         }
-        guard let digest = Digest(last) else { return .refused(.unknownBlob) }
+    }
+
+    private func manifest(
+        _ reference: Substring, _ name: Name, _ credential: Credential?, _ head: RequestHead
+    ) -> Decision {
+        guard let reference = ManifestReference(reference) else { return .refused(.unknownManifest) }
+        return .manifest(
+            ManifestQuery(
+                registry: name.registry, repository: name.repository, reference: reference,
+                isHead: head.method == .head, accept: head.values("accept"), credential: credential))
+    }
+
+    private func blob(_ digest: Substring, _ name: Name, _ credential: Credential?, _ head: RequestHead) -> Decision {
+        guard let digest = Digest(digest) else { return .refused(.unknownBlob) }
         return .blob(
             BlobQuery(
-                registry: registry, repository: repository, digest: digest, isHead: isHead, credential: credential))
+                registry: name.registry, repository: name.repository, digest: digest, isHead: head.method == .head,
+                credential: credential))
+    }
+
+    private func listing(
+        _ list: ListingQuery.List, _ name: Name, _ credential: Credential?, _ head: RequestHead
+    ) -> Decision {
+        guard let query = URLQuery(head.query ?? "") else { return .refused(.malformed) }
+        return .listing(
+            ListingQuery(
+                registry: name.registry, repository: name.repository, list: list,
+                parameters: query.keeping { $0 != Self.namespace }, credential: credential),
+            at: ListingPlace(path: head.path, namespace: query.keeping { $0 == Self.namespace }))
     }
 
     private func credential(_ head: RequestHead) -> Result<Credential?, Refusal> {
@@ -107,7 +135,7 @@ struct RequestRouter: Sendable {
     private func name(_ parts: ArraySlice<Substring>, _ head: RequestHead) -> Result<Name, Refusal> {
         let named: RegistryHost?
         let headers = head.values("x-dragonfly-registry")
-        let namespaces = Self.namespaces(head.query)
+        let namespaces = URLQuery.values(of: Self.namespace, in: head.query)
         var path = parts
         if headers.isEmpty, namespaces?.isEmpty == true, let prefix = prefix(parts) {
             named = prefix
@@ -152,49 +180,5 @@ struct RequestRouter: Sendable {
             host.description == text, isAllowed(host.canonical)
         else { return nil }
         return host
-    }
-
-    /// The decoded values of every `ns` in a query; `nil` when the query cannot be decoded.
-    private static func namespaces(_ query: String?) -> [String]? {
-        var values: [String] = []
-        for pair in (query ?? "").split(separator: "&") {
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let name = parts.first.flatMap(decoded) else { return nil }
-            guard name == "ns" else { continue }
-            guard let value = decoded(parts.count > 1 ? parts[1] : "") else { return nil }
-            values.append(value)
-        }
-        return values
-    }
-
-    /// Percent- and plus-decodes a part of a form-encoded query; `nil` for a broken escape or broken UTF-8.
-    private static func decoded(_ text: Substring) -> String? {
-        var bytes: [UInt8] = []
-        var rest = text.utf8[...]
-        while let byte = rest.popFirst() {
-            switch byte {
-            case UInt8(ascii: "+"): bytes.append(0x20)
-            case UInt8(ascii: "%"):
-                let digits = rest.prefix(2)
-                guard digits.count == 2, let high = hexValue(digits.first), let low = hexValue(digits.last)
-                else {
-                    return nil
-                }
-                bytes.append(high << 4 | low)
-                rest = rest.dropFirst(2)
-            default: bytes.append(byte)
-            }
-        }
-        return String(validating: bytes, as: UTF8.self)
-    }
-
-    private static func hexValue(_ byte: UInt8?) -> UInt8? {
-        guard let byte else { return nil }
-        return switch byte {
-        case 0x30...0x39: byte - 0x30
-        case 0x41...0x46: byte - 0x41 + 10
-        case 0x61...0x66: byte - 0x61 + 10
-        default: nil
-        }
     }
 }

@@ -63,6 +63,16 @@ struct ResponseHead: Equatable, Sendable {
         )
     }
 
+    /// Its next page is where this one is, for the caller knows no other address of the registry.
+    static func listing(_ listing: Listing, at place: ListingPlace) -> ResponseHead {
+        var fields = ["Content-Type: \(listing.mediaType)", "Content-Length: \(listing.bytes.count)"]
+        if let next = listing.next {
+            fields.append("Link: <\(place.path)?\(next.joined(with: place.namespace))>; rel=\"next\"")
+        }
+        if listing.isFiltered { fields.append("OCI-Filters-Applied: artifactType") }
+        return ResponseHead(.ok, fields)
+    }
+
     /// `bodyBytes` are the bytes of the refusal's body.
     static func refusal(_ refusal: Refusal, bodyBytes: Int) -> ResponseHead {
         var fields = ["Content-Type: application/json", "Content-Length: \(bodyBytes)"]

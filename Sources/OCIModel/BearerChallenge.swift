@@ -27,6 +27,27 @@ package struct BearerChallenge: Hashable, Sendable {
         return text
     }
 
+    /// Reads a header as `headerValue` writes it; `nil` for any other form.
+    package init?(headerValue text: String) {
+        guard text.hasPrefix("Bearer ") else { return nil }
+        var values: [String: String] = [:]
+        var rest = text.dropFirst("Bearer ".count)
+        while !rest.isEmpty {
+            let name = rest.prefix { $0 != "=" }
+            rest = rest.dropFirst(name.count)
+            guard rest.hasPrefix("=\"") else { return nil }
+            rest = rest.dropFirst(2)
+            let value = rest.prefix { $0 != "\"" }
+            rest = rest.dropFirst(value.count)
+            guard rest.first == "\"", values.updateValue(String(value), forKey: String(name)) == nil else { return nil }
+            rest = rest.dropFirst()
+            guard rest.isEmpty || rest.first == "," else { return nil }
+            rest = rest.dropFirst()
+        }
+        guard let realm = values["realm"] else { return nil }
+        self.init(realm: realm, service: values["service"], scope: values["scope"])
+    }
+
     private static func isQuotable(_ text: String) -> Bool {
         text.utf8.count <= partBytesMax
             && text.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7f && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\") }

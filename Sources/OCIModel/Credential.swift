@@ -22,6 +22,16 @@ package struct Credential: Hashable, Sendable {
         headerValue = "Bearer " + String(decoding: token, as: UTF8.self)
     }
 
+    /// Also takes a password (Basic): only for what its owner sends to this node over the admin socket, to be passed to
+    /// one host.
+    package init?(ownAuthorization text: String) {
+        let scheme = text.prefix { $0 != " " }.lowercased()
+        let value = text.dropFirst(scheme.count + 1)
+        guard scheme == "bearer" || scheme == "basic", text.utf8.count <= Self.bytesMax, !value.isEmpty,
+            value.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f && $0 != UInt8(ascii: ",") })
+        else { return nil }
+        headerValue = (scheme == "basic" ? "Basic " : "Bearer ") + value
+    }
 }
 
 extension Credential: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

@@ -16,8 +16,11 @@ package struct RepositoryPattern: Hashable, Sendable {
 
     /// In at most name times pattern steps, whatever the pattern: each star takes up at the first place where what
     /// follows it fits, and only the last star met is ever tried again.
-    package func matches(_ repository: RepositoryName) -> Bool {
-        let (name, pattern) = (Array(repository.text.utf8), Array(text.utf8))
+    package func matches(_ repository: RepositoryName) -> Bool { matches(repository.text) }
+
+    /// The same for the path of a file, which may hold any characters.
+    package func matches(_ path: String) -> Bool {
+        let (name, pattern) = (Array(path.utf8), Array(text.utf8))
         var (at, next) = (0, 0)
         var star: (pattern: Int, name: Int)?
         while at < name.count {
@@ -45,7 +48,10 @@ package struct RepositoryFilter: Hashable, Sendable {
 
     package init() {}
 
-    package func permits(_ repository: RepositoryName) -> Bool {
-        (allow.isEmpty || allow.contains { $0.matches(repository) }) && !deny.contains { $0.matches(repository) }
+    package func permits(_ repository: RepositoryName) -> Bool { permits(repository.text) }
+
+    /// The same for the path of a file.
+    package func permits(_ path: String) -> Bool {
+        (allow.isEmpty || allow.contains { $0.matches(path) }) && !deny.contains { $0.matches(path) }
     }
 }

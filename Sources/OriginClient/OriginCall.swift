@@ -6,9 +6,10 @@ import OCIModel
 /// One request to a registry before tokens and redirects.
 struct OriginCall {
     let endpoint: OriginEndpoint
-    let repository: RepositoryName
+    /// `nil` for a file, which no token server knows of.
+    let repository: RepositoryName?
     let method: TransferRequest.Method
-    /// What follows the repository.
+    /// What follows the repository; of a file, path and query.
     let path: String
     var headers: [(name: String, value: String)] = []
     /// The caller's own, which is used as it is; without one an anonymous token is got where needed.
@@ -17,12 +18,24 @@ struct OriginCall {
     var totalMillis: UInt64?
     var decodesBody = false
 
-    var tokenKey: TokenKey {
-        let remote = endpoint.remoteName(repository)
-        return TokenKey(registry: endpoint.registry, origin: endpoint.url.origin, repository: remote)
+    var tokenKey: TokenKey? {
+        repository.map {
+            TokenKey(
+                registry: endpoint.registry, origin: endpoint.url.origin, repository: endpoint.remoteName($0))
+        }
     }
 
-    var url: TransferURL? { endpoint.url(of: repository, path) }
+    var url: TransferURL? {
+        guard let repository else { return endpoint.url.replacingTarget(path) }
+        return endpoint.url(of: repository, path)
+    }
+
+    /// The same question, put with GET.
+    func asGet(adding headers: [(name: String, value: String)] = [], decodesBody: Bool = false) -> OriginCall {
+        OriginCall(
+            endpoint: endpoint, repository: repository, method: .get, path: path, headers: self.headers + headers,
+            credential: credential, totalMillis: totalMillis, decodesBody: decodesBody)
+    }
 }
 
 extension TransferRequest {
@@ -39,7 +52,7 @@ extension TransferRequest {
 }
 
 /// How one HTTP exchange ended.
-private enum ExchangeEnd: Sendable {
+enum ExchangeEnd: Sendable {
     /// The sink took the response, whole.
     case delivered
     /// A response that is not the sink's business.
@@ -57,7 +70,8 @@ extension OriginClient {
         var redirects = 0
         var links = 0
         var registryAddress: AddressClass?
-        var mayAuthenticate = call.credential == nil
+        let tokenKey = call.credential == nil ? call.tokenKey : nil
+        var mayAuthenticate = tokenKey != nil
         var challenge: BearerChallenge?
         while true {
             let isAtRegistry = url.origin == call.endpoint.url.origin
@@ -66,8 +80,7 @@ extension OriginClient {
             request.timeouts = timeouts.transfer
             request.timeouts.total = call.totalMillis
             request.decodesBody = call.decodesBody
-            let token =
-                call.credential == nil ? tokens.token(call.tokenKey, nowNanoseconds: Loop.nowNanoseconds) : nil
+            let token = tokenKey.flatMap { tokens.token($0, nowNanoseconds: Loop.nowNanoseconds) }
             // Not to other origins: a redirect carries its right in its own URL.
             if isAtRegistry, let value = call.credential?.headerValue ?? token?.headerValue {
                 request.headers.append(("Authorization", value))
@@ -95,7 +108,7 @@ extension OriginClient {
             case 401 where isAtRegistry && mayAuthenticate:
                 mayAuthenticate = false
                 challenge = Self.challenge(of: head, at: call.endpoint)
-                if token != nil { tokens.remove(call.tokenKey) }
+                if let tokenKey, token != nil { tokens.remove(tokenKey) }
                 do throws(OriginError) {
                     try await obtainToken(call, challengedBy: head, scope)
                 } catch {
@@ -119,7 +132,7 @@ extension OriginClient {
     }
 
     /// What a status means that is neither success nor followed.
-    private static func error(of head: ResponseHead) -> OriginError {
+    static func error(of head: ResponseHead) -> OriginError {
         let text = head.headers.single("retry-after")
         let wait = RetryAfter.millis(text, nowSeconds: Int64(time(nil)))
         return switch head.status {
@@ -135,7 +148,7 @@ extension OriginClient {
     /// again.
     private static let drainedBytesMax: Int64 = 64 << 10
 
-    private func exchange(
+    func exchange(
         _ request: TransferRequest,
         _ endpoint: OriginEndpoint,
         _ sink: any ResponseSink,
@@ -214,82 +227,6 @@ extension OriginClient {
         private func stop(_ value: ExchangeEnd) {
             transfer?.cancel()
             end.fulfill(value)
-        }
-    }
-}
-
-/// A token request under way, which all calls that need the same token wait for.
-@LoopActor
-final class TokenFlight {
-    private var result: Result<Void, OriginError>?
-    private var waiters: [OneShot<Result<Void, OriginError>>] = []
-
-    func finish(_ result: Result<Void, OriginError>) {
-        self.result = result
-        for waiter in waiters { waiter.fulfill(result) }
-        waiters = []
-    }
-
-    func wait(_ scope: CancelScope) async throws(OriginError) {
-        if let result { return try result.get() }
-        let waiter = OneShot<Result<Void, OriginError>>()
-        waiters.append(waiter)
-        try await scope.value(of: waiter, cancelled: .failure(.cancelled)).get()
-    }
-}
-
-extension OriginClient {
-    /// Fills the token cache for a call the registry answered with 401, or says why it cannot be.
-    private func obtainToken(
-        _ call: OriginCall,
-        challengedBy head: ResponseHead,
-        _ scope: CancelScope
-    ) async throws(OriginError) {
-        var challenges: [AuthenticateChallenge] = []
-        for value in head.headers.values("www-authenticate") {
-            guard let parsed = AuthenticateChallenge.parse(value) else { throw .refused(.challenge) }
-            challenges += parsed
-        }
-        guard let bearer = challenges.first(where: { $0.scheme == "bearer" }) else {
-            throw .denied(status: head.status)
-        }
-        let realm = try RedirectRules.realm(bearer.parameters["realm"], registry: call.endpoint.url)
-        let service = bearer.parameters["service"]
-        guard let url = TokenRequest.url(realm: realm, service: service, scope: call.tokenKey.scope) else {
-            throw .refused(.challenge)
-        }
-        if let flight = tokenFlights[call.tokenKey] { return try await flight.wait(scope) }
-        let flight = TokenFlight()
-        tokenFlights[call.tokenKey] = flight
-        // On its own, so that the one caller's loss of interest does not fail the others.
-        Task { @LoopActor in
-            flight.finish(await self.fetchToken(url, call, registryAddress: head.address))
-            self.tokenFlights[call.tokenKey] = nil
-        }
-        try await flight.wait(scope)
-    }
-
-    private func fetchToken(
-        _ url: TransferURL,
-        _ call: OriginCall,
-        registryAddress: AddressClass?
-    ) async -> Result<Void, OriginError> {
-        var request = TransferRequest(.get, url, for: call.endpoint, at: registryAddress)
-        request.timeouts = timeouts.token
-        request.headers = [("Accept", "application/json")]
-        count(call.endpoint) { $0.tokenRequests += 1 }
-        let sink = CollectingSink(bytesMax: TokenAnswer.bytesMax)
-        do throws(OriginError) {
-            switch await exchange(request, call.endpoint, sink, CancelScope()) {
-            case .delivered: break
-            case .answered(let head): throw Self.error(of: head)
-            case .failed(let error): throw error
-            }
-            let token = try TokenAnswer.parse(sink.bytes, nowNanoseconds: Loop.nowNanoseconds)
-            tokens.store(token, for: call.tokenKey)
-            return .success(())
-        } catch {
-            return .failure(error)
         }
     }
 }

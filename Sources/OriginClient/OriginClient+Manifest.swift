@@ -59,9 +59,9 @@ extension OriginClient {
         }
     }
 
-    private static let manifestTypes = [
-        MediaType.ociIndex, .dockerList, .ociManifest, .dockerManifest,
-    ].map(\.text)
+    /// What a registry may have beyond these, such as an artifact of some age, is taken as well.
+    private static let manifestTypes =
+        [MediaType.ociIndex, .dockerList, .ociManifest, .dockerManifest].map(\.text) + ["*/*"]
 
     /// `nil` when the registry's headers do not say enough, or it knows no HEAD.
     private func manifestHead(
@@ -89,16 +89,7 @@ extension OriginClient {
         _ reference: ManifestReference,
         _ scope: CancelScope
     ) async throws(OriginError) -> OriginManifest {
-        let get = OriginCall(
-            endpoint: call.endpoint,
-            repository: call.repository,
-            method: .get,
-            path: call.path,
-            headers: call.headers,
-            credential: call.credential,
-            totalMillis: call.totalMillis,
-            decodesBody: true
-        )
+        let get = call.asGet(decodesBody: true)
         let sink = CollectingSink(bytesMax: Self.manifestBytesMax, decodes: true)
         try await retrying(call.endpoint, scope) { () throws(OriginError) in
             try await self.attempt(get, sink, scope)
@@ -108,17 +99,33 @@ extension OriginClient {
             throw .badContent(.contentType)
         }
         let bytes = sink.bytes
-        guard bytes.first(where: { ![0x20, 0x09, 0x0a, 0x0d].contains($0) }) == UInt8(ascii: "{") else {
-            throw .badContent(.notJSON)
-        }
-        let digest = await Loop.offload { SHA256Hasher.hash(bytes) }
+        guard JSONStart.isObject(bytes) else { throw .badContent(.notJSON) }
+        let (digest, isAmbiguous) = await Loop.offload { (SHA256Hasher.hash(bytes), Self.isAmbiguous(bytes, type)) }
+        if isAmbiguous { throw .badContent(.ambiguous) }
         if let stated = try HeadChecks.digest(head), stated != digest { throw .badContent(.digest) }
         if case .digest(let asked) = reference, asked != digest { throw .badContent(.digest) }
         count(call.endpoint) { $0.bytes += UInt64(bytes.count) }
         return OriginManifest(mediaType: type, digest: digest, bytes: bytes, size: Int64(bytes.count))
     }
 
-    /// Makes a HEAD call; false when it, and not what it asks for, was refused.
+    /// Whether an image's manifest or index could be read in two ways, or says to be another thing than its header
+    /// does.
+    ///
+    /// What has another media type means nothing to this node, and passes as it is.
+    private nonisolated static func isAmbiguous(_ bytes: [UInt8], _ type: MediaType) -> Bool {
+        guard type.isIndex || type.isImageManifest else { return false }
+        do throws(ManifestError) {
+            _ = try ManifestSummary.parse(bytes, declared: type)
+            return false
+        } catch .tooLarge, .notJSON, .ambiguous, .unsupported, .mediaTypeMismatch {
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Makes a HEAD call; false when it, and not what it asks for, was refused. Of a file nobody can tell: its URL may
+    /// be signed for GET only.
     private func answersHead(
         _ call: OriginCall,
         _ sink: CollectingSink,
@@ -131,6 +138,8 @@ extension OriginClient {
             return true
         } catch .linkRefused, .badContent(.status(405)), .badContent(.status(501)) {
             return false
+        } catch .denied where call.repository == nil {
+            return false
         }
     }
 
@@ -141,32 +150,25 @@ extension OriginClient {
         digest: Digest,
         credential: Credential? = nil
     ) async throws(OriginError) -> Int64 {
-        let call = OriginCall(
-            endpoint: endpoint,
-            repository: repository,
-            method: .head,
-            path: "blobs/\(digest)",
-            headers: [("Accept-Encoding", "identity")],
-            credential: credential,
-            totalMillis: timeouts.manifestTotal
-        )
-        return try await cancellable { scope throws(OriginError) in
+        try await size(
+            OriginCall(
+                endpoint: endpoint, repository: repository, method: .head, path: "blobs/\(digest)",
+                headers: [("Accept-Encoding", "identity")], credential: credential,
+                totalMillis: timeouts.manifestTotal))
+    }
+
+    /// What `call`, a HEAD, is about: its size.
+    func size(_ call: OriginCall) async throws(OriginError) -> Int64 {
+        try await cancellable { scope throws(OriginError) in
             let sink = CollectingSink(bytesMax: 0)
             if try await self.answersHead(call, sink, scope), let head = sink.head,
                 let size = try HeadChecks.length(head)
             {
                 return size
             }
-            let first = OriginCall(
-                endpoint: endpoint,
-                repository: repository,
-                method: .get,
-                path: call.path,
-                headers: call.headers + [("Range", "bytes=0-0")],
-                totalMillis: call.totalMillis
-            )
+            let first = call.asGet(adding: [("Range", "bytes=0-0")])
             let size = SizeSink()
-            try await self.retrying(endpoint, scope) { () throws(OriginError) in
+            try await self.retrying(call.endpoint, scope) { () throws(OriginError) in
                 try await self.attempt(first, size, scope)
             }
             guard let bytes = size.bytes else { throw .badContent(.contentLength) }

@@ -43,6 +43,10 @@ package enum OriginError: Error, Hashable, Sendable {
         case digest
         /// Not a JSON document although manifests and tokens are.
         case notJSON
+        /// A document that readers could take for two different ones.
+        case ambiguous
+        /// A page of a list whose next page is somewhere else.
+        case link
         /// A token that cannot be put into a header, or none.
         case token
     }

@@ -47,16 +47,33 @@ extension OriginClient {
         onBytes: @escaping @LoopActor (UnsafeRawBufferPointer) -> Void,
         onEnd: @escaping @LoopActor (Result<Void, OriginError>) -> Void
     ) -> OriginTransfer {
+        let call = OriginCall(
+            endpoint: endpoint, repository: repository, method: .get, path: "blobs/\(digest)", credential: credential)
+        return fetch(call, range, onBytes: onBytes, onEnd: onEnd)
+    }
+
+    /// The same for a file, by its path and query.
+    package func fetchFile(
+        endpoint: OriginEndpoint,
+        target: String,
+        range: ByteRange,
+        credential: Credential? = nil,
+        onBytes: @escaping @LoopActor (UnsafeRawBufferPointer) -> Void,
+        onEnd: @escaping @LoopActor (Result<Void, OriginError>) -> Void
+    ) -> OriginTransfer {
+        let call = OriginCall(
+            endpoint: endpoint, repository: nil, method: .get, path: target, credential: credential)
+        return fetch(call, range, onBytes: onBytes, onEnd: onEnd)
+    }
+
+    private func fetch(
+        _ call: OriginCall,
+        _ range: ByteRange,
+        onBytes: @escaping @LoopActor (UnsafeRawBufferPointer) -> Void,
+        onEnd: @escaping @LoopActor (Result<Void, OriginError>) -> Void
+    ) -> OriginTransfer {
         let transfer = OriginTransfer()
-        let fetch = BlobFetch(
-            client: self,
-            endpoint: endpoint,
-            repository: repository,
-            digest: digest,
-            credential: credential,
-            transfer: transfer,
-            onBytes: onBytes
-        )
+        let fetch = BlobFetch(client: self, content: call, transfer: transfer, onBytes: onBytes)
         Task { @LoopActor in
             let result = await fetch.run(range)
             if !transfer.scope.isCancelled { onEnd(result) }
@@ -70,12 +87,12 @@ extension OriginClient {
 @LoopActor
 private struct BlobFetch {
     let client: OriginClient
-    let endpoint: OriginEndpoint
-    let repository: RepositoryName
-    let digest: Digest
-    let credential: Credential?
+    /// The whole of it.
+    let content: OriginCall
     let transfer: OriginTransfer
     let onBytes: @LoopActor (UnsafeRawBufferPointer) -> Void
+
+    private var endpoint: OriginEndpoint { content.endpoint }
 
     /// Less is not taken for progress, or a registry that breaks off after a few bytes would be asked for
     /// ever.
@@ -110,14 +127,7 @@ private struct BlobFetch {
     }
 
     private func call(_ range: ByteRange) -> OriginCall {
-        OriginCall(
-            endpoint: endpoint,
-            repository: repository,
-            method: .get,
-            path: "blobs/\(digest)",
-            headers: [("Range", "bytes=\(range)"), ("Accept-Encoding", "identity")],
-            credential: credential
-        )
+        content.asGet(adding: [("Range", "bytes=\(range)"), ("Accept-Encoding", "identity")])
     }
 
     private func makeSink(_ range: ByteRange) -> RangeSink {

@@ -30,6 +30,8 @@ final class BlobTransfer {
     let registry: String
     let startNanoseconds = Loop.nowNanoseconds
     private(set) var phase = Phase.opening
+    /// All pieces are there and the whole matched; it may not be committed yet.
+    private(set) var isRight = false
     /// The file that holds the pieces; stays readable for as long as this object lives.
     private(set) var partial: PartialBlob?
     private(set) var committed: BlobFile?
@@ -95,6 +97,13 @@ final class BlobTransfer {
         held = .full(layout)
         sources.resumedBytes = bytes
         enter(.complete)
+    }
+
+    /// The whole matched: readers may have all of it, also the last piece, while it is being committed.
+    func matched() {
+        guard phase == .running else { return }
+        isRight = true
+        for number in Array(readers.keys) { wake(number) }
     }
 
     func completed() {
@@ -196,7 +205,7 @@ final class BlobTransfer {
     /// readable.
     func contiguousEnd(from offset: Int64, reader number: Int) -> Int64 {
         guard var reader = readers[number], reader.failure == nil else { return offset }
-        if phase == .complete { return max(bytes, offset) }
+        if phase == .complete || isRight { return max(bytes, offset) }
         // The run known from the last call need not be walked again.
         let known = offset >= reader.toldStart && offset <= reader.toldEnd
         var end = known ? reader.toldEnd : offset

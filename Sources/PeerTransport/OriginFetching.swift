@@ -6,6 +6,8 @@ package struct OriginSource: Hashable, Sendable {
     /// The registry as the origin client knows it.
     package var registry: String
     package var repository: String
+    /// Path and query of a file that is read instead of a repository's blob; `nil` for a blob.
+    package var target: String?
     /// Of a caller that the registry lets have the blob; `nil` when it lets anybody.
     package var credential: Credential?
 
@@ -13,6 +15,12 @@ package struct OriginSource: Hashable, Sendable {
         self.registry = registry
         self.repository = repository
         self.credential = credential
+    }
+
+    /// A file at the registry's own address.
+    package init(registry: String, target: String, credential: Credential? = nil) {
+        self.init(registry: registry, repository: "", credential: credential)
+        self.target = target
     }
 }
 

@@ -43,6 +43,7 @@ extension PreparedPiece {
             guard let blob = try? store.openBlob(digest), blob.bytes == layout.blobBytes else { return .gone }
             file = blob.descriptor
             owner = blob
+            blob.noteSent(Int64(layout.byteCount(of: piece)))
         }
         let offset = layout.start(of: piece)
         let count = layout.byteCount(of: piece)

@@ -132,16 +132,30 @@ extension Swarm {
         guard let transfer = transfers[blob], let partial = transfer.partial else {
             return deliver(.storeFailed(blob: blob))
         }
+        checkBlob(transfer) { () throws(StoreError) in try partial.matches() } then: { matches in
+            guard matches else { return self.deliver(.blobChecked(blob: blob, matches: false)) }
+            // Nobody has to wait for the disk.
+            transfer.matched()
+            self.checkBlob(transfer) { () throws(StoreError) in try partial.finish() } then: { matches in
+                self.deliver(.blobChecked(blob: blob, matches: matches))
+            }
+        }
+    }
+
+    private func checkBlob(
+        _ transfer: BlobTransfer,
+        _ check: @escaping @Sendable () throws(StoreError) -> Bool,
+        then: @escaping @LoopActor (Bool) -> Void
+    ) {
         transfer.beginWork()
         work.run {
-            Result { () throws(StoreError) in try partial.finish() }
+            Result { () throws(StoreError) in try check() }
         } then: { result in
             switch result {
-            case .success(let matches):
-                self.deliver(.blobChecked(blob: blob, matches: matches))
+            case .success(let matches): then(matches)
             case .failure(let error):
                 transfer.storeFailure = error.description
-                self.deliver(.storeFailed(blob: blob))
+                self.deliver(.storeFailed(blob: transfer.digest))
             }
             transfer.endWork()
         }

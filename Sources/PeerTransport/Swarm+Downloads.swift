@@ -9,18 +9,20 @@ extension Swarm {
     /// Gets a blob of that size into the store, from peers and, if a source is given, from the registry, and
     /// returns as soon as it can be waited for. Readers of one blob share one download.
     ///
-    /// A blob that the store already has is returned as a finished download. Without a source, `registry` says whose
-    /// blob it is.
+    /// A blob that the store already has is returned as a finished download. Without `isShared`, no peer is asked and
+    /// none hears of the blob, unless it is being downloaded already. Without a source, `registry` says whose blob it is.
     package func download(
         _ digest: Digest,
         bytes: Int64,
         source: OriginSource?,
+        isShared: Bool = true,
         registry: String = ""
     ) async throws(DownloadFailure) -> BlobDownload {
         guard let layout = PieceLayout(blobBytes: bytes) else { throw .badSize }
         while true {
             guard !isStopping else { throw .stopping }
             guard let transfer = transfers[digest] else {
+                if isShared { share(digest) } else if store.blob(digest) == nil { keep(digest) }
                 let transfer = BlobTransfer(digest: digest, layout: layout, source: source, registry: registry)
                 transfers[digest] = transfer
                 try await open(transfer)
@@ -137,6 +139,8 @@ extension Swarm {
     func completed(_ blob: Digest) {
         guard let transfer = transfers[blob], transfer.phase == .running else { return }
         transfer.completed()
+        // The lone exchange has nobody to offer it to.
+        if isKept(blob) { deliver(.blobRemoved(blob: blob)) }
         let nanoseconds = Loop.nowNanoseconds &- transfer.startNanoseconds
         observe(.downloadFinished(blob, transfer.sources, registry: transfer.registry, nanoseconds: nanoseconds))
         if transfer.readerCount == 0 { transfers[blob] = nil }

@@ -15,6 +15,9 @@ import Wire
 /// It executes what `PieceExchange` decides. Events go through one queue, so that the exchange is never
 /// entered twice; its actions are executed in order, messages to one peer leave together. Bytes are hashed,
 /// unpacked and stored off the loop.
+///
+/// A blob that stays on this node (`unshared`) has an exchange of its own, which never hears of a peer: it asks none,
+/// and what a peer asks about the blob goes to the other exchange, which does not know it.
 @LoopActor
 package final class Swarm {
     let store: ContentStore
@@ -35,6 +38,12 @@ package final class Swarm {
     private(set) var isStopping = false
 
     private var exchange: PieceExchange
+    private var loneExchange: PieceExchange
+    /// Blobs that no other node may have of this one.
+    private var unshared: Set<Digest> = []
+    /// Beyond, blobs that this node no longer has are forgotten.
+    private static let unsharedMax = 100_000
+    private let mayOffer: @Sendable (Digest) -> Bool
     private var inbox: [(event: ExchangeEvent, payload: [UInt8])] = []
     private var isDelivering = false
     /// The piece that came with the event that is being handled.
@@ -42,13 +51,15 @@ package final class Swarm {
     private let alarm = LoopTimer()
     private var alarmAt: Instant?
 
-    /// `observer` hears what an operator may want to know; it must not call back into the swarm.
+    /// `observer` hears what an operator may want to know; it must not call back into the swarm. `mayOffer` says of the
+    /// blobs that the store has at the start whether other nodes may have them; it is asked off the loop.
     package init(
         store: ContentStore,
         options: SwarmOptions,
         origin: any OriginFetching,
         pacers: SwarmPacers = SwarmPacers(),
-        observer: @escaping @LoopActor (SwarmEvent) -> Void = { _ in }
+        observer: @escaping @LoopActor (SwarmEvent) -> Void = { _ in },
+        mayOffer: @escaping @Sendable (Digest) -> Bool = { _ in true }
     ) {
         self.store = store
         self.options = options
@@ -57,6 +68,8 @@ package final class Swarm {
         counted = SwarmCounters(registries: options.registries)
         let seed = UInt64.random(in: 0...(.max))
         exchange = PieceExchange(name: options.name, zone: options.zone, limits: options.exchange, seed: seed)
+        loneExchange = PieceExchange(name: options.name, limits: options.exchange, seed: seed)
+        self.mayOffer = mayOffer
         roster = PeerRoster(options: options, arrivals: pacers.arrivals)
         self.pacers = pacers
         roster.owner = self
@@ -74,12 +87,12 @@ package final class Swarm {
     /// Listens, dials and offers what the store has. Call it once.
     package func start() throws(LoopError) {
         try roster.start()
-        let store = store
+        let (store, mayOffer) = (store, mayOffer)
         work.run {
-            (store.publicDigests(), store.list())
+            (store.publicDigests(), store.list().map { (digest: $0.digest, isOffered: mayOffer($0.digest)) })
         } then: { publicDigests, blobs in
             self.notePublic(publicDigests)
-            for blob in blobs { self.blobCommitted(blob.digest) }
+            for blob in blobs { if blob.isOffered { self.blobCommitted(blob.digest) } else { self.keep(blob.digest) } }
         }
     }
 
@@ -124,10 +137,28 @@ package final class Swarm {
     /// The store got the blob by another way than `download`: peers may have it from now on.
     package func blobCommitted(_ digest: Digest) {
         // A download under way reads from a file of its own, which only its own pieces make whole.
-        guard transfers[digest]?.phase != .running else { return }
+        guard transfers[digest]?.phase != .running, !unshared.contains(digest) else { return }
         guard let blob = store.blob(digest), let layout = PieceLayout(blobBytes: blob.bytes) else { return }
         deliver(.blobAvailable(blob: digest, layout: layout))
     }
+
+    /// The blob stays on this node, until `share`.
+    package func keep(_ digest: Digest) {
+        if unshared.count >= Self.unsharedMax {
+            unshared = unshared.filter { store.blob($0) != nil || transfers[$0] != nil }
+        }
+        guard unshared.insert(digest).inserted else { return }
+        deliver(.blobRemoved(blob: digest))
+    }
+
+    /// The blob is, also, one that other nodes may have. A download that runs ends first as it began.
+    package func share(_ digest: Digest) {
+        guard unshared.contains(digest), transfers[digest].map({ $0.phase == .complete }) ?? true else { return }
+        unshared.remove(digest)
+        blobCommitted(digest)
+    }
+
+    func isKept(_ digest: Digest) -> Bool { unshared.contains(digest) }
 
     /// The store no longer has the blob.
     package func blobRemoved(_ digest: Digest) {
@@ -171,13 +202,27 @@ package final class Swarm {
             arrived = inbox[next].payload
             inbox[next].payload = []
             next += 1
-            for action in exchange.handle(event, now: now) { perform(action, answering: event) }
+            for action in handle(event) { perform(action, answering: event) }
             arrived = []
         }
         inbox.removeAll(keepingCapacity: true)
         isDelivering = false
         roster.flush()
         setAlarm()
+    }
+
+    /// By the exchange that the event's blob belongs to; time passes, and blobs go, for both.
+    private func handle(_ event: ExchangeEvent) -> [ExchangeAction] {
+        switch event {
+        case .tick, .blobRemoved: exchange.handle(event, now: now) + loneExchange.handle(event, now: now)
+        case .want(let blob, _, _, _), .readerMoved(let blob, _), .unwant(let blob),
+            .digestsLoaded(let blob, _), .originPiece(let blob, _, _), .originEnded(let blob, _, _),
+            .blobChecked(let blob, _), .storeFailed(let blob):
+            unshared.contains(blob) ? loneExchange.handle(event, now: now) : exchange.handle(event, now: now)
+        case .blobAvailable, .members, .unreachable, .peerConnected, .peerDisconnected, .message, .pieceArrived,
+            .pieceChecked, .uploadEnded:
+            exchange.handle(event, now: now)
+        }
     }
 
     /// The payload that came with the event that is being handled; to be taken once.
@@ -192,7 +237,7 @@ package final class Swarm {
     private var now: Instant { Instant(nanoseconds: Loop.nowNanoseconds) }
 
     private func setAlarm() {
-        let deadline = exchange.nextDeadline
+        let deadline = [exchange.nextDeadline, loneExchange.nextDeadline].compactMap { $0 }.min()
         guard deadline != alarmAt else { return }
         alarmAt = deadline
         guard let deadline, !isStopping else { return alarm.stop() }

@@ -10,6 +10,7 @@ enum Exit {
     static let data = ExitCode(65)
     static let unavailable = ExitCode(69)
     static let software = ExitCode(70)
+    static let cannotCreate = ExitCode(73)
     static let noPermission = ExitCode(77)
     static let configuration = ExitCode(78)
 }

@@ -11,7 +11,7 @@ struct HawkerCommand: AsyncParsableCommand {
         version: version,
         subcommands: [
             DaemonCommand.self, ContainerdCommand.self, RuntimeCommand.self, StatusCommand.self, PeersCommand.self,
-            CacheCommand.self, ReloadCommand.self, ConfigCommand.self, CertCommand.self,
+            CacheCommand.self, GetCommand.self, ReloadCommand.self, ConfigCommand.self, CertCommand.self,
         ]
     )
 }

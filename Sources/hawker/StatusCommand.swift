@@ -58,7 +58,7 @@ struct StatusCommand: AsyncParsableCommand {
             [
                 "cache",
                 "\(status.cachePath): \(cache.blobCount) blobs, \(Console.bytes(cache.usedBytes)) of "
-                    + Console.bytes(cache.quotaBytes),
+                    + Console.bytes(cache.quotaBytes) + shared(cache),
             ],
             [
                 "requests",
@@ -66,6 +66,9 @@ struct StatusCommand: AsyncParsableCommand {
             ],
             ["sent", "\(Console.bytes(status.mirror.bytesSent)) to containerd, \(uploads(status)) to peers"],
         ]
+        if status.mirror.staleTagsServed > 0 {
+            rows.append(["stale tags", "\(status.mirror.staleTagsServed) served as last seen: a registry was out of reach"])
+        }
         for limit in status.limits where limit.bytesPerSecond > 0 {
             let rate = Console.bytes(limit.bytesPerSecond)
             rows.append([
@@ -77,11 +80,23 @@ struct StatusCommand: AsyncParsableCommand {
             let reason = wiring.reason.isEmpty ? "" : ": \(wiring.reason)"
             rows.append(["containerd", "\(wiring.state) (\(wiring.config))\(reason)"])
         }
+        if let store = status.runtimeStore { rows.append(["containerd has", runtimeStore(store)]) }
         if !cache.lastError.isEmpty { rows.append(["disk", cache.lastError]) }
         let width = rows.map { $0[0].count }.max() ?? 0
         for row in rows {
             print(row[0] + String(repeating: " ", count: width - row[0].count) + "  " + row[1])
         }
+    }
+
+    private func shared(_ cache: CacheUsage) -> String {
+        cache.sharedBytes > 0 ? ", \(Console.bytes(cache.sharedBytes)) of them containerd's own files" : ""
+    }
+
+    private func runtimeStore(_ store: RuntimeStoreStatus) -> String {
+        guard store.problem.isEmpty else { return "not used: \(store.problem)" }
+        let problem = store.sharingProblem.isEmpty ? "" : "; no links to them, because \(store.sharingProblem)"
+        return "\(store.folder): \(store.blobs) blobs, \(Console.bytes(store.bytes)), "
+            + "\(Console.bytes(store.servedBytes)) sent from there\(problem)"
     }
 
     private func peers(_ status: NodeStatus) -> String {

@@ -13,6 +13,7 @@ private struct FixedNode: AdminService {
         status.draining = true
         status.cache.quotaBytes = 20 << 30
         status.mirror.cutShort = 3
+        status.mirror.staleTagsServed = 4
         var source = SourceBytes()
         source.source = "node-b"
         source.isPeer = true
@@ -53,7 +54,25 @@ private struct FixedNode: AdminService {
         wiring.reason = "because"
         wiring.config = "/etc/containerd/config.toml"
         status.containerdWiring = wiring
+        var store = RuntimeStoreStatus()
+        store.folder = "/content"
+        store.blobs = 3
+        store.bytes = 1 << 40
+        store.servedBytes = 9
+        store.sharingProblem = "because"
+        status.runtimeStore = store
+        status.cache.sharedBytes = 8
         return status
+    }
+
+    func file(_ request: FileRequest) async throws(AdminFailure) -> FileOffer {
+        guard request.authorization == "Bearer x" else { throw AdminFailure(.failedPrecondition, "no") }
+        var offer = FileOffer()
+        offer.path = "/files/" + request.sha256
+        offer.bytes = 1 << 40
+        offer.isCached = request.url == "http://a/b"
+        offer.mirrorAddress = "127.0.0.1:4001"
+        return offer
     }
 
     func peers() async -> [PeerStatus] {
@@ -119,6 +138,17 @@ struct AdminCallTests {
     func remove() async throws {
         let removed = try await withServer { client, _ in try await client.cacheRemove(["a1", "b2"]) }
         #expect(removed.map(\.removed) == [true, false])
+    }
+
+    @Test("a file is offered with every field as it was asked for and answered")
+    func file() async throws {
+        var request = FileRequest()
+        request.url = "http://a/b"
+        request.sha256 = "ab"
+        request.authorization = "Bearer x"
+        let asked = request
+        let offer = try await withServer { client, _ in try await client.file(asked) }
+        #expect(await offer == (try FixedNode().file(asked)))
     }
 
     @Test("a failure arrives with its code and its sentence")

@@ -91,6 +91,7 @@ struct RealContainerdTests {
         let plugins = try await client.plugins(matching: ["id==cri"])
         #expect(plugins == [ContainerdPlugin(type: "io.containerd.grpc.v1", id: "cri", failure: nil)])
         #expect(try await client.plugins().count > 20)
+        #expect(try await client.contentStoreFolder() == containerd.contentFolder)
         try await process.stop()
         await #expect(throws: CRIError.self) { try await client.version() }
     }

@@ -47,6 +47,23 @@ struct LedgerTests {
         }
     }
 
+    @Test("the disk gets back only what nobody else has a name for")
+    func sharedVictims() {
+        var full = ledger(quota: 100, [10, 20, 30, 40])
+        for number: UInt8 in [0, 2] { full.setShared(digest(number), true) }
+        #expect(full.sharedBytes == 40)
+        let cases: [(bytes: Int64, diskBytes: Int64, victims: [UInt8]?)] = [
+            (0, 1, [1]), (0, 21, [1, 3]), (0, 61, nil), (25, 1, [1, 0]), (10, 0, [0]),
+            (31, 1, [1, 0, 2]), (-5, 20, [1]),
+        ]
+        for (bytes, diskBytes, expected) in cases {
+            var copy = full
+            let victims = copy.takeVictims(bytes: bytes, diskBytes: diskBytes, sparing: nil)
+            #expect(victims?.map(\.digest) == expected?.map(digest), "\(bytes) and \(diskBytes)")
+            copy.checkInvariants()
+        }
+    }
+
     @Test("a blob that could not be removed is put back")
     func restore() throws {
         var ledger = ledger(quota: 100, [10, 20])

@@ -45,6 +45,7 @@ struct SettingsTests {
             [containerd]
             config = "/etc/containerd/config.toml"
             socket = "/run/k3s/containerd/containerd.sock"
+            content = "/mnt/content"
             registries = ["docker.io", "r:5000=http://r:5000"]
             check_seconds = 5
             [[registry]]
@@ -75,6 +76,7 @@ struct SettingsTests {
         #expect(settings.containerdSocket == "/run/k3s/containerd/containerd.sock")
         #expect(settings.containerdRegistries == ["docker.io", "r:5000=http://r:5000"])
         #expect(settings.containerdCheckSeconds == 5)
+        #expect(settings.runtimeStore == .folder("/mnt/content"))
         #expect(settings.registries.map(\.rate) == [nil, 2 << 20])
         #expect(settings.cachePath == "/srv/cache")
         #expect(settings.quotaBytes == 3_000_000)

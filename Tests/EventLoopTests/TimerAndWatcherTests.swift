@@ -57,6 +57,25 @@ struct TimerAndWatcherTests {
         #expect(await fired.take() == "kept")
     }
 
+    @Test("a change of a folder reaches its watcher, and a closed one no more")
+    func folder() async throws {
+        let folder = TemporaryFolder()
+        let path = folder.path
+        let changed = Box<Int>()
+        let watcher = try FolderWatcher(path) { changed.put(1) }
+        close(open("\(path)/file", O_CREAT | O_WRONLY | O_CLOEXEC, 0o600))
+        #expect(await changed.take() == 1)
+        watcher.close()
+        #expect(throws: LoopError.self) { try FolderWatcher("\(path)/none") {} }
+        let after = Box<String>()
+        let closed = try FolderWatcher(path) { after.put("closed") }
+        closed.close()
+        unlink("\(path)/file")
+        let timer = LoopTimer()
+        timer.start(after: 50) { after.put("kept") }
+        #expect(await after.take() == "kept")
+    }
+
     @Test("a signal reaches its watcher on the loop, and a closed watcher no more")
     func signal() async {
         let seen = Box<String>()

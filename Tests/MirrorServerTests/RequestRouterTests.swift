@@ -6,7 +6,7 @@ import Testing
 
 private let hex = String(repeating: "0a", count: 32)
 
-private func decide(
+func decide(
     _ target: String,
     host: String? = "Host: 127.0.0.1:4001",
     fields: [String] = [],
@@ -115,7 +115,7 @@ private func registry(_ decision: RequestRouter.Decision) -> String? {
     }
 
     private static let noPaths = [
-        "/", "/v1/", "/v2//", "/v2/a", "/v2/a/manifests", "/v2/_catalog", "/v2/a/tags/list",
+        "/", "/v1/", "/v2//", "/v2/a", "/v2/a/manifests", "/v2/_catalog", "/v2/a/tags/lists",
         "/v2/a/blobs/uploads/",
         "/V2/a/manifests/b", "/v2/manifests/b",
     ]

@@ -9,6 +9,9 @@ import OCIModel
     var blobs: [Digest: BlobAnswer] = [:]
     /// Digests and tags for which the answer comes only after the asking task was cancelled.
     var silent: Set<ManifestReference> = []
+    var listings: [ListingQuery.List: ListingAnswer] = [:]
+    var files: [FileTicket: TicketedFile] = [:]
+    private(set) var listingQueries: [ListingQuery] = []
     private(set) var manifestQueries: [ManifestQuery] = []
     private(set) var blobQueries: [BlobQuery] = []
 
@@ -25,6 +28,13 @@ import OCIModel
         if silent.contains(.digest(query.digest)) { await Self.untilCancelled() }
         return blobs[query.digest] ?? .declined(reason: "no such blob")
     }
+
+    func listing(_ query: ListingQuery) async -> ListingAnswer {
+        listingQueries.append(query)
+        return listings[query.list] ?? .declined(reason: "no such list")
+    }
+
+    func file(_ ticket: FileTicket) async -> TicketedFile? { files[ticket] }
 
     private static func untilCancelled() async {
         while !Task.isCancelled { try? await Task.sleep(for: .seconds(60)) }
@@ -169,6 +179,12 @@ struct TestMirror {
     @LoopActor func serve(_ file: TestFile) { source.blobs[Self.digest] = .whole(file) }
 
     @LoopActor func serve(_ arrival: TestArrival) { source.blobs[Self.digest] = .arriving(arrival) }
+
+    @LoopActor func serve(_ file: TestFile, at ticket: FileTicket) {
+        source.files[ticket] = TicketedFile(digest: Self.digest, answer: .whole(file))
+    }
+
+    @LoopActor func list(_ answer: ListingAnswer) { source.listings[.tags] = answer }
 
     @LoopActor func counters() -> MirrorCounters { server.counters }
 

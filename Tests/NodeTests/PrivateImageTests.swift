@@ -15,12 +15,13 @@ extension NodeTests {
         private static let verdictsAge = Duration.milliseconds(1_300)
 
         private static func node(
-            _ name: String, _ registry: TenantRegistry, peers: [String] = []
+            _ name: String, _ registry: TenantRegistry, peers: [String] = [], containerd: TemporaryFolder? = nil
         ) throws -> NodeProcess {
             var settings = try NodeProcess.Settings(name: name)
             settings.registries = [(host, registry.server.url)]
             settings.mirrorLines = ["verdict_seconds = 1"]
             settings.peers = peers
+            if let containerd { settings.containerdLines = ["content = \"\(containerd.path)\""] }
             return try NodeProcess(settings)
         }
 
@@ -87,6 +88,57 @@ extension NodeTests {
             for node in [a, b] { try await Self.requireNoCanary(node) }
             #expect(try await processA.stop() == .exited(0))
             #expect(try await processB.stop() == .exited(0))
+            await registry.server.close()
+        }
+
+        /// All of the registry's content, as it lies in the content store of a containerd that pulled it.
+        private static func content(of registry: TenantRegistry) throws -> TemporaryFolder {
+            let folder = try TemporaryFolder("content")
+            for blob in [registry.shared] + registry.images.values.flatMap({ [$0.manifest, $0.layer] }) {
+                try folder.write("blobs/sha256/\(blob.digest.hex)", blob.bytes)
+            }
+            return folder
+        }
+
+        /// Waits until the node has seen what is in its containerd's content store.
+        private static func waitForContent(_ node: NodeProcess) async throws {
+            try await eventually("node \(node.settings.name) sees containerd's blobs") {
+                try await node.admin(["status", "--json"]).contains("\"blobs\" : 7")
+            }
+        }
+
+        @Test("what lies in containerd's store, the node's or a peer's, is given to those whom the registry gives it")
+        func tenantsOfContainerd() async throws {
+            let registry = try await TenantRegistry(seed: 33)
+            let content = try Self.content(of: registry)
+            let isAll = ProcessInfo.processInfo.environment["HAWKER_ALL_TESTS"] != nil
+            let some: [Token?] = isAll ? [nil] + Token.allCases : [nil, .acme]
+            let a = try Self.node("a", registry, containerd: content)
+            let b = try Self.node("b", registry, peers: ["127.0.0.1:\(a.settings.peerPort)"])
+            // To c the registry never says a word.
+            let c = try Self.node("c", registry, containerd: content)
+            let processes = [try await a.start(), try await b.start(), try await c.start()]
+            for node in [a, c] { try await Self.waitForContent(node) }
+            try await Self.check(a, registry, "in containerd's store", allows: registry.gives)
+            try await eventually("b is connected to a") { try await b.peers().contains { $0.state == "connected" } }
+            try await Self.check(b, registry, "in a peer's containerd's store", by: some, allows: registry.gives)
+            let blobsAsked = await registry.server.requests.count { $0.method == "GET" && $0.target.contains("/blobs/") }
+            #expect(blobsAsked == 0, "the bytes came from the registry")
+
+            registry.revoke()
+            try await Task.sleep(for: Self.verdictsAge)
+            try await Self.check(
+                a, registry, "in containerd's store, revoked", by: [.revoked], allows: registry.gives)
+            registry.set(isUp: false)
+            try await Task.sleep(for: Self.verdictsAge)
+            try await Self.check(a, registry, "in containerd's store, registry gone", by: [.acme]) { _, _, content in
+                registry.has(content, in: .open)
+            }
+            try await Self.check(c, registry, "in the store of a node that knows of nothing", by: some) { _, _, _ in
+                false
+            }
+            for node in [a, b, c] { try await Self.requireNoCanary(node) }
+            for process in processes { #expect(try await process.stop() == .exited(0)) }
             await registry.server.close()
         }
 

@@ -7,12 +7,13 @@ final class RelayedPair: Sendable {
     let b: NodeProcess
     let relay: Relay
 
-    /// Nothing of the nodes runs yet. The image's repository is `image`.
-    init(with image: TestImage) async throws {
+    /// Nothing of the nodes runs yet. The image's repository is `image`; `lines` are settings of node a.
+    init(with image: TestImage, containerdOfA lines: [String]? = nil) async throws {
         registry = try await DockerRegistry()
         try registry.add(image, repository: "image")
         var settings = try NodeProcess.Settings(name: "a")
         settings.registries = [(registry.host, registry.url)]
+        if let lines { settings.containerdLines = lines }
         a = try NodeProcess(settings)
         relay = try await Relay(to: settings.peerPort)
         settings = try NodeProcess.Settings(name: "b")

@@ -138,14 +138,11 @@ private struct Setting {
         try registry.add(image, repository: "tool", tags: ["1"])
         let secret = "[plugins.\"io.containerd.grpc.v1.cri\".registry.configs.\"r.example\".auth]\n"
         containerd = try Containerd(configuration: secret + "username = \"u\"\npassword = \"geheim\"\n")
-        let cluster = try Cluster(nodes: ["a"], registry: registry)
-        node = cluster.nodes[0]
-        if watches {
-            let settings = try String(contentsOfFile: node.settingsPath, encoding: .utf8)
-            let watch = "[containerd]\nconfig = \"\(containerd.configPath)\"\ncheck_seconds = 1\n"
-            try settings.replacing("[[registry]]", with: watch + "[[registry]]", maxReplacements: 1)
-                .write(toFile: node.settingsPath, atomically: true, encoding: .utf8)
+        let watch = ["config = \"\(containerd.configPath)\"", "check_seconds = 1"]
+        let cluster = try Cluster(nodes: ["a"], registry: registry) { settings in
+            if watches { settings.containerdLines += watch }
         }
+        node = cluster.nodes[0]
         daemon = try await cluster.start([node])[0]
     }
 

@@ -26,7 +26,7 @@ struct NastyManifestTests {
         #expect(manifest.mediaType == .ociManifest)
         #expect(manifest.bytes == Self.text)
         #expect(registry.server.requests.first?.target == "/v2/library/thing/manifests/latest")
-        #expect(registry.server.requests.first?.header("accept")?.split(separator: ",").count == 4)
+        #expect(registry.server.requests.first?.header("accept")?.split(separator: ",").count == 5)
     }
 
     @Test("HEAD believes complete headers and fetches the manifest when they are not")

@@ -102,7 +102,7 @@ struct TokenFlowTests {
     @Test("a token server's failure is the fetch's failure, and an unusable token is none")
     @LoopActor func failures() async throws {
         let cases: [(Int, String, OriginError)] = [
-            (403, "{}", .denied(status: 403)), (404, "{}", .notFound), (200, "<html>", .badContent(.notJSON)),
+            (403, "{}", .denied(status: 403)), (404, "{}", .denied(status: 401)), (200, "<html>", .badContent(.notJSON)),
             (200, #"{"token":"a\nb"}"#, .badContent(.token)),
         ]
         for (status, body, expected) in cases {

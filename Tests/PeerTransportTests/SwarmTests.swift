@@ -148,7 +148,8 @@ struct SwarmTests {
         let lastPiece = blob.layout.start(of: try #require(blob.layout.piece(4)))
         while !download.isComplete {
             let next = download.contiguousEnd(from: 0)
-            #expect(next >= end && next <= lastPiece)
+            // All of it may be there a moment before the download counts as complete: its commit takes time.
+            #expect(next >= end && (next <= lastPiece || next == blob.count))
             end = next
             await Pause.millis(1)
         }

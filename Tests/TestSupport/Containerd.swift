@@ -5,6 +5,8 @@ package final class Containerd: Sendable {
     package let socketPath: String
     package let configPath: String
     package let logPath: String
+    /// Its content store.
+    package let contentFolder: String
     private let folder: TemporaryFolder
 
     /// Prepares the folder; `start` runs it. `configuration` is put at the end of config.toml (version 2).
@@ -12,6 +14,7 @@ package final class Containerd: Sendable {
         folder = try TemporaryFolder("containerd")
         socketPath = folder.path("containerd.sock")
         logPath = folder.path("containerd.log")
+        contentFolder = folder.path("root/io.containerd.content.v1.content")
         configPath = try folder.write(
             "config.toml",
             Self.minimalConfiguration(folder: folder.path) + configuration

@@ -48,15 +48,17 @@ package final class DockerRegistry: Sendable {
         for blob in [image.config] + image.layers.map(\.blob) {
             try add(blob, repository: repository)
         }
-        try store(image.manifest)
+        try add(manifest: image.manifest, repository: repository, tags: tags)
+    }
+
+    /// Puts a manifest or an index into a repository; what it names has to be there.
+    package func add(manifest: Blob, repository: String, tags: [String]) throws {
+        try store(manifest)
         let manifests = "repositories/\(repository)/_manifests"
-        try link("\(manifests)/revisions/sha256/\(image.manifest.digest.hex)", image.manifest.digest)
+        try link("\(manifests)/revisions/sha256/\(manifest.digest.hex)", manifest.digest)
         for tag in tags {
-            try link("\(manifests)/tags/\(tag)/current", image.manifest.digest)
-            try link(
-                "\(manifests)/tags/\(tag)/index/sha256/\(image.manifest.digest.hex)",
-                image.manifest.digest
-            )
+            try link("\(manifests)/tags/\(tag)/current", manifest.digest)
+            try link("\(manifests)/tags/\(tag)/index/sha256/\(manifest.digest.hex)", manifest.digest)
         }
     }
 

@@ -20,6 +20,8 @@ package final class NodeProcess: Sendable {
         /// Lines of the table `[limits]`, and more lines for each `[[registry]]`.
         package var limitLines: [String] = []
         package var registryLines: [String] = []
+        /// Lines of the table `[containerd]`. The machine's own containerd is left alone.
+        package var containerdLines = ["content = \"off\""]
         package var cacheQuota = "4GiB"
         package var cacheFloor = "64MiB"
         package var logLevel = "debug"
@@ -130,6 +132,9 @@ package final class NodeProcess: Sendable {
 
             [limits]
             \(settings.limitLines.joined(separator: "\n"))
+
+            [containerd]
+            \(settings.containerdLines.joined(separator: "\n"))
 
             [admin]
             socket = "\(socket)"

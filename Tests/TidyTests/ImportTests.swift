@@ -1,8 +1,9 @@
 import Testing
 
-/// What each target may import. Arrows point down only: a target imports targets of rows above its own, in layer 2
-/// (the siblings) of layers above its own, and each C library has one row. Swift's compiler and package manager do not check this: a transitive C
-/// module can be imported from anywhere. Nobody imports Foundation whole: with it come 40 MB of ICU's tables.
+/// What each target may import. Arrows point down only: a target imports targets of rows above its own, in layer 2 (the
+/// siblings) of layers above its own, and each C library has one row. Swift's compiler and package manager do not check
+/// this: a transitive C module can be imported from anywhere. Nobody imports Foundation whole: with it come 40 MB of
+/// ICU's tables.
 private let importTable = """
     layer 0
     OCIModel       | Glibc
@@ -32,12 +33,13 @@ private let importTable = """
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
     RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc FoundationEssentials Synchronization
     CRIClient      | EventLoop HTTPTransfer ProtobufCodec CCRIProto FoundationEssentials Glibc
+    Fetching       | OCIModel Hashing EventLoop HTTPTransfer FoundationEssentials Glibc Synchronization
 
     layer 3
-    Daemon         | OCIModel PieceModel Wire EventLoop Pacing TLS ContentStore Hashing Telemetry TOMLEdit MirrorServer StatusServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig Logging Glibc FoundationEssentials
+    Daemon         | OCIModel PieceModel Wire EventLoop Pacing TLS ContentStore Hashing Telemetry TOMLEdit MirrorServer StatusServer PeerTransport PeerDirectory OriginClient AdminAPI RuntimeConfig CRIClient Logging Glibc FoundationEssentials
 
     layer 4
-    hawker         | OCIModel PieceModel EventLoop TLS ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Daemon ArgumentParser Logging Glibc FoundationEssentials
+    hawker         | OCIModel PieceModel EventLoop TLS ContentStore Telemetry AdminAPI RuntimeConfig CRIClient Fetching Daemon ArgumentParser Logging Glibc FoundationEssentials
     swarm-simulator | OCIModel PieceModel PieceExchange Glibc
     """
 

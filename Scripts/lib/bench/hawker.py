@@ -42,6 +42,7 @@ class Daemon:
             f'[node]\nname = "{self.name}"\n{zone}'
             f'[mirror]\nlisten = "127.0.0.1:{self.mirror_port}"\ndefault_registry = "{registry}"\n'
             f'[peers]\n{listen}static = [{others}]\ncluster = "bench"\n'
+            "[containerd]\ncontent = \"off\"\n"
             f'[cache]\npath = "{self.folder}/cache"\nquota = "8GiB"\nfree_floor = "64MiB"\n'
             f'[admin]\nsocket = "{self.socket}"\n[status]\nlisten = "off"\n'
             f'[[registry]]\nhost = "{registry}"\nurl = "http://{registry}"\n')

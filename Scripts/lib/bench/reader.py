@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One client of a registry or a mirror. Says `ready`, waits for a line, fetches, and prints one line of JSON.
 
-usage: reader.py HOST PORT PATH [FILE]
+usage: reader.py HOST PORT PATH [FILE | --range FIRST-LAST]
 
 With FILE the bytes are kept: hashed, written and synced, as whoever pulls without a daemon has to. Without it they
 are dropped inside the kernel: the reader then stands for a containerd whose own work is not the matter here.
@@ -19,10 +19,11 @@ CHUNK = 1 << 20
 ACCEPT = "application/vnd.oci.image.manifest.v1+json, */*"
 
 
-def request(host, port, path):
+def request(host, port, path, part=None):
     connection = socket.create_connection((host, port), timeout=600)
-    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: {ACCEPT}\r\nConnection: close\r\n\r\n"
-    connection.sendall(head.encode())
+    head = f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: {ACCEPT}\r\n"
+    head += f"Range: bytes={part}\r\n" if part else ""
+    connection.sendall((head + "Connection: close\r\n\r\n").encode())
     return connection
 
 
@@ -70,12 +71,13 @@ def keep(connection, left, body, path):
 
 def main():
     host, port, path = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    file = sys.argv[4] if len(sys.argv) > 4 else None
+    part = sys.argv[5] if sys.argv[4:5] == ["--range"] else None
+    file = sys.argv[4] if len(sys.argv) == 5 else None
     print("ready", flush=True)
     sys.stdin.readline()
     result = {"begin": time.monotonic()}
     try:
-        connection = request(host, port, path)
+        connection = request(host, port, path, part)
         status, length, body = response_head(connection)
         result["first"] = time.monotonic()
         left = length - len(body)

@@ -26,9 +26,12 @@ typedef struct Hawker__Admin__V1__Limit Hawker__Admin__V1__Limit;
 typedef struct Hawker__Admin__V1__Reloaded Hawker__Admin__V1__Reloaded;
 typedef struct Hawker__Admin__V1__Discovery Hawker__Admin__V1__Discovery;
 typedef struct Hawker__Admin__V1__ContainerdWiring Hawker__Admin__V1__ContainerdWiring;
+typedef struct Hawker__Admin__V1__RuntimeStore Hawker__Admin__V1__RuntimeStore;
 typedef struct Hawker__Admin__V1__SourceBytes Hawker__Admin__V1__SourceBytes;
 typedef struct Hawker__Admin__V1__CacheUsage Hawker__Admin__V1__CacheUsage;
 typedef struct Hawker__Admin__V1__MirrorCounters Hawker__Admin__V1__MirrorCounters;
+typedef struct Hawker__Admin__V1__FileRequest Hawker__Admin__V1__FileRequest;
+typedef struct Hawker__Admin__V1__FileOffer Hawker__Admin__V1__FileOffer;
 typedef struct Hawker__Admin__V1__PeerStatus Hawker__Admin__V1__PeerStatus;
 typedef struct Hawker__Admin__V1__CachedBlob Hawker__Admin__V1__CachedBlob;
 typedef struct Hawker__Admin__V1__CacheRemoveRequest Hawker__Admin__V1__CacheRemoveRequest;
@@ -147,10 +150,14 @@ struct  Hawker__Admin__V1__NodeStatus
    */
   size_t n_registries;
   Hawker__Admin__V1__Registry **registries;
+  /*
+   * Absent when containerd's blobs are left alone.
+   */
+  Hawker__Admin__V1__RuntimeStore *runtime_store;
 };
 #define HAWKER__ADMIN__V1__NODE_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__node_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, 0,NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, 0,NULL, NULL }
 
 
 /*
@@ -344,6 +351,33 @@ struct  Hawker__Admin__V1__ContainerdWiring
     , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
 
 
+/*
+ * What is seen of containerd's content store, whose blobs count as cached.
+ */
+struct  Hawker__Admin__V1__RuntimeStore
+{
+  ProtobufCMessage base;
+  char *folder;
+  /*
+   * Why nothing is seen; empty when something is.
+   */
+  char *problem;
+  uint64_t blobs;
+  uint64_t bytes;
+  /*
+   * Read from there for container runtimes and peers, since start.
+   */
+  uint64_t served_bytes;
+  /*
+   * Why the cache has no links to containerd's files; empty while none was refused.
+   */
+  char *sharing_problem;
+};
+#define HAWKER__ADMIN__V1__RUNTIME_STORE__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__runtime_store__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, 0, 0, (char *)protobuf_c_empty_string }
+
+
 struct  Hawker__Admin__V1__SourceBytes
 {
   ProtobufCMessage base;
@@ -369,10 +403,14 @@ struct  Hawker__Admin__V1__CacheUsage
   uint64_t blob_count;
   uint64_t evictions;
   char *last_error;
+  /*
+   * Of used_bytes, those whose files are containerd's as well, and take no space of their own.
+   */
+  uint64_t shared_bytes;
 };
 #define HAWKER__ADMIN__V1__CACHE_USAGE__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__cache_usage__descriptor) \
-    , 0, 0, 0, 0, 0, (char *)protobuf_c_empty_string }
+    , 0, 0, 0, 0, 0, (char *)protobuf_c_empty_string, 0 }
 
 
 struct  Hawker__Admin__V1__MirrorCounters
@@ -385,10 +423,57 @@ struct  Hawker__Admin__V1__MirrorCounters
   uint64_t cut_short;
   uint64_t bytes_sent;
   uint64_t connections_open;
+  /*
+   * Tags answered as last seen, because their registry could not be reached.
+   */
+  uint64_t stale_tags_served;
 };
 #define HAWKER__ADMIN__V1__MIRROR_COUNTERS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__mirror_counters__descriptor) \
-    , 0, 0, 0, 0, 0, 0, 0 }
+    , 0, 0, 0, 0, 0, 0, 0, 0 }
+
+
+/*
+ * A file outside of any registry, to be fetched and shared like a blob.
+ */
+struct  Hawker__Admin__V1__FileRequest
+{
+  ProtobufCMessage base;
+  char *url;
+  /*
+   * 64 lower-case hexadecimal digits.
+   */
+  char *sha256;
+  /*
+   * The value of Authorization for the URL's host, Bearer or Basic, or empty. It goes nowhere else.
+   */
+  char *authorization;
+};
+#define HAWKER__ADMIN__V1__FILE_REQUEST__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__file_request__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
+/*
+ * Where the file can be read for about a minute from the last use, by GET with Range: at the mirror, at this path.
+ */
+struct  Hawker__Admin__V1__FileOffer
+{
+  ProtobufCMessage base;
+  char *path;
+  /*
+   * As the host says, or the cache knows.
+   */
+  uint64_t bytes;
+  protobuf_c_boolean is_cached;
+  /*
+   * "host:port" of the mirror.
+   */
+  char *mirror_address;
+};
+#define HAWKER__ADMIN__V1__FILE_OFFER__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__file_offer__descriptor) \
+    , (char *)protobuf_c_empty_string, 0, 0, (char *)protobuf_c_empty_string }
 
 
 struct  Hawker__Admin__V1__PeerStatus
@@ -699,6 +784,25 @@ Hawker__Admin__V1__ContainerdWiring *
 void   hawker__admin__v1__containerd_wiring__free_unpacked
                      (Hawker__Admin__V1__ContainerdWiring *message,
                       ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__RuntimeStore methods */
+void   hawker__admin__v1__runtime_store__init
+                     (Hawker__Admin__V1__RuntimeStore         *message);
+size_t hawker__admin__v1__runtime_store__get_packed_size
+                     (const Hawker__Admin__V1__RuntimeStore   *message);
+size_t hawker__admin__v1__runtime_store__pack
+                     (const Hawker__Admin__V1__RuntimeStore   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__runtime_store__pack_to_buffer
+                     (const Hawker__Admin__V1__RuntimeStore   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__RuntimeStore *
+       hawker__admin__v1__runtime_store__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__runtime_store__free_unpacked
+                     (Hawker__Admin__V1__RuntimeStore *message,
+                      ProtobufCAllocator *allocator);
 /* Hawker__Admin__V1__SourceBytes methods */
 void   hawker__admin__v1__source_bytes__init
                      (Hawker__Admin__V1__SourceBytes         *message);
@@ -755,6 +859,44 @@ Hawker__Admin__V1__MirrorCounters *
                       const uint8_t       *data);
 void   hawker__admin__v1__mirror_counters__free_unpacked
                      (Hawker__Admin__V1__MirrorCounters *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__FileRequest methods */
+void   hawker__admin__v1__file_request__init
+                     (Hawker__Admin__V1__FileRequest         *message);
+size_t hawker__admin__v1__file_request__get_packed_size
+                     (const Hawker__Admin__V1__FileRequest   *message);
+size_t hawker__admin__v1__file_request__pack
+                     (const Hawker__Admin__V1__FileRequest   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__file_request__pack_to_buffer
+                     (const Hawker__Admin__V1__FileRequest   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__FileRequest *
+       hawker__admin__v1__file_request__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__file_request__free_unpacked
+                     (Hawker__Admin__V1__FileRequest *message,
+                      ProtobufCAllocator *allocator);
+/* Hawker__Admin__V1__FileOffer methods */
+void   hawker__admin__v1__file_offer__init
+                     (Hawker__Admin__V1__FileOffer         *message);
+size_t hawker__admin__v1__file_offer__get_packed_size
+                     (const Hawker__Admin__V1__FileOffer   *message);
+size_t hawker__admin__v1__file_offer__pack
+                     (const Hawker__Admin__V1__FileOffer   *message,
+                      uint8_t             *out);
+size_t hawker__admin__v1__file_offer__pack_to_buffer
+                     (const Hawker__Admin__V1__FileOffer   *message,
+                      ProtobufCBuffer     *buffer);
+Hawker__Admin__V1__FileOffer *
+       hawker__admin__v1__file_offer__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   hawker__admin__v1__file_offer__free_unpacked
+                     (Hawker__Admin__V1__FileOffer *message,
                       ProtobufCAllocator *allocator);
 /* Hawker__Admin__V1__PeerStatus methods */
 void   hawker__admin__v1__peer_status__init
@@ -867,6 +1009,9 @@ typedef void (*Hawker__Admin__V1__Discovery_Closure)
 typedef void (*Hawker__Admin__V1__ContainerdWiring_Closure)
                  (const Hawker__Admin__V1__ContainerdWiring *message,
                   void *closure_data);
+typedef void (*Hawker__Admin__V1__RuntimeStore_Closure)
+                 (const Hawker__Admin__V1__RuntimeStore *message,
+                  void *closure_data);
 typedef void (*Hawker__Admin__V1__SourceBytes_Closure)
                  (const Hawker__Admin__V1__SourceBytes *message,
                   void *closure_data);
@@ -875,6 +1020,12 @@ typedef void (*Hawker__Admin__V1__CacheUsage_Closure)
                   void *closure_data);
 typedef void (*Hawker__Admin__V1__MirrorCounters_Closure)
                  (const Hawker__Admin__V1__MirrorCounters *message,
+                  void *closure_data);
+typedef void (*Hawker__Admin__V1__FileRequest_Closure)
+                 (const Hawker__Admin__V1__FileRequest *message,
+                  void *closure_data);
+typedef void (*Hawker__Admin__V1__FileOffer_Closure)
+                 (const Hawker__Admin__V1__FileOffer *message,
                   void *closure_data);
 typedef void (*Hawker__Admin__V1__PeerStatus_Closure)
                  (const Hawker__Admin__V1__PeerStatus *message,
@@ -905,9 +1056,12 @@ extern const ProtobufCMessageDescriptor hawker__admin__v1__limit__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__reloaded__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__discovery__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__containerd_wiring__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__runtime_store__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__source_bytes__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__cache_usage__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__mirror_counters__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__file_request__descriptor;
+extern const ProtobufCMessageDescriptor hawker__admin__v1__file_offer__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__peer_status__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__cached_blob__descriptor;
 extern const ProtobufCMessageDescriptor hawker__admin__v1__cache_remove_request__descriptor;

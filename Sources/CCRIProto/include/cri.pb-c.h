@@ -36,6 +36,7 @@ typedef struct Runtime__V1__RemoveImageResponse Runtime__V1__RemoveImageResponse
 typedef struct Runtime__V1__PluginsRequest Runtime__V1__PluginsRequest;
 typedef struct Runtime__V1__PluginError Runtime__V1__PluginError;
 typedef struct Runtime__V1__Plugin Runtime__V1__Plugin;
+typedef struct Runtime__V1__Plugin__ExportsEntry Runtime__V1__Plugin__ExportsEntry;
 typedef struct Runtime__V1__PluginsResponse Runtime__V1__PluginsResponse;
 
 
@@ -288,11 +289,27 @@ struct  Runtime__V1__PluginError
     , 0, (char *)protobuf_c_empty_string }
 
 
+struct  Runtime__V1__Plugin__ExportsEntry
+{
+  ProtobufCMessage base;
+  char *key;
+  char *value;
+};
+#define RUNTIME__V1__PLUGIN__EXPORTS_ENTRY__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&runtime__v1__plugin__exports_entry__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
 struct  Runtime__V1__Plugin
 {
   ProtobufCMessage base;
   char *type;
   char *id;
+  /*
+   * What the plugin tells of itself, such as `root`, the folder it keeps its files in.
+   */
+  size_t n_exports;
+  Runtime__V1__Plugin__ExportsEntry **exports;
   /*
    * Absent when the plugin loaded.
    */
@@ -300,7 +317,7 @@ struct  Runtime__V1__Plugin
 };
 #define RUNTIME__V1__PLUGIN__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&runtime__v1__plugin__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0,NULL, NULL }
 
 
 struct  Runtime__V1__PluginsResponse
@@ -694,6 +711,9 @@ Runtime__V1__PluginError *
 void   runtime__v1__plugin_error__free_unpacked
                      (Runtime__V1__PluginError *message,
                       ProtobufCAllocator *allocator);
+/* Runtime__V1__Plugin__ExportsEntry methods */
+void   runtime__v1__plugin__exports_entry__init
+                     (Runtime__V1__Plugin__ExportsEntry         *message);
 /* Runtime__V1__Plugin methods */
 void   runtime__v1__plugin__init
                      (Runtime__V1__Plugin         *message);
@@ -794,6 +814,9 @@ typedef void (*Runtime__V1__PluginsRequest_Closure)
 typedef void (*Runtime__V1__PluginError_Closure)
                  (const Runtime__V1__PluginError *message,
                   void *closure_data);
+typedef void (*Runtime__V1__Plugin__ExportsEntry_Closure)
+                 (const Runtime__V1__Plugin__ExportsEntry *message,
+                  void *closure_data);
 typedef void (*Runtime__V1__Plugin_Closure)
                  (const Runtime__V1__Plugin *message,
                   void *closure_data);
@@ -827,6 +850,7 @@ extern const ProtobufCMessageDescriptor runtime__v1__remove_image_response__desc
 extern const ProtobufCMessageDescriptor runtime__v1__plugins_request__descriptor;
 extern const ProtobufCMessageDescriptor runtime__v1__plugin_error__descriptor;
 extern const ProtobufCMessageDescriptor runtime__v1__plugin__descriptor;
+extern const ProtobufCMessageDescriptor runtime__v1__plugin__exports_entry__descriptor;
 extern const ProtobufCMessageDescriptor runtime__v1__plugins_response__descriptor;
 
 PROTOBUF_C__END_DECLS

@@ -1,0 +1,75 @@
+import Hashing
+package import OCIModel
+import PieceModel
+
+/// The digests of a blob's pieces, by which a node vouches for them one by one.
+extension ContentStore {
+    /// The digests of a blob's pieces in order, if they were kept; else `computePieceDigests` makes them.
+    package func pieceDigests(_ digest: Digest) -> [Digest]? {
+        guard isCommitted(digest) || runtime.isSound(digest),
+            let bytes = blob(digest)?.bytes, let layout = PieceLayout(blobBytes: bytes),
+            let digests = quietly({ () throws(StoreError) in try catalogue.pieceDigests(digest) }) ?? nil,
+            digests.count == layout.pieceCount
+        else { return nil }
+        return digests
+    }
+
+    /// Keeps the digests of a blob's pieces; ignored when there are not as many as it has pieces.
+    package func storePieceDigests(_ digest: Digest, _ digests: [Digest]) {
+        guard let bytes = blob(digest)?.bytes, PieceLayout(blobBytes: bytes)?.pieceCount == digests.count
+        else {
+            return
+        }
+        quietly { () throws(StoreError) in try catalogue.storePieceDigests(digest, digests) }
+    }
+
+    /// Reads a blob, makes the digests of its pieces and keeps them.
+    ///
+    /// The whole is hashed along the way: this node is about to vouch for the pieces. A committed blob that does not
+    /// match any more is removed. `nil` then, and when the blob is not there or empty.
+    package func computePieceDigests(_ digest: Digest) throws(StoreError) -> [Digest]? {
+        guard let file = try openCommitted(digest) else { return computeRuntimePieceDigests(digest) }
+        guard let layout = PieceLayout(blobBytes: file.bytes) else { return nil }
+        let made = try noting { () throws(StoreError) in try Self.digests(of: file, layout) }
+        guard made.whole == digest else {
+            _ = try remove(digest)
+            return nil
+        }
+        storePieceDigests(digest, made.pieces)
+        return made.pieces
+    }
+
+    /// The pass over the file that has to be made before anybody may have it makes the pieces' digests, too.
+    private func computeRuntimePieceDigests(_ digest: Digest) -> [Digest]? {
+        guard let bytes = runtime.bytes(of: digest), let layout = PieceLayout(blobBytes: bytes) else { return nil }
+        var made: (whole: Digest, pieces: [Digest])?
+        let opened = runtime.open(digest) { file throws(StoreError) in
+            let digests = try Self.digests(of: file, layout)
+            made = digests
+            return digests.whole
+        }
+        guard let opened else { return nil }
+        if made == nil { made = try? Self.digests(of: opened, layout) }  // What cannot be read now is not offered.
+        guard let made, made.whole == digest else { return nil }
+        storePieceDigests(digest, made.pieces)
+        return made.pieces
+    }
+
+    /// A file that ends before the layout does is `EIO`.
+    private static func digests(
+        of file: BlobFile, _ layout: PieceLayout
+    ) throws(StoreError) -> (whole: Digest, pieces: [Digest]) {
+        var whole = SHA256Hasher()
+        var pieces: [Digest] = []
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: layout.pieceBytes, alignment: 64)
+        defer { buffer.deallocate() }
+        for piece in layout.pieces {
+            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<layout.byteCount(of: piece)])
+            try Disk.readAll(file.descriptor, into: part, at: layout.start(of: piece))
+            let bytes = UnsafeRawBufferPointer(part)
+            whole.update(bytes)
+            pieces.append(SHA256Hasher.hash(bytes))
+        }
+        return (whole.finalize(), pieces)
+    }
+}
