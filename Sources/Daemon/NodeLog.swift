@@ -4,6 +4,7 @@ import MirrorServer
 import OCIModel
 import OriginClient
 import PeerTransport
+import StatusServer
 import TLS
 
 /// Which events of the node's parts are worth a line, and at which level.

@@ -73,17 +73,17 @@ extension NodeTests {
             settings.registries = []
             let node = try NodeProcess(settings)
             let process = try await node.start()
-            let ready = try await node.ask("/readyz")
+            let ready = try await node.askStatus("/readyz")
             #expect(ready.status == 200 && ready.text == "ready\n", "\(ready)")
-            #expect(try await node.ask("/healthz").status == 200)
-            #expect(try await node.ask("/").text.contains("/metrics"))
-            #expect(try await node.ask("/else").status == 404)
+            #expect(try await node.askStatus("/healthz").status == 200)
+            #expect(try await node.askStatus("/").text.contains("/metrics"))
+            #expect(try await node.askStatus("/else").status == 404)
 
             // A loop that is stuck answers nobody.
             process.send(SIGSTOP)
-            #expect(try await node.ask("/healthz", seconds: 1).status == 0)
+            #expect(try await node.askStatus("/healthz", seconds: 1).status == 0)
             process.send(SIGCONT)
-            #expect(try await node.ask("/healthz").status == 200)
+            #expect(try await node.askStatus("/healthz").status == 200)
             #expect(try await process.stop() == .exited(0))
         }
 
@@ -92,12 +92,12 @@ extension NodeTests {
             let node = try NodeProcess(try NodeProcess.Settings(name: "a"))
             let process = try await node.start()
             try FileManager.default.removeItem(atPath: node.cachePath + "/tmp")
-            let answer = try await node.ask("/readyz")
+            let answer = try await node.askStatus("/readyz")
             #expect(answer.status == 503 && answer.text.contains("not ready: the cache cannot be written"), "\(answer)")
             let page = try await node.metrics()
             #expect(page.sum("hawker_ready", ["check": "store"]) == 0 && page.sum("hawker_ready") == 2)
             // It is alive all the same: a restart would mend nothing.
-            #expect(try await node.ask("/healthz").status == 200)
+            #expect(try await node.askStatus("/healthz").status == 200)
             try await process.stop()
         }
 
@@ -107,16 +107,16 @@ extension NodeTests {
             settings.limitLines = ["mirror_connections = 1"]
             let node = try NodeProcess(settings)
             let process = try await node.start()
-            #expect(try await node.ask("/readyz").status == 200)
+            #expect(try await node.askStatus("/readyz").status == 200)
             let holder = try ChildProcess(
                 ["bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/\(settings.mirrorPort); sleep 60"], logPath: "/dev/null")
             try await eventually("the mirror is full") {
-                let answer = try await node.ask("/readyz")
+                let answer = try await node.askStatus("/readyz")
                 return answer.status == 503 && answer.text.contains("the mirror at 127.0.0.1:\(settings.mirrorPort)")
             }
             #expect(try await node.metrics().sum("hawker_mirror_connections_shed_total") >= 1)
             try await holder.kill()
-            try await eventually("there is room again") { try await node.ask("/readyz").status == 200 }
+            try await eventually("there is room again") { try await node.askStatus("/readyz").status == 200 }
             try await process.stop()
         }
 

@@ -54,11 +54,11 @@ package struct MetricsPage: Sendable {
 
 extension NodeProcess {
     package func metrics() async throws -> MetricsPage {
-        try MetricsPage(try await ask("/metrics").text)
+        try MetricsPage(try await askStatus("/metrics").text)
     }
 
     /// The answer of the status port; `status` is 0 when there was none within `seconds`.
-    package func ask(_ path: String, seconds: Int = 10) async throws -> (status: Int, text: String) {
+    package func askStatus(_ path: String, seconds: Int = 10) async throws -> (status: Int, text: String) {
         let output = try await ChildProcess.run(
             [
                 "curl", "--silent", "--max-time", "\(seconds)", "--write-out", "\n%{http_code}", "\(statusURL)\(path)",
