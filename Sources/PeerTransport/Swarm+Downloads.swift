@@ -10,7 +10,8 @@ extension Swarm {
     /// returns as soon as it can be waited for. Readers of one blob share one download.
     ///
     /// A blob that the store already has is returned as a finished download. Without `isShared`, no peer is asked and
-    /// none hears of the blob, unless it is being downloaded already. Without a source, `registry` says whose blob it is.
+    /// none hears of the blob, unless it is being downloaded already. Without a source, `registry` says whose blob it
+    /// is.
     package func download(
         _ digest: Digest,
         bytes: Int64,
