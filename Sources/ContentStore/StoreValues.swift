@@ -63,6 +63,9 @@ package final class BlobFile: Sendable {
         self.served = served
     }
 
+    /// It lies in the runtime's store.
+    package var isRuntimes: Bool { served != nil }
+
     /// So many bytes of it went to somebody.
     package func noteSent(_ bytes: Int64) {
         served?.withLock { $0 &+= bytes }

@@ -55,7 +55,7 @@ package final class Node {
     let certificate: NodeCertificate?
     private(set) var discovery = PeerDiscovery([])
     private var admin: AdminServer?
-    private var statusServer: StatusServer?
+    private(set) var statusServer: StatusServer?
     let counters: NodeCounters
     let manager: ServiceManager
     let logger: Logger
@@ -121,23 +121,6 @@ package final class Node {
         runtimeStore?.start()
         statusServer = startStatusPort()
         logStart()
-    }
-
-    private func logStart() {
-        logger.info(
-            "serving",
-            metadata: [
-                "node": "\(settings.nodeName)", "version": "\(version)", "mirror": "\(settings.mirrorListen.host):\(mirror.port)",
-                "peers": "\(settings.peersListen.map { "\($0.host):\(swarm.port)" } ?? "off")",
-                "cache": "\(settings.cachePath)", "admin": "\(settings.adminSocket)",
-                "status": "\(statusServer.map { "port \($0.port)" } ?? "off")",
-            ])
-        if settings.isPlaintextOnNetwork {
-            logger.warning("peers talk in plaintext: whoever reaches the peer port can read all, and be any node")
-        }
-        if settings.registries.isEmpty, !settings.anyRegistry {
-            logger.warning("no [[registry]] in the settings: every request is declined")
-        }
     }
 
     /// Finishes what runs, for at most `drainMillis` in all, and stops.

@@ -16,7 +16,15 @@ final class NodeCounters {
         var registry: String
     }
 
-    enum RequestKind: String, CaseIterable { case manifest, blob, other }
+    enum RequestKind: String, CaseIterable { case manifest, blob, listing, file, other }
+
+    /// Content that was on this node.
+    struct Held: Hashable {
+        /// `cache` or `containerd`, as the label `source` has it.
+        var source: String
+        /// Empty where the request did not say.
+        var registry: String
+    }
 
     struct Lookup: Hashable {
         var kind: RequestKind
@@ -31,8 +39,8 @@ final class NodeCounters {
     private(set) var requestTimes: [RequestKind: Histogram] = [:]
     /// GET requests that were answered, by whether the content was on this node.
     private(set) var lookups: [Lookup: UInt64] = [:]
-    /// Bytes that runtimes got of blobs and manifests that were on this node, by registry.
-    private(set) var cachedBytes: [String: UInt64] = [:]
+    /// Bytes that runtimes got of blobs and manifests that were on this node.
+    private(set) var heldBytes: [Held: UInt64] = [:]
     private(set) var bans: [String: UInt64] = [:]
     private(set) var refusals: [String: UInt64] = [:]
     private(set) var connects: UInt64 = 0
@@ -53,7 +61,7 @@ final class NodeCounters {
 
     /// A whole manifest of this node goes to a runtime.
     func manifestWasHere(_ registry: RegistryHost, bytes: Int) {
-        cachedBytes[label(registry), default: 0] += UInt64(clamping: bytes)
+        heldBytes[Held(source: "cache", registry: label(registry)), default: 0] += UInt64(clamping: bytes)
     }
 
     /// Whether the manifest that is asked for was here.
@@ -69,10 +77,13 @@ final class NodeCounters {
         case .blob(let query):
             (kind, registry) = (.blob, label(query.registry))
             guard !request.isHead, (200...299).contains(request.status) else { break }
-            looked(for: .blob, at: query.registry, isHit: request.wasWhole)
-            if request.wasWhole { cachedBytes[registry, default: 0] += UInt64(clamping: request.bodyBytes) }
-        case .listing(let query): (kind, registry) = (.other, label(query.registry))
-        case .file, .other: kind = .other
+            looked(for: .blob, at: query.registry, isHit: request.wholeFrom != nil)
+        case .listing(let query): (kind, registry) = (.listing, label(query.registry))
+        case .file: kind = .file
+        case .other: kind = .other
+        }
+        if let holder = request.wholeFrom {
+            heldBytes[Held(source: holder.label, registry: registry), default: 0] += UInt64(clamping: request.bodyBytes)
         }
         requests[Requests(kind: kind, outcome: request.outcome.label, registry: registry), default: 0] += 1
         requestTimes[kind]?.observe(nanoseconds: request.nanoseconds)
@@ -89,6 +100,16 @@ final class NodeCounters {
         case .downloadFinished: downloads["finished", default: 0] += 1
         case .downloadFailed(_, let failure): downloads[failure.label, default: 0] += 1
         case .blobMismatched: mismatches += 1
+        }
+    }
+}
+
+extension MirrorRequest.Holder {
+    /// Of `source`.
+    var label: String {
+        switch self {
+        case .cache: "cache"
+        case .runtime: "containerd"
         }
     }
 }

@@ -141,6 +141,7 @@ final class WholeFile: WholeBlob {
 
     var descriptor: Int32 { file.descriptor }
     var bytes: Int64 { file.bytes }
+    var isRuntimes: Bool { file.isRuntimes }
 
     func noteSent(_ bytes: Int64) { file.noteSent(bytes) }
 }

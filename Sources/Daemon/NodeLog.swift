@@ -4,6 +4,7 @@ import MirrorServer
 import OCIModel
 import OriginClient
 import PeerTransport
+import StatusServer
 import TLS
 
 /// Which events of the node's parts are worth a line, and at which level.
@@ -78,7 +79,7 @@ enum NodeLog {
                 guard case .blob = request.subject, !request.isHead else {
                     return logger.debug("served", metadata: metadata)
                 }
-                metadata["from"] = request.wasWhole ? "cache" : "download"
+                metadata["from"] = "\(request.wholeFrom?.label ?? "download")"
                 logger.info("blob served", metadata: metadata)
             case .declined(let reason):
                 logger.info("declined", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
@@ -104,6 +105,26 @@ enum NodeLog {
         case .listing(let query): "\(query.registry)/\(query.repository) \(describe(query.list))"
         case .file(let digest): "file \(digest)"
         case .other: "other"
+        }
+    }
+}
+
+extension Node {
+    /// What it serves, and what an operator should know of its settings.
+    func logStart() {
+        logger.info(
+            "serving",
+            metadata: [
+                "node": "\(settings.nodeName)", "version": "\(version)", "mirror": "\(settings.mirrorListen.host):\(mirror.port)",
+                "peers": "\(settings.peersListen.map { "\($0.host):\(swarm.port)" } ?? "off")",
+                "cache": "\(settings.cachePath)", "admin": "\(settings.adminSocket)",
+                "status": "\(statusServer.map { "port \($0.port)" } ?? "off")",
+            ])
+        if settings.isPlaintextOnNetwork {
+            logger.warning("peers talk in plaintext: whoever reaches the peer port can read all, and be any node")
+        }
+        if settings.registries.isEmpty, !settings.anyRegistry {
+            logger.warning("no [[registry]] in the settings: every request is declined")
         }
     }
 }

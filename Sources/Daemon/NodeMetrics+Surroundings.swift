@@ -1,3 +1,4 @@
+import ContentStore
 import EventLoop
 import Pacing
 import PeerDirectory
@@ -33,6 +34,13 @@ extension NodeMetrics {
                 wiring.add(state == now ? 1 : 0, [("state", state.rawValue)])
             }
         }
+        var blobs = MetricFamily("hawker_containerd_store_blobs", .gauge, "Blobs of containerd that are served.")
+        var bytes = MetricFamily("hawker_containerd_store_bytes", .gauge, "Their bytes.")
+        if node.runtimeStore != nil {
+            let usage = node.store.runtimeUsage
+            blobs.add(usage.blobCount)
+            bytes.add(usage.bytes)
+        }
         var working = MetricFamily("hawker_discovery_working", .gauge, "Whether a way to find the other nodes works.")
         var endpoints = MetricFamily("hawker_discovery_endpoints", .gauge, "Nodes that it knows.")
         for status in node.discovery.status {
@@ -44,6 +52,6 @@ extension NodeMetrics {
             "hawker_certificate_expiration_timestamp_seconds", .gauge,
             "When this node's certificate expires, in seconds since 1970.")
         if let certificate = node.certificate?.context.certificate { expiry.add(certificate.notAfter) }
-        return [wiring, working, endpoints, expiry]
+        return [wiring, blobs, bytes, working, endpoints, expiry]
     }
 }

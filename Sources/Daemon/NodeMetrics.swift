@@ -43,15 +43,16 @@ struct NodeMetrics {
     private func content(_ counters: SwarmCounters) -> [MetricFamily] {
         var bytes = MetricFamily(
             "hawker_image_bytes_total", .counter,
-            "Bytes of blobs and manifests by where they came from: the cache of this node, peers, or the registry.")
+            "Bytes of blobs and manifests by where they came from: the cache of this node, containerd's store, peers, or the registry.")
         // Those of the settings are there from the start: rate() misses the first step of a counter that appears later.
         let named = Dictionary(
             node.settings.registries.map { (node.counters.label($0.host), UInt64(0)) }, uniquingKeysWith: +)
         var avoided = named
-        let cached = named.merging(node.counters.cachedBytes) { $1 }
-        for (registry, count) in cached.sorted(by: { $0.key < $1.key }) {
-            bytes.add(count, [("source", "cache"), ("registry", registry), ("zone", zone)])
-            avoided[registry, default: 0] += count
+        let empty = named.map { (NodeCounters.Held(source: "cache", registry: $0.key), $0.value) }
+        let held = Dictionary(empty, uniquingKeysWith: +).merging(node.counters.heldBytes) { $1 }
+        for (place, count) in held.sorted(by: { ($0.key.source, $0.key.registry) < ($1.key.source, $1.key.registry) }) {
+            bytes.add(count, [("source", place.source), ("registry", place.registry), ("zone", zone)])
+            avoided[place.registry, default: 0] += count
         }
         let none = named.map { (SwarmCounters.Supply(registry: $0.key, zone: zone), $0.value) }
         let supplied = Dictionary(none, uniquingKeysWith: +).merging(counters.supplied) { $1 }
@@ -87,6 +88,9 @@ struct NodeMetrics {
         }
         return [
             requests, times,
+            MetricFamily(
+                "hawker_stale_tags_served_total", .counter,
+                "Tags served as last seen, because the registry could not be reached.", node.images.staleTagsServed),
             MetricFamily("hawker_mirror_sent_bytes_total", .counter, "Bytes of bodies for runtimes.", counted.bodyBytes),
             MetricFamily(
                 "hawker_mirror_connections", .gauge, "Open connections of runtimes.",

@@ -99,11 +99,14 @@ package protocol WholeBlob: AnyObject, Sendable {
     /// Open for reading as long as the object lives.
     var descriptor: Int32 { get }
     var bytes: Int64 { get }
+    /// It lies in the container runtime's store, and not in the cache.
+    var isRuntimes: Bool { get }
     /// The kernel took so many bytes of it, and takes no more; called once.
     func noteSent(_ bytes: Int64)
 }
 
 extension WholeBlob {
+    package var isRuntimes: Bool { false }
     package func noteSent(_ bytes: Int64) {}
 }
 

@@ -91,7 +91,7 @@ extension MirrorConnection {
 
     /// The head waits for the first byte: until then the answer can still become a 404, and containerd go on.
     private func serve(_ content: BlobBody.Content, _ digest: Digest, bytes: Int64) {
-        if case .whole = content { current?.wasWhole = true }
+        if case .whole(let blob) = content { current?.wholeFrom = blob.isRuntimes ? .runtime : .cache }
         var part: ByteRange?
         switch RangeSelection(current?.ranges ?? [], bytes: bytes) {
         case .whole: break

@@ -14,7 +14,9 @@ import OCIModel
 /// FIN and reads on to the client's: closing with unread bytes would send RST, which fails containerd's pull where a
 /// short body makes it resume. In every state exactly one deadline runs.
 @LoopActor final class MirrorConnection {
-    enum State { case reading, answering, sending, lingering, closed }
+    enum State {
+        case reading, answering, sending, lingering, closed
+    }
 
     /// Bytes thrown away while lingering; a client that sends more may as well be reset.
     private static let lingerBytesMax = 1 << 20

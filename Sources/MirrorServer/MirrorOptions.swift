@@ -87,6 +87,12 @@ package struct MirrorRequest: Sendable {
         case other
     }
 
+    package enum Holder: Hashable, Sendable {
+        case cache
+        /// The container runtime's own store.
+        case runtime
+    }
+
     /// How it ended.
     package enum Outcome: Equatable, Sendable {
         case served
@@ -104,8 +110,8 @@ package struct MirrorRequest: Sendable {
     package let isHead: Bool
     package let status: Int
     package let outcome: Outcome
-    /// The blob was on this node when it was asked for; false for everything else.
-    package let wasWhole: Bool
+    /// Where on this node the blob was when it was asked for; `nil` for one that was not, and for everything else.
+    package let wholeFrom: Holder?
     /// Of the body, handed to the kernel.
     package let bodyBytes: Int64
     package let nanoseconds: UInt64

@@ -10,7 +10,7 @@ struct RequestInProgress {
     var ranges: [String] = []
     var status = ResponseHead.Status.ok
     var outcome = MirrorRequest.Outcome.served
-    var wasWhole = false
+    var wholeFrom: MirrorRequest.Holder?
     /// Handed to the kernel.
     var bodyBytes: Int64 = 0
     private let startNanoseconds = Loop.nowNanoseconds
@@ -22,7 +22,7 @@ struct RequestInProgress {
             isHead: isHead,
             status: status.rawValue,
             outcome: outcome,
-            wasWhole: wasWhole,
+            wholeFrom: wholeFrom,
             bodyBytes: bodyBytes,
             nanoseconds: Loop.nowNanoseconds &- startNanoseconds
         )

@@ -9,15 +9,15 @@ extension Swarm {
     /// Gets a blob of that size into the store, from peers and, if a source is given, from the registry, and
     /// returns as soon as it can be waited for. Readers of one blob share one download.
     ///
-    /// A blob that the store already has is returned as a finished download. Without a source, `registry` says whose
-    /// blob it is. Without `isShared`, no peer is asked and none hears of the blob, unless it is being downloaded
-    /// already.
+    /// A blob that the store already has is returned as a finished download. Without `isShared`, no peer is asked and
+    /// none hears of the blob, unless it is being downloaded already. Without a source, `registry` says whose blob it
+    /// is.
     package func download(
         _ digest: Digest,
         bytes: Int64,
         source: OriginSource?,
-        registry: String = "",
-        isShared: Bool = true
+        isShared: Bool = true,
+        registry: String = ""
     ) async throws(DownloadFailure) -> BlobDownload {
         guard let layout = PieceLayout(blobBytes: bytes) else { throw .badSize }
         while true {

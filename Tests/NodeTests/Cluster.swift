@@ -7,7 +7,7 @@ final class Cluster: Sendable {
     let registry: DockerRegistry
     let nodes: [NodeProcess]
 
-    /// Nothing of the nodes runs yet; `change` has the last word on the settings of each.
+    /// Nothing of the nodes runs yet. `change` may change a node's settings.
     init(
         nodes names: [String], registry: DockerRegistry, change: (inout NodeProcess.Settings) -> Void = { _ in }
     ) throws {

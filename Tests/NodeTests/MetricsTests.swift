@@ -127,8 +127,9 @@ extension NodeTests {
             settings.statusPort = registry.port
             let node = try NodeProcess(settings)
             let process = try await node.start()
-            let log = try String(contentsOfFile: node.logPath, encoding: .utf8)
-            #expect(log.contains("no status port: set status.listen"), "\(log)")
+            try await eventually("the log says that there is no status port") {
+                try String(contentsOfFile: node.logPath, encoding: .utf8).contains("no status port: set status.listen")
+            }
             try await process.stop()
             try await registry.process.stop()
         }

@@ -70,7 +70,7 @@ package final class NodeProcess: Sendable {
         )
     }
 
-    /// Starts the daemon and waits until its mirror listens.
+    /// Starts the daemon and waits until its mirror and its status port listen.
     package func start(environment: [String: String] = [:]) async throws -> ChildProcess {
         let process = try ChildProcess(
             NamespaceNetwork.prefix(settings.namespace) + [try Self.binaryPath(), "daemon", "--config", settingsPath],
@@ -80,7 +80,7 @@ package final class NodeProcess: Sendable {
         try await eventually("node \(settings.name) listens on \(settings.mirrorPort)") {
             try process.requireRunning()
             guard settings.namespace == nil else { return try await ChildProcess.run(statusCommand).succeeded }
-            return FreePort.isListening(settings.mirrorPort)
+            return FreePort.isListening(settings.mirrorPort) && FreePort.isListening(settings.statusPort)
         }
         return process
     }
