@@ -7,7 +7,7 @@ struct ContainersNodeTests {
     private static let host = "registry.test"
 
     /// A user's folder: where its programs look for their settings, and where Podman keeps its images.
-    private final class Home: Sendable {
+    final class Home: Sendable {
         let folder: TemporaryFolder
 
         init(_ conf: String?) throws {
@@ -24,17 +24,16 @@ struct ContainersNodeTests {
                 "--root", folder.path("images"), "--runroot", folder.path("run"), "--storage-driver", "vfs",
                 "--cgroup-manager", "cgroupfs", "--events-backend", "none",
             ]
-            try await ChildProcess.check(
-                ["env", "-u", "XDG_CONFIG_HOME", "HOME=\(folder.path)", "podman"] + own + arguments)
+            try await ChildProcess.check(environment + ["podman"] + own + arguments)
         }
+
+        /// What stands before a program that is to take this home for its user's.
+        var environment: [String] { ["env", "-u", "XDG_CONFIG_HOME", "HOME=\(folder.path)"] }
 
         /// Fetches an image as it is stored and returns the bytes of one of its files, by digest.
         func skopeo(_ reference: String, _ digest: Digest, into name: String) async throws -> [UInt8] {
             try await ChildProcess.check(
-                [
-                    "env", "-u", "XDG_CONFIG_HOME", "HOME=\(folder.path)", "skopeo", "copy",
-                    "docker://\(reference)", "dir:\(folder.path(name))",
-                ])
+                environment + ["skopeo", "copy", "docker://\(reference)", "dir:\(folder.path(name))"])
             return try folder.read("\(name)/\(digest.hex)")
         }
 

@@ -59,18 +59,8 @@ extension NodeTests {
 
         @Test("with passwords: the mirror sees none, and the image comes from the registry")
         func basic() async throws {
-            let folder = try TemporaryFolder("passwords")
-            let line = try await ChildProcess.check([
-                "python3", "-W", "ignore", "-c",
-                """
-                import crypt
-                salt = crypt.mksalt(crypt.METHOD_BLOWFISH, rounds=16)
-                print('somebody:' + crypt.crypt('canary-password', salt))
-                """,
-            ])
-            let passwords = try folder.write("htpasswd", line)
-            let registry = try await DockerRegistry(
-                auth: "auth:\n  htpasswd:\n    realm: tests\n    path: \(passwords)\n")
+            let passwords = try await PasswordFile(Self.user)
+            let registry = try await DockerRegistry(auth: passwords.auth)
             let image = try await Self.image()
             try registry.add(image, repository: "image")
             let cluster = try Cluster(nodes: ["a"], registry: registry)
