@@ -91,6 +91,9 @@ extension NodeTests {
             let report = try await StoreReport.of(a)
             #expect(try #require(report.runtimeStore).servedBytes >= 2_700_000 + 3_070_000)
             #expect(report.cache.usedBytes < 10_000, "a has a copy")
+            let metrics = try await a.metrics()
+            #expect(metrics.sum("hawker_image_bytes_total", ["source": "containerd"]) >= 3_070_000)
+            #expect(metrics.sum("hawker_containerd_store_blobs") == 2 + image.layers.count)
 
             for daemon in daemons { #expect(try await daemon.stop() == .exited(0)) }
             try await process.stop()
