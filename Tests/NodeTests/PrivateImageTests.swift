@@ -161,8 +161,8 @@ extension NodeTests {
             await registry.server.close()
         }
 
-        /// A credential is nowhere: not in the log at its most talkative level, in the cache, in the metrics, or in what
-        /// the admin tool shows.
+        /// A credential is nowhere: not in the log at its most talkative level, in the cache, in the metrics, or in
+        /// what the admin tool shows.
         private static func requireNoCanary(_ node: NodeProcess) async throws {
             var texts = [try String(contentsOfFile: node.logPath, encoding: .utf8)]
             for command in [["status", "--json"], ["peers", "--json"], ["cache", "ls", "--json"]] {
