@@ -27,7 +27,10 @@ struct TokenRequest {
         guard let realm = TransferURL(challenge.realm) else {
             throw FetchError(.data, "the registry names a token server that is no URL")
         }
-        var request = TransferRequest(.get, try url(realm))
+        guard let url = realm.adding([("service", challenge.service), ("scope", challenge.scope)]) else {
+            throw FetchError(.data, "the registry names a token server that is no URL")
+        }
+        var request = TransferRequest(.get, url)
         request.addressPolicy = isLocal ? .any : .reachable(from: .private)
         request.timeouts.total = 30_000
         if let basic { request.headers.append(("Authorization", basic)) }
@@ -55,26 +58,5 @@ struct TokenRequest {
             token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
         else { throw FetchError(.data, "the token server \(realm.origin) gave no token") }
         return "Bearer " + token
-    }
-
-    private func url(_ realm: TransferURL) throws(FetchError) -> TransferURL {
-        var target = realm.target
-        for case let (name, value?) in [("service", challenge.service), ("scope", challenge.scope)] {
-            target += (target.contains("?") ? "&" : "?") + "\(name)=\(Self.escaped(value))"
-        }
-        guard let url = realm.replacingTarget(target) else {
-            throw FetchError(.data, "the registry names a token server that is no URL")
-        }
-        return url
-    }
-
-    /// Everything but RFC 3986's unreserved characters, and the three that scopes are made of.
-    private static func escaped(_ text: String) -> String {
-        text.utf8.map { byte in
-            let isPlain = (0x30...0x3a).contains(byte) || (0x41...0x5a).contains(byte) || (0x61...0x7a).contains(byte)
-            return isPlain || "-._~/,".utf8.contains(byte)
-                ? String(decoding: [byte], as: UTF8.self)
-                : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-        }.joined()
     }
 }

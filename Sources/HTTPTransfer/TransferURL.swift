@@ -41,6 +41,31 @@ package struct TransferURL: Hashable, Sendable {
         return TransferURL(origin + target)
     }
 
+    /// The same with more parameters in its query, those that have a value; `nil` when that is no URL.
+    package func adding(_ parameters: [(name: String, value: String?)]) -> TransferURL? {
+        var target = target
+        for case let (name, value?) in parameters {
+            target += (target.contains("?") ? "&" : "?") + "\(name)=\(Self.percentEncoded(value))"
+        }
+        return replacingTarget(target)
+    }
+
+    /// Everything but RFC 3986's unreserved characters, and the three that scopes of tokens are made of.
+    private static func percentEncoded(_ text: String) -> String {
+        let digits = Array("0123456789ABCDEF".utf8)
+        var encoded: [UInt8] = []
+        for byte in text.utf8 {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "_"),
+                UInt8(ascii: "~"), UInt8(ascii: ":"), UInt8(ascii: "/"), UInt8(ascii: ","):
+                encoded.append(byte)
+            default: encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+            }
+        }
+        return String(decoding: encoded, as: UTF8.self)
+    }
+
     /// `scheme://host:port`, which two URLs share exactly when a credential of one may go to the other.
     package var origin: String { "\(scheme.rawValue)://\(host):\(port)" }
 

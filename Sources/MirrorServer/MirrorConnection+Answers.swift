@@ -3,16 +3,12 @@ import OCIModel
 /// From the question that a request asks of the source to the head of its answer.
 extension MirrorConnection {
     func ask(_ query: ManifestQuery) {
-        guard !context.isDraining else { return decline("the node is stopping") }
-        let source = context.source
-        limit(context.limits.manifestMillis) { $0.deadlineMissed() }
+        guard let source = sourceToAsk(within: context.limits.manifestMillis) else { return }
         question.ask { await source.manifest(query) } then: { [weak self] in self?.answered($0) }
     }
 
     func ask(_ query: BlobQuery) {
-        guard !context.isDraining else { return decline("the node is stopping") }
-        let source = context.source
-        limit(context.limits.blobMillis) { $0.deadlineMissed() }
+        guard let source = sourceToAsk(within: context.limits.blobMillis) else { return }
         question.ask {
             await source.blob(query)
         } then: { [weak self] answer in
@@ -20,6 +16,16 @@ extension MirrorConnection {
         } late: { answer in
             if case .arriving(let blob) = answer { blob.release() }
         }
+    }
+
+    /// The source, which has so many milliseconds from now; `nil` when the request was declined because the node stops.
+    private func sourceToAsk(within millis: UInt64) -> (any ImageSource)? {
+        guard !context.isDraining else {
+            decline("the node is stopping")
+            return nil
+        }
+        limit(millis) { $0.deadlineMissed() }
+        return context.source
     }
 
     private func deadlineMissed() {
@@ -48,9 +54,7 @@ extension MirrorConnection {
     }
 
     func ask(_ query: ListingQuery, at place: ListingPlace) {
-        guard !context.isDraining else { return decline("the node is stopping") }
-        let source = context.source
-        limit(context.limits.manifestMillis) { $0.deadlineMissed() }
+        guard let source = sourceToAsk(within: context.limits.manifestMillis) else { return }
         question.ask { await source.listing(query) } then: { [weak self] in self?.answered($0, place) }
     }
 
@@ -64,9 +68,7 @@ extension MirrorConnection {
     }
 
     func ask(_ ticket: FileTicket) {
-        guard !context.isDraining else { return decline("the node is stopping") }
-        let source = context.source
-        limit(context.limits.blobMillis) { $0.deadlineMissed() }
+        guard let source = sourceToAsk(within: context.limits.blobMillis) else { return }
         question.ask {
             await source.file(ticket)
         } then: { [weak self] file in

@@ -208,8 +208,9 @@ import OCIModel
     private func cutShort(isWrong: Bool) {
         current?.outcome = .sourceFailed
         record()
-        if isWrong { stream.reset() }
-        isWrong ? close() : linger()
+        guard isWrong else { return linger() }
+        stream.reset()
+        close()
     }
 
     private func linger() {

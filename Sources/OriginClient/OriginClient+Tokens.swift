@@ -38,8 +38,8 @@ extension OriginClient {
             throw .denied(status: head.status)
         }
         let realm = try RedirectRules.realm(bearer.parameters["realm"], registry: call.endpoint.url)
-        let service = bearer.parameters["service"]
-        guard let key = call.tokenKey, let url = TokenRequest.url(realm: realm, service: service, scope: key.scope)
+        guard let key = call.tokenKey,
+            let url = realm.adding([("service", bearer.parameters["service"]), ("scope", key.scope)])
         else {
             throw .refused(.challenge)
         }

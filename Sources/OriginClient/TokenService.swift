@@ -86,29 +86,3 @@ struct TokenCache {
         tokens[key] = nil
     }
 }
-
-/// The URL that asks a realm for a token.
-enum TokenRequest {
-    static func url(realm: TransferURL, service: String?, scope: String) -> TransferURL? {
-        var target = realm.target + (realm.target.contains("?") ? "&" : "?")
-        if let service { target += "service=\(percentEncoded(service))&" }
-        return realm.replacingTarget(target + "scope=\(percentEncoded(scope))")
-    }
-
-    /// Everything but RFC 3986's unreserved characters, and the three that scopes are made of.
-    private static func percentEncoded(_ text: String) -> String {
-        let digits = Array("0123456789ABCDEF".utf8)
-        var encoded: [UInt8] = []
-        for byte in text.utf8 {
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
-                UInt8(ascii: "_"),
-                UInt8(ascii: "~"), UInt8(ascii: ":"), UInt8(ascii: "/"), UInt8(ascii: ","):
-                encoded.append(byte)
-            default: encoded += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-            }
-        }
-        return String(decoding: encoded, as: UTF8.self)
-    }
-}

@@ -77,6 +77,8 @@ package final class BlobDownload {
     /// finished, or nothing more will come. A later call replaces a waiting one; `release` drops it.
     ///
     /// `offset` is also where the reader is: bytes from there on are fetched first.
+    /// All bytes can be read a moment before the blob is in the store; with `offset` at its end the handler hears when
+    /// it is.
     package func onProgress(
         from offset: Int64,
         _ handler: @escaping @LoopActor (DownloadProgress) -> Void

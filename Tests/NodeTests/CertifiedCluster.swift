@@ -11,6 +11,15 @@ struct Authority: Sendable {
             [try NodeProcess.binaryPath(), "cert", "authority", "--out", folder.path, "--force"])
     }
 
+    /// Lines of the table `[peers]` that name the files of `issue`.
+    static func settings(of name: String, in target: TemporaryFolder) -> [String] {
+        let files = target.path(name)
+        return [
+            "tls.certificate = \"\(files)/tls.crt\"", "tls.key = \"\(files)/tls.key\"",
+            "tls.authorities = [\"\(files)/ca0.crt\", \"\(files)/ca1.crt\"]",
+        ]
+    }
+
     /// Puts the files of a node into a folder of its name, with those of all authorities that it is to trust as
     /// `ca0.crt` and `ca1.crt`: the same one twice if there is only one.
     func issue(_ name: String, into target: TemporaryFolder, trusting trusted: [Authority]) async throws {
@@ -92,11 +101,7 @@ final class CertifiedCluster: Sendable {
     ) throws -> NodeProcess.Settings {
         var settings = try NodeProcess.Settings(name: name)
         settings.registries = [(registry.host, registry.url)]
-        let files = folder.path(name)
-        settings.peerLines = [
-            "tls.certificate = \"\(files)/tls.crt\"", "tls.key = \"\(files)/tls.key\"",
-            "tls.authorities = [\"\(files)/ca0.crt\", \"\(files)/ca1.crt\"]",
-        ]
+        settings.peerLines = Authority.settings(of: name, in: folder)
         return settings
     }
 
@@ -121,13 +126,7 @@ final class CertifiedCluster: Sendable {
         return processes
     }
 
-    func untilConnected() async throws {
-        for node in nodes {
-            try await eventually("\(node.settings.name) is connected to all") {
-                try await node.peers().count { $0.state == "connected" && $0.encrypted } >= self.nodes.count - 1
-            }
-        }
-    }
+    func untilConnected() async throws { try await nodes.untilConnected() }
 
     /// The first node, then all others at once.
     func pullEverywhere(_ image: TestImage) async throws {
@@ -135,6 +134,17 @@ final class CertifiedCluster: Sendable {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for node in nodes[1...] { group.addTask { try await node.pull(image, "image", from: self.registry) } }
             try await group.waitForAll()
+        }
+    }
+}
+
+extension [NodeProcess] {
+    /// Waits until each has all others as peers, over TLS.
+    func untilConnected() async throws {
+        for node in self {
+            try await eventually("\(node.settings.name) is connected to all") {
+                try await node.peers().count { $0.state == "connected" && $0.encrypted } >= self.count - 1
+            }
         }
     }
 }

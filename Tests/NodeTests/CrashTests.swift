@@ -5,14 +5,8 @@ import Testing
 extension NodeTests {
     @Suite("a node that is killed at any moment")
     struct CrashTests {
-        private static let environment = ProcessInfo.processInfo.environment
-        /// `Scripts/torture` says how many; `Scripts/test --all` takes as many as the promise is about.
-        private static let pulls =
-            Int(environment["HAWKER_TORTURE_PULLS"] ?? "")
-            ?? (environment["HAWKER_ALL_TESTS"] == nil ? 7 : 200)
-        /// Another one each time, and printed.
-        private static let seed =
-            UInt64(environment["HAWKER_TORTURE_SEED"] ?? "") ?? .random(in: 0...UInt64.max)
+        private static let pulls = TortureExtent.pulls("HAWKER_TORTURE_PULLS", usual: 7, promised: 200)
+        private static let seed = TortureExtent.seed
 
         @Test("serves only right bytes after each restart, and downloads no finished piece twice")
         func killedAtRandomMoments() async throws {

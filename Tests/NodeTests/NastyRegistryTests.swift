@@ -5,11 +5,8 @@ import Testing
 extension NodeTests {
     @Suite("a registry with every bad habit")
     struct NastyRegistryTests {
-        private static let environment = ProcessInfo.processInfo.environment
-        /// `Scripts/torture-pulls` says how many; `Scripts/test --all` takes as many as the promise is about.
-        private static let pulls =
-            Int(environment["HAWKER_NASTY_PULLS"] ?? "") ?? (environment["HAWKER_ALL_TESTS"] == nil ? 24 : 1_000)
-        private static let seed = UInt64(environment["HAWKER_TORTURE_SEED"] ?? "") ?? .random(in: 0...UInt64.max)
+        private static let pulls = TortureExtent.pulls("HAWKER_NASTY_PULLS", usual: 24, promised: 1_000)
+        private static let seed = TortureExtent.seed
         private static let pullsAtOnce = 8
 
         enum Ending: Sendable {

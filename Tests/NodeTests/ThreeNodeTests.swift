@@ -31,7 +31,7 @@ extension NodeTests {
                 let hosts = try Self.names.map { try Self.host($0, network, registry, folder) }
                 var processes: [ChildProcess] = []
                 for host in hosts { processes.append(try await host.node.start()) }
-                try await Self.untilConnected(hosts)
+                try await hosts.map(\.node).untilConnected()
                 for host in hosts {
                     try await host.containerd.configure(mode: "config-path", mirror: host.node, registry)
                     processes.append(try await host.containerd.start(namespace: host.node.settings.namespace))
@@ -84,19 +84,8 @@ extension NodeTests {
             settings.peers = names.filter { $0 != name }.map { "\(network.address($0)):\(peerPort)" }
             settings.nodeLines = ["zone = \"\(zone)\""]
             settings.registries = [(registry.host, registry.url)]
-            settings.peerLines = [
-                "tls.certificate = \"\(folder.path(name))/tls.crt\"", "tls.key = \"\(folder.path(name))/tls.key\"",
-                "tls.authorities = [\"\(folder.path(name))/ca0.crt\", \"\(folder.path(name))/ca1.crt\"]",
-            ]
+            settings.peerLines = Authority.settings(of: name, in: folder)
             return settings
-        }
-
-        private static func untilConnected(_ hosts: [Host]) async throws {
-            for host in hosts {
-                try await eventually("\(host.node.settings.name) knows the others") {
-                    try await host.node.peers().count { $0.state == "connected" && $0.encrypted } >= hosts.count - 1
-                }
-            }
         }
 
         /// All three containerds at once.
@@ -156,7 +145,7 @@ extension NodeTests {
                     try await step.shown.issue(host.node.settings.name, into: folder, trusting: step.trusted)
                     _ = try await host.node.admin(["reload"])
                 }
-                try await untilConnected(hosts)
+                try await hosts.map(\.node).untilConnected()
                 try await pulling(number)
             }
         }

@@ -106,11 +106,11 @@ struct TextTests {
     @Test("a token request carries service and scope, encoded")
     func tokenURL() throws {
         let realm = try #require(TransferURL("https://auth/token?account=x"))
-        let url = TokenRequest.url(realm: realm, service: "a b&c", scope: "repository:lib/x:pull")
+        let url = realm.adding([("service", "a b&c"), ("scope", "repository:lib/x:pull")])
         #expect(url?.text == "https://auth:443/token?account=x&service=a%20b%26c&scope=repository:lib/x:pull")
         let plain = try #require(TransferURL("https://auth/token"))
         #expect(
-            TokenRequest.url(realm: plain, service: nil, scope: "s")?.text == "https://auth:443/token?scope=s"
+            plain.adding([("service", nil), ("scope", "s")])?.text == "https://auth:443/token?scope=s"
         )
     }
 

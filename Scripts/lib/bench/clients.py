@@ -16,7 +16,7 @@ import hawker
 from contenders import READER
 from network import Network
 from registry import PORT, REPOSITORY, Registry, push_noise
-from tools import Children, Failure, await_quiet, main, median, print_table, say, spread
+from tools import Children, Failure, await_quiet, main, median, parsed, print_table, say, spread
 
 HOST = "node"
 RANGE_BYTES = 1 << 20
@@ -29,10 +29,7 @@ def arguments():
     parser.add_argument("--clients", default="4,16", help="how many at once (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="blobs for each number (%(default)s)")
     parser.add_argument("--folder", default="/dev/shm", help="where blobs and caches go (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
-    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--torrent-python", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parsed(parser)
 
 
 class Bench:

@@ -14,7 +14,7 @@ import tempfile
 from contenders import ALL, TORRENT, Direct, Hawker, Stage
 from network import Network, counters
 from registry import Registry, push_noise
-from tools import Children, Failure, Watch, await_quiet, main, median, print_table, run, say, spread
+from tools import Children, Failure, Watch, await_quiet, main, median, parsed, print_table, run, say, spread
 
 
 def arguments():
@@ -29,11 +29,8 @@ def arguments():
     parser.add_argument("--late-joiner", action="store_true", help="also a host that comes when all have the blob")
     parser.add_argument("--zones", metavar="ZxH", help="Z zones of H hosts instead of --nodes, as in 4x4")
     parser.add_argument("--zone-rate", type=int, default=100, help="of each zone's link in Mbit/s (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
     parser.add_argument("--folder", help="where blobs and caches go (default: /dev/shm if it has room, else TMPDIR)")
-    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--torrent-python", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parsed(parser)
 
 
 def place(folder, need):

@@ -14,7 +14,8 @@ import tempfile
 
 import hawker
 from registry import MANIFEST_TYPE, REPOSITORY, Registry, push_noise
-from tools import Children, Failure, await_quiet, free_port, listens, main, median, print_table, run, say, spread
+from tools import (
+    Children, Failure, await_quiet, free_port, listens, main, median, parsed, print_table, run, say, spread)
 
 SERVERS = ["nginx", "hawker", "docker-registry"]
 
@@ -24,10 +25,7 @@ def arguments():
     parser.add_argument("--connections", default="1,16,64", help="how many at once (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each server (%(default)s)")
     parser.add_argument("--seconds", type=int, default=3, help="of one turn (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
-    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--torrent-python", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parsed(parser)
 
 
 def nginx_settings(folder, port):

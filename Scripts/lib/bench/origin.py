@@ -16,7 +16,7 @@ import hawker
 from contenders import READER
 from network import Network
 from registry import PORT, REPOSITORY, Registry, push_noise
-from tools import Children, Failure, await_quiet, main, median, print_table, say, spread
+from tools import Children, Failure, await_quiet, main, median, parsed, print_table, say, spread
 
 WAYS = {"direct": ["direct"], "one node": ["one"], "two nodes": ["two", "idle"]}
 
@@ -28,10 +28,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=20, help="blobs of each size up to 1 MiB (%(default)s)")
     parser.add_argument("--large-rounds", type=int, default=1, help="blobs of each larger size (%(default)s)")
     parser.add_argument("--folder", default="/dev/shm", help="where blobs and caches go (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
-    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--torrent-python", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parsed(parser)
 
 
 def byte_count(text):

@@ -18,7 +18,7 @@ import hawker
 from contenders import HERE, READER, TORRENT
 from registry import REPOSITORY, Registry, push_noise
 from tools import (
-    Children, Failure, Watch, await_quiet, free_port, main, median, print_table, run, say, sha256, spread)
+    Children, Failure, Watch, await_quiet, free_port, main, median, parsed, print_table, run, say, sha256, spread)
 
 CONTENDERS = ("hawker", "hawker-tls", "libtorrent", "bare")
 PIECE_BYTES = 4 << 20  # of libtorrent: with one peer to ask, large pieces cost it least
@@ -32,10 +32,7 @@ def arguments():
                         " (%(default)s)")
     parser.add_argument("--tls", action="store_true", help="hawker over TLS and in plaintext, and nothing else")
     parser.add_argument("--folder", default="/dev/shm", help="where blobs and caches go (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
-    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
-    parser.add_argument("--torrent-python", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parsed(parser)
 
 
 class Bench:

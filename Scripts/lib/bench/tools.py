@@ -1,5 +1,6 @@
 """What the measuring programs beside this file share: child processes, their cost, progress, and medians."""
 
+import argparse
 import ctypes
 import hashlib
 import os
@@ -19,6 +20,14 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 
 class Failure(Exception):
     """Ends the run with one sentence on standard error."""
+
+
+def parsed(parser):
+    """The arguments of a driver, with those that all of them take."""
+    parser.add_argument("--json", action="store_true", help="print every sample as JSON instead of the table")
+    parser.add_argument("--binary", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--torrent-python", help=argparse.SUPPRESS)
+    return parser.parse_args()
 
 
 def say(text):
