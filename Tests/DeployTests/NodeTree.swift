@@ -129,7 +129,11 @@ final class KubeServer: Sendable {
 
     var requests: [String] { process.log.split(separator: "\n").dropFirst().map(String.init) }
 
-    func put(_ path: String, _ json: String) throws { try folder.write(path + ".json", json) }
+    /// All at once, whoever reads it meanwhile.
+    func put(_ path: String, _ json: String) throws {
+        let new = try folder.write(path + ".new", json)
+        guard rename(new, folder.path(path + ".json")) == 0 else { throw TestFailure("cannot put \(path)") }
+    }
 
     func get(_ path: String) -> String? { try? String(contentsOfFile: folder.path(path + ".json"), encoding: .utf8) }
 

@@ -82,12 +82,17 @@ struct StepTests {
         let kube = try await KubeServer()
         let secret = "api/v1/namespaces/ns/secrets/hawker-authority"
         try kube.put(secret, "{}")
-        try kube.put("apis/apps/v1/namespaces/ns/daemonsets/hawker-revert", Self.daemonSet(ready: 2))
+        // An answer without content is no leave.
+        try kube.put("apis/apps/v1/namespaces/ns/daemonsets/hawker-revert", "")
         let environment = ["NAMESPACE": "ns", "DAEMONSET": "hawker-revert", "SECRET": "hawker-authority"]
         async let waited = run(
             [Deploy.path("image/steps/pod-await-revert")], kube, environment.merging(["SECONDS_MAX": "60"]) { $1 })
         // Only the second question shows that the first was answered.
         try await eventually("it has asked again") { kube.requests.count > 1 }
+        #expect(kube.get(secret) != nil)
+        try kube.put("apis/apps/v1/namespaces/ns/daemonsets/hawker-revert", Self.daemonSet(ready: 2))
+        let asked = kube.requests.count
+        try await eventually("it has asked twice more") { kube.requests.count > asked + 1 }
         #expect(kube.get(secret) != nil)
         try kube.put("apis/apps/v1/namespaces/ns/daemonsets/hawker-revert", Self.daemonSet(ready: 3))
         let output = try await waited
