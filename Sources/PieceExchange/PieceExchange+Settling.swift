@@ -65,7 +65,8 @@ extension PieceExchange {
                 isShortOfRoom = true
                 return false
             }
-            guard let piece = wants[want].pick(from: peer, random: &random) else { continue }
+            let start = audiences[wants[want].blob] == nil ? wants[want].reader : random.below(wants[want].pieceCount)
+            guard let piece = wants[want].pick(from: peer, start: start) else { continue }
             ask(peer, for: piece, of: want)
             hasAsked = true
         }

@@ -5,12 +5,13 @@ extension Want {
     private static let samplesMax = 512
 
     /// The piece to ask this peer for: the first it offers inside the reader's window, else the rarest among
-    /// a sample that starts anywhere, so that nodes in step do not all ask for the same one.
-    mutating func pick(from peer: PeerID, random: inout SplitMix64) -> Int? {
+    /// a sample from `start` on: anywhere, so that nodes in step do not all ask for the same one, or the reader where
+    /// no other node fetches the blob, because what comes in order is hashed as it comes.
+    mutating func pick(from peer: PeerID, start: Int) -> Int? {
         guard hasClaim(of: peer), claims[peer].isCounted, !claims[peer].isDry, !open.isEmpty else { return nil }
         let windowEnd = min(reader + windowPieces, pieceCount)
         if let piece = (reader..<windowEnd).first(where: { isAskable($0, of: peer) }) { return piece }
-        return pickRarest(from: peer, start: random.below(pieceCount))
+        return pickRarest(from: peer, start: start)
     }
 
     private mutating func pickRarest(from peer: PeerID, start: Int) -> Int? {

@@ -65,6 +65,34 @@ struct SourceTests {
         #expect(Array(order.prefix(4)) == [0, 1, 2, 3], "the reader's window comes in order")
     }
 
+    /// The pieces in the order in which they were asked of `a`, until `count` are there.
+    private func order(_ desk: inout Desk, of count: Int) throws -> [Int] {
+        var outstanding = desk.requests
+        var order: [Int] = []
+        while let next = outstanding.first, order.count < count {
+            outstanding.removeFirst()
+            order.append(next.piece)
+            try desk.deliver(next)
+            outstanding += desk.requests
+        }
+        return order
+    }
+
+    @Test("the only node to fetch a blob takes it in order; one among others anywhere beyond the reader's window")
+    func inOrder() throws {
+        for isAlone in [true, false] {
+            var desk = try Desk(pieces: 300)
+            let (a, b) = (try peer("a"), try peer("b"))
+            for name in [a, b] { desk.put(.peerConnected(name)) }
+            try desk.want()
+            if !isAlone { desk.put(.message(.interest(blob: desk.digest), from: b)) }
+            desk.offer(0..<300, from: a)
+            let order = try order(&desk, of: 300)
+            #expect(Set(order) == Set(0..<300))
+            #expect((order == Array(0..<300)) == isAlone)
+        }
+    }
+
     @Test("several peers are asked at once, each for other pieces")
     func several() throws {
         var desk = try Desk(pieces: 12)
