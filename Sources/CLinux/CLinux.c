@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <malloc.h>
 #include <netinet/in.h>
@@ -17,6 +18,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 static _Thread_local bool is_loop_thread = false;
@@ -199,6 +201,11 @@ static int allocate(int file, int mode, int64_t offset, int64_t count) {
 
 int clinux_begin_writing(int file, int64_t offset, int64_t count) {
     return sync_file_range(file, offset, count, SYNC_FILE_RANGE_WRITE) == 0 ? 0 : -errno;
+}
+
+bool clinux_in_memory(int file) {
+    struct statfs volume;
+    return fstatfs(file, &volume) == 0 && volume.f_type == TMPFS_MAGIC;
 }
 
 int clinux_reserve(int file, int64_t offset, int64_t count) { return allocate(file, 0, offset, count); }

@@ -61,14 +61,17 @@ extension ContentStore {
     ) throws(StoreError) -> (whole: Digest, pieces: [Digest]) {
         var whole = SHA256Hasher()
         var pieces: [Digest] = []
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: layout.pieceBytes, alignment: 64)
-        defer { buffer.deallocate() }
         for piece in layout.pieces {
-            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<layout.byteCount(of: piece)])
-            try Disk.readAll(file.descriptor, into: part, at: layout.start(of: piece))
-            let bytes = UnsafeRawBufferPointer(part)
-            whole.update(bytes)
-            pieces.append(SHA256Hasher.hash(bytes))
+            var hasher = SHA256Hasher()
+            try Disk.scan(
+                file.descriptor,
+                from: layout.start(of: piece),
+                count: Int64(layout.byteCount(of: piece))
+            ) { bytes in
+                whole.update(bytes)
+                hasher.update(bytes)
+            }
+            pieces.append(hasher.finalize())
         }
         return (whole.finalize(), pieces)
     }

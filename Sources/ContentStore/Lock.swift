@@ -50,9 +50,9 @@ final class Guarded<Value: ~Copyable>: @unchecked Sendable {
         return try body(&value)
     }
 
-    /// Does nothing when another thread holds the lock.
-    func withLockIfFree(_ body: (inout Value) -> Void) {
-        guard lock.lockIfFree() else { return }
+    /// Does nothing when another thread holds the lock, unless it is worth `waiting` for.
+    func withLock(waiting: Bool, _ body: (inout Value) -> Void) {
+        if waiting { lock.lock() } else if !lock.lockIfFree() { return }
         defer { lock.unlock() }
         body(&value)
     }

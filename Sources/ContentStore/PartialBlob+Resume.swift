@@ -6,8 +6,6 @@ extension PartialBlob {
     ///
     /// Called once, before anybody else has the object.
     func resume() throws(StoreError) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: layout.pieceBytes, alignment: 64)
-        defer { buffer.deallocate() }
         // A slot at a time would cost a call per piece, all at once memory for the largest blob.
         let slotsPerRead = 1024
         for first in stride(from: 0, to: layout.pieceCount, by: slotsPerRead) {
@@ -24,14 +22,16 @@ extension PartialBlob {
                 guard let piece = layout.piece(first + index),
                     let entry = Journal.entry(inSlot: slots[range], of: piece, blob: digest)
                 else { continue }
-                let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<layout.byteCount(of: piece)])
+                var hasher = SHA256Hasher()
                 // What cannot be read is a piece to fetch again.
                 let isRead: Void? = store.quietly { () throws(StoreError) in
-                    try Disk.readAll(data.number, into: part, at: layout.start(of: piece))
+                    try Disk.scan(
+                        data.number,
+                        from: layout.start(of: piece),
+                        count: Int64(layout.byteCount(of: piece))
+                    ) { hasher.update($0) }
                 }
-                guard isRead != nil, SHA256Hasher.hash(UnsafeRawBufferPointer(part)) == entry.digest else {
-                    continue
-                }
+                guard isRead != nil, hasher.finalize() == entry.digest else { continue }
                 state.withLock { $0.held[piece.value] = entry }
             }
         }

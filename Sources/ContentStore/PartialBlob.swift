@@ -14,6 +14,7 @@ package import PieceModel
 /// - a piece is in `held` only when its bytes and then its journal slot were written;
 /// - a held piece is not written again until it is dropped, so what was hashed is what is in the file;
 /// - the first `hashedPieces` pieces are held, and the hasher has seen exactly them;
+/// - `fresh` are held pieces near the end of these, whose bytes need not be read again;
 /// - from a match until a piece is dropped `isRight` says so, and the hasher has seen nothing.
 /// One thread at a time writes a given piece (`writers`) and one advances the hash (`prefix`).
 package final class PartialBlob: Sendable {
@@ -28,6 +29,15 @@ package final class PartialBlob: Sendable {
     struct State {
         var phase = Phase.open
         var held: [Int: Journal.Entry] = [:]
+        var fresh: [Int: [UInt8]] = [:]
+        /// What the prefix last had; a hint.
+        var hashedPieces = 0
+
+        /// Returns whether the piece was held.
+        mutating func lose(_ piece: PieceIndex) -> Bool {
+            fresh[piece.value] = nil
+            return held.removeValue(forKey: piece.value) != nil
+        }
     }
 
     private struct Prefix: ~Copyable {
@@ -51,6 +61,9 @@ package final class PartialBlob: Sendable {
     /// Pieces that one `store` hashes at most, its own included, so that filling a gap does not make one
     /// caller pay for all that waited behind it.
     private static let hashedPerStoreMax = 5
+
+    /// How far ahead of the hash a piece's bytes are kept for it, and how many pieces.
+    private static let freshMax = 8
 
     static func dataName(_ digest: Digest) -> String { digest.hex + ".data" }
     static func journalName(_ digest: Digest) -> String { digest.hex + ".journal" }
@@ -95,7 +108,7 @@ package final class PartialBlob: Sendable {
     /// then.
     package func store(
         _ piece: PieceIndex,
-        bytes: UnsafeRawBufferPointer,
+        bytes: [UInt8],
         digest: Digest,
         author: PeerName
     ) throws(StoreError) {
@@ -109,14 +122,20 @@ package final class PartialBlob: Sendable {
                 store.disk.beginWriting(data.number, layout.start(of: piece), Int64(bytes.count))
                 let slot = Journal.slot(piece, entry, blob: self.digest)
                 try store.disk.writeAll(journal.number, slot, at: Journal.slotOffset(piece))
-                state.withLock { $0.held[piece.value] = entry }
+                state.withLock { state in
+                    state.held[piece.value] = entry
+                    let near = state.hashedPieces..<(state.hashedPieces + Self.freshMax)
+                    if near.contains(piece.value) { state.fresh[piece.value] = bytes }
+                }
             }
         }
-        prefix.withLockIfFree { prefix in
+        // What the hash is too far behind of would have to be read again: who brings more waits for it.
+        let isAhead = state.withLock {
+            $0.held[$0.hashedPieces] != nil && piece.value - $0.hashedPieces >= Self.freshMax / 2
+        }
+        prefix.withLock(waiting: isAhead) { prefix in
             // A piece that cannot be read back now is the business of `finish`.
-            store.quietly { () throws(StoreError) in
-                try advance(&prefix, atMost: Self.hashedPerStoreMax, given: (piece, digest, bytes))
-            }
+            store.quietly { () throws(StoreError) in try advance(&prefix, atMost: Self.hashedPerStoreMax) }
         }
     }
 
@@ -128,7 +147,7 @@ package final class PartialBlob: Sendable {
             guard state.withLock({ $0.phase }) == .open else { return }
             for piece in pieces {
                 writer(of: piece).withLock {
-                    guard state.withLock({ $0.held.removeValue(forKey: piece.value) }) != nil else { return }
+                    guard state.withLock({ $0.lose(piece) }) else { return }
                     // If the slot stays, a resume finds the piece again: a detour, no wrong byte.
                     store.quietly { () throws(StoreError) in
                         try store.disk.writeAll(
@@ -201,7 +220,7 @@ extension PartialBlob {
         guard phase == .open else { throw .closed }
         if prefix.isRight { return true }
         guard heldCount == layout.pieceCount else { throw .piecesMissing(layout.pieceCount - heldCount) }
-        try advance(&prefix, atMost: layout.pieceCount, given: nil)
+        try advance(&prefix, atMost: layout.pieceCount)
         let actual = prefix.hasher.finalize()
         prefix.restart()
         prefix.isRight = actual == digest
@@ -219,29 +238,21 @@ extension PartialBlob {
     }
 
     /// Hashes held pieces that are next in order.
-    ///
-    /// `given` are the bytes of a piece just written, if that is next.
-    private func advance(
-        _ prefix: inout Prefix,
-        atMost count: Int,
-        given: (piece: PieceIndex, digest: Digest, bytes: UnsafeRawBufferPointer)?
-    ) throws(StoreError) {
-        var buffer: UnsafeMutableRawBufferPointer?
-        defer { buffer?.deallocate() }
+    private func advance(_ prefix: inout Prefix, atMost count: Int) throws(StoreError) {
         for _ in 0..<count {
-            guard let piece = layout.piece(prefix.hashedPieces),
-                let entry = state.withLock({ $0.held[piece.value] })
-            else { return }
-            if let given, given.piece == piece, given.digest == entry.digest {
-                prefix.hasher.update(given.bytes)
+            let next = prefix.hashedPieces
+            guard let piece = layout.piece(next), state.withLock({ $0.held[next] != nil }) else { return }
+            if let bytes = state.withLock({ $0.fresh.removeValue(forKey: next) }) {
+                bytes.withUnsafeBytes { prefix.hasher.update($0) }
             } else {
-                let whole = buffer ?? .allocate(byteCount: layout.pieceBytes, alignment: 64)
-                buffer = whole
-                let part = UnsafeMutableRawBufferPointer(rebasing: whole[..<layout.byteCount(of: piece)])
-                try Disk.readAll(data.number, into: part, at: layout.start(of: piece))
-                prefix.hasher.update(UnsafeRawBufferPointer(part))
+                try Disk.scan(
+                    data.number,
+                    from: layout.start(of: piece),
+                    count: Int64(layout.byteCount(of: piece))
+                ) { prefix.hasher.update($0) }
             }
-            prefix.hashedPieces += 1
+            prefix.hashedPieces = next + 1
+            state.withLock { $0.hashedPieces = next + 1 }
         }
     }
 
@@ -253,6 +264,7 @@ extension PartialBlob {
             state.withLock { state in
                 state.phase = .failed
                 state.held = [:]
+                state.fresh = [:]
             }
             store.discard([Self.journalName(digest)], in: store.folder.partials)
             store.ledger.withLock { $0.discarded(digest) }
@@ -269,6 +281,7 @@ extension PartialBlob {
     private func park() {
         let isWorthKeeping = state.withLock { state in
             state.phase = .abandoned
+            state.fresh = [:]
             return !state.held.isEmpty
         }
         if isWorthKeeping, !store.isCommitted(digest) {

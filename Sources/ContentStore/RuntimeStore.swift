@@ -127,16 +127,7 @@ final class RuntimeStore: Sendable {
 
     private static func hash(_ blob: BlobFile) throws(StoreError) -> Digest {
         var hasher = SHA256Hasher()
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
-        defer { buffer.deallocate() }
-        var offset: Int64 = 0
-        while offset < blob.bytes {
-            let count = min(Int64(buffer.count), blob.bytes - offset)
-            let part = UnsafeMutableRawBufferPointer(rebasing: buffer[..<Int(count)])
-            try Disk.readAll(blob.descriptor, into: part, at: offset)
-            hasher.update(UnsafeRawBufferPointer(part))
-            offset += count
-        }
+        try Disk.scan(blob.descriptor, from: 0, count: blob.bytes) { hasher.update($0) }
         return hasher.finalize()
     }
 

@@ -89,7 +89,10 @@ final class OriginIntake {
         while isReading, !rest.isEmpty {
             guard let piece = transfer.layout.piece(next) else { return finish(.permanent) }
             let total = transfer.layout.byteCount(of: piece)
-            if buffer.isEmpty { buffer.reserveCapacity(total) }
+            if buffer.isEmpty {
+                buffer = PieceMemory.take(total)
+                buffer.reserveCapacity(total)
+            }
             let count = min(total - buffer.count, rest.count)
             buffer.append(contentsOf: UnsafeRawBufferPointer(rebasing: rest.prefix(count)))
             rest = UnsafeRawBufferPointer(rebasing: rest.dropFirst(count))
@@ -142,14 +145,13 @@ final class OriginIntake {
         transfer.whenStorable {
             self.work.run {
                 let digest = SHA256Hasher.hash(bytes)
-                return bytes.withUnsafeBytes { buffer in
-                    Result { () throws(StoreError) in
-                        try partial.store(piece, bytes: buffer, digest: digest, author: author)
-                        return digest
-                    }
+                return Result { () throws(StoreError) in
+                    try partial.store(piece, bytes: bytes, digest: digest, author: author)
+                    return digest
                 }
             } then: { result in
                 self.bytesStoring -= bytes.count
+                PieceMemory.giveBack(bytes)
                 self.updatePause()
                 self.stored(piece, result)
                 self.transfer.endWork()

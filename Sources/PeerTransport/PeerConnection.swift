@@ -95,7 +95,7 @@ final class PeerConnection {
     private func decode(_ bytes: UnsafeRawBufferPointer) {
         var rest = bytes
         do throws(WireError) {
-            while !isClosed, let frame = try decoder.next(&rest) {
+            while !isClosed, let frame = try decoder.next(&rest, room: PieceMemory.take) {
                 take(try PeerCodec.decode(frame))
             }
             if !isClosed { channel.expect(decoder.missingBytes) }

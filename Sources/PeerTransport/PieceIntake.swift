@@ -31,6 +31,7 @@ struct PieceIntake: Sendable {
             work.run {
                 store(in: partial)
             } then: { outcome in
+                PieceMemory.giveBack(payload)
                 if case .stored = outcome { transfer.hold(piece) }
                 then(outcome)
                 transfer.endWork()
@@ -42,14 +43,11 @@ struct PieceIntake: Sendable {
         guard let bytes = unpack(expectedBytes: partial.layout.byteCount(of: piece)) else {
             return .wrongBytes
         }
-        let result = bytes.withUnsafeBytes { buffer in
-            Result { () throws(StoreError) in
-                try partial.store(piece, bytes: buffer, digest: digest, author: author)
-            }
-        }
-        switch result {
-        case .success: return .stored
-        case .failure(let error): return .storeFailed(error.description)
+        do throws(StoreError) {
+            try partial.store(piece, bytes: bytes, digest: digest, author: author)
+            return .stored
+        } catch {
+            return .storeFailed(error.description)
         }
     }
 

@@ -29,7 +29,9 @@ package final class Swarm {
     package let pacers: SwarmPacers
     private let observer: @LoopActor (SwarmEvent) -> Void
 
-    var transfers: [Digest: BlobTransfer] = [:]
+    var transfers: [Digest: BlobTransfer] = [:] {
+        didSet { if transfers.isEmpty { PieceMemory.clear() } }
+    }
     var origins: [Digest: OriginReads] = [:]
     /// Beyond `publicBlobsMax` no more are remembered: other nodes then ask the registry.
     var publicBlobs: Set<Digest> = []

@@ -2,8 +2,8 @@
 ///
 /// States: collecting the header; collecting the message; collecting the payload; failed.
 /// Invariants: a length is compared with the limits before any byte it promises is waited for; memory held is
-/// at most eight times the bytes received of the frame being collected, and never more than the frame takes;
-/// after an error every further call throws the same error.
+/// at most eight times the bytes received of the frame being collected, and never more than the frame takes, but
+/// for the room that the caller gave; after an error every further call throws the same error.
 package struct FrameDecoder: Sendable {
     private static let wholeRoomPart = 8
 
@@ -34,7 +34,13 @@ package struct FrameDecoder: Sendable {
     }
 
     /// Takes bytes from the front of `input` until a frame is complete or nothing is left; returns the frame.
-    package mutating func next(_ input: inout UnsafeRawBufferPointer) throws(WireError) -> Frame? {
+    ///
+    /// `room` may give an empty array with room for a payload of so many bytes, of which none came yet: memory that its
+    /// owner holds anyway, or would be spent on a mere claim.
+    package mutating func next(
+        _ input: inout UnsafeRawBufferPointer,
+        room: (Int) -> [UInt8] = { _ in [] }
+    ) throws(WireError) -> Frame? {
         if let failure { throw failure }
         if frame == nil {
             guard try collectHeader(&input) else { return nil }
@@ -43,6 +49,7 @@ package struct FrameDecoder: Sendable {
         self.frame = nil
         Self.collect(&input, into: &frame.message, total: messageBytes)
         if frame.message.count == messageBytes {
+            if payloadBytes > 0, frame.payload.capacity == 0 { frame.payload = room(payloadBytes) }
             Self.collect(&input, into: &frame.payload, total: payloadBytes)
             if frame.payload.count == payloadBytes { return frame }
         }

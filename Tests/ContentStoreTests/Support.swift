@@ -81,12 +81,7 @@ let author: PeerName = {
 
 extension PartialBlob {
     func store(_ piece: PieceIndex, _ bytes: [UInt8], author name: PeerName = author) throws(StoreError) {
-        let result = bytes.withUnsafeBytes { buffer in
-            Result { () throws(StoreError) in
-                try store(piece, bytes: buffer, digest: SHA256Hasher.hash(bytes), author: name)
-            }
-        }
-        try result.get()
+        try store(piece, bytes: bytes, digest: SHA256Hasher.hash(bytes), author: name)
     }
 
     func storeAll(_ sample: Sample) throws(StoreError) {

@@ -77,9 +77,8 @@ final class TestNode {
             Result {
                 let partial = try store.beginPartial(blob.digest, layout: blob.layout)
                 for piece in blob.layout.pieces {
-                    try blob.bytes(of: piece).withUnsafeBytes {
-                        try partial.store(piece, bytes: $0, digest: blob.digest(of: piece), author: name)
-                    }
+                    let bytes = blob.bytes(of: piece)
+                    try partial.store(piece, bytes: bytes, digest: blob.digest(of: piece), author: name)
                 }
                 return try partial.finish()
             }

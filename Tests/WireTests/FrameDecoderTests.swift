@@ -52,6 +52,31 @@ private func header(message: UInt32, payload: UInt32, type: UInt8, reserved: UIn
         #expect(decoder.isBetweenFrames)
     }
 
+    @Test("a payload comes into the room that is given for it, once a frame that has one")
+    func room() throws {
+        var decoder = FrameDecoder(limits: limits)
+        var asked: [Int] = []
+        var found: [Frame] = []
+        var rooms = [[UInt8](unsafeUninitializedCapacity: 100_000) { _, count in count = 0 }]
+        try withExtendedLifetime(Self.sent.flatMap(\.encoded)) { bytes in
+            for start in stride(from: 0, to: bytes.count, by: 999) {
+                try bytes[start..<min(start + 999, bytes.count)].withUnsafeBytes { part in
+                    var rest = part
+                    while let frame = try decoder.next(
+                        &rest,
+                        room: {
+                            asked.append($0)
+                            return rooms.popLast() ?? []
+                        })
+                    { found.append(frame) }
+                }
+            }
+        }
+        #expect(found == Self.sent)
+        #expect(asked == [70_000, 1])
+        #expect(found.map(\.payload.capacity).max().map { $0 >= 100_000 } == true)
+    }
+
     @Test("what a frame lacks is known from its header on, and nothing lacks between frames")
     func missing() throws {
         var decoder = FrameDecoder(limits: limits)

@@ -103,6 +103,9 @@ int clinux_sync_file_system(int file);
 /// Has the kernel begin to write these bytes of the file to the disk (sync_file_range, SYNC_FILE_RANGE_WRITE).
 int clinux_begin_writing(int file, int64_t offset, int64_t count);
 
+/// Whether the file is on tmpfs.
+bool clinux_in_memory(int file);
+
 /// Reserves blocks (fallocate with mode 0); the file grows to offset + count.
 int clinux_reserve(int file, int64_t offset, int64_t count);
 
