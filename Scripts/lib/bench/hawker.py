@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import subprocess
+import time
 
 from tools import listens, sha256
 
 MIRROR_PORT = 4001
 PEER_PORT = 4000
+COMMIT_SECONDS = 10
 
 
 class Daemon:
@@ -66,9 +68,13 @@ class Daemon:
         return sum(peer.get("state") == "connected" for peer in json.loads(done.stdout))
 
     def has(self, digest):
-        """Whether its cache holds the blob, whole and right: the bench's own look at the file."""
+        """Whether its cache holds the blob, whole and right: the bench's own look at the file. A reader has the last
+        byte as soon as the whole matched, the file its name a moment later."""
         name = digest.split(":")[1]
         path = os.path.join(self.folder, "cache/blobs/sha256", name[:2], name)
+        deadline = time.monotonic() + COMMIT_SECONDS
+        while not os.path.exists(path) and time.monotonic() < deadline:
+            time.sleep(0.01)
         return os.path.exists(path) and sha256(path) == digest
 
     def kill(self):
