@@ -212,7 +212,7 @@ package final class PartialBlob: Sendable {
 // MARK: - Steps
 
 extension PartialBlob {
-    private func writer(of piece: PieceIndex) -> Lock { writers[piece.value % writers.count] }
+    func writer(of piece: PieceIndex) -> Lock { writers[piece.value % writers.count] }
 
     private func matches(_ prefix: inout Prefix) throws(StoreError) -> Bool {
         let (phase, heldCount) = state.withLock { ($0.phase, $0.held.count) }
@@ -227,7 +227,7 @@ extension PartialBlob {
         return prefix.isRight
     }
 
-    private func isWanted(_ piece: PieceIndex) throws(StoreError) -> Bool {
+    func isWanted(_ piece: PieceIndex) throws(StoreError) -> Bool {
         try state.withLock { state throws(StoreError) in
             switch state.phase {
             case .open: return state.held[piece.value] == nil

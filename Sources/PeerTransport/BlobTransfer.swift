@@ -11,7 +11,7 @@ import PieceModel
 ///
 /// Invariants: `held` are pieces that are checked and on disk; nobody is told of the last piece before the
 /// whole blob matched; a reader that was told of bytes which later turn out wrong is failed, never fed
-/// others.
+/// others; `early` are in the file, of pieces that are not held.
 @LoopActor
 final class BlobTransfer {
     enum Phase {
@@ -46,8 +46,10 @@ final class BlobTransfer {
     /// The last reader has gone.
     var onAbandoned: (@LoopActor () -> Void)?
 
-    private struct Reader {
+    struct Reader {
         var offset: Int64 = 0
+        /// It was told of some bytes.
+        var isServed = false
         /// The reader was told of the bytes from `toldStart` to `toldEnd`.
         var toldStart: Int64 = 0
         var toldEnd: Int64 = 0
@@ -55,7 +57,9 @@ final class BlobTransfer {
         var failure: DownloadFailure?
     }
 
-    private var readers: [Int: Reader] = [:]
+    var readers: [Int: Reader] = [:]
+    /// What readers were told of pieces that are still being read from the registry: each from its start.
+    var early: [Int: [UInt8]] = [:]
     private var readerNumber = 0
     private var slowest: PieceIndex?
     private var phaseWaiters: [CheckedContinuation<Void, Never>] = []
@@ -109,6 +113,7 @@ final class BlobTransfer {
     func completed() {
         guard phase == .running else { return }
         enter(.complete)
+        forgetEarly()
         for number in Array(readers.keys) { wake(number) }
     }
 
@@ -170,15 +175,23 @@ final class BlobTransfer {
 
     // MARK: Pieces
 
-    func hold(_ piece: PieceIndex) {
+    func hold(_ piece: PieceIndex, bytes: [UInt8]) {
         guard phase == .running, held.insert(piece) else { return }
+        checkEarly(piece, bytes)
         let start = layout.start(of: piece)
         let end = layout.end(of: piece)
         for (number, reader) in readers where reader.offset >= start && reader.offset < end { wake(number) }
     }
 
     func drop(_ pieces: [PieceIndex]) {
-        for piece in pieces { held.remove(piece) }
+        for piece in pieces {
+            held.remove(piece)
+            early[piece.value] = nil
+        }
+        failReaders(toldOf: pieces)
+    }
+
+    func failReaders(toldOf pieces: [PieceIndex]) {
         for (number, reader) in readers {
             let told = pieces.contains {
                 layout.start(of: $0) < reader.toldEnd && layout.end(of: $0) > reader.toldStart
@@ -212,8 +225,10 @@ final class BlobTransfer {
         while let piece = layout.piece(holding: end), piece != layout.lastPiece, held.contains(piece) {
             end = layout.end(of: piece)
         }
+        end = max(end, earlyEnd(at: end))
         if !known { reader.toldStart = offset }
         reader.toldEnd = end
+        if end > offset { reader.isServed = true }
         readers[number] = reader
         return end
     }
@@ -231,7 +246,7 @@ final class BlobTransfer {
         Loop.enqueue { [weak self] in self?.wake(number) }
     }
 
-    private func wake(_ number: Int) {
+    func wake(_ number: Int) {
         guard let reader = readers[number], let waiter = reader.waiter else { return }
         let progress: DownloadProgress
         if let failure = reader.failure {

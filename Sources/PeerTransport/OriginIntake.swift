@@ -101,6 +101,25 @@ final class OriginIntake {
             next += 1
             if next >= end { finish(rest.isEmpty ? nil : .permanent) }
         }
+        handOnEarly()
+    }
+
+    /// A reader that has no byte yet need not wait for the whole piece.
+    private func handOnEarly() {
+        guard isReading, !buffer.isEmpty, let piece = transfer.layout.piece(next), let partial = transfer.partial,
+            transfer.isAwaited(piece, count: buffer.count)
+        else { return }
+        let bytes = Array(buffer[...])
+        transfer.beginWork()
+        transfer.whenStorable {
+            self.work.run {
+                // A disk that does not take them fails the piece soon.
+                (try? partial.storeEarly(piece, bytes: bytes)) == true
+            } then: { isStored in
+                if isStored { self.transfer.holdEarly(piece, bytes) }
+                self.transfer.endWork()
+            }
+        }
     }
 
     private func ended(_ end: OriginFetchEnd) {
@@ -151,18 +170,18 @@ final class OriginIntake {
                 }
             } then: { result in
                 self.bytesStoring -= bytes.count
-                PieceMemory.giveBack(bytes)
                 self.updatePause()
-                self.stored(piece, result)
+                self.stored(piece, bytes, result)
+                PieceMemory.giveBack(bytes)
                 self.transfer.endWork()
             }
         }
     }
 
-    private func stored(_ piece: PieceIndex, _ result: Result<Digest, StoreError>) {
+    private func stored(_ piece: PieceIndex, _ bytes: [UInt8], _ result: Result<Digest, StoreError>) {
         switch result {
         case .success(let digest):
-            transfer.hold(piece)
+            transfer.hold(piece, bytes: bytes)
             storedEarly[piece.value] = digest
             while let digest = storedEarly.removeValue(forKey: nextReport),
                 let piece = transfer.layout.piece(nextReport)

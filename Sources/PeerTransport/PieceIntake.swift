@@ -15,7 +15,7 @@ struct PieceIntake: Sendable {
     var author: PeerName
 
     enum Outcome: Sendable {
-        case stored
+        case stored([UInt8])
         case wrongBytes
         case storeFailed(String)
     }
@@ -32,7 +32,7 @@ struct PieceIntake: Sendable {
                 store(in: partial)
             } then: { outcome in
                 PieceMemory.giveBack(payload)
-                if case .stored = outcome { transfer.hold(piece) }
+                if case .stored(let bytes) = outcome { transfer.hold(piece, bytes: bytes) }
                 then(outcome)
                 transfer.endWork()
             }
@@ -45,7 +45,7 @@ struct PieceIntake: Sendable {
         }
         do throws(StoreError) {
             try partial.store(piece, bytes: bytes, digest: digest, author: author)
-            return .stored
+            return .stored(bytes)
         } catch {
             return .storeFailed(error.description)
         }

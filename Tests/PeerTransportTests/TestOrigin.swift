@@ -7,6 +7,7 @@ import PeerTransport
 final class TestOrigin: OriginFetching {
     private var blobs: [Digest: [UInt8]] = [:]
     private(set) var requests: [ByteRange] = []
+    private var running: [Fetch] = []
     private(set) var bytesGiven: Int64 = 0
     /// Bytes in one go, and the pause before each.
     var chunkBytes = 64 << 10
@@ -17,6 +18,8 @@ final class TestOrigin: OriginFetching {
     var breaks = 0
     /// Gives nothing more, but does not end either.
     var isHeld = false
+    /// The same once it gave so many bytes in all.
+    var bytesMax = Int64.max
 
     /// `digest` is given to hand out bytes that are not those of the name.
     func add(_ blob: Blob, as digest: Digest? = nil) { blobs[digest ?? blob.digest] = blob.bytes }
@@ -38,7 +41,14 @@ final class TestOrigin: OriginFetching {
             fetch.isRefused = true
         }
         fetch.proceed()
+        running.append(fetch)
         return fetch
+    }
+
+    /// Ends what it is giving at the moment.
+    func breakAll() {
+        for fetch in running { fetch.breakOff() }
+        running = []
     }
 
     fileprivate func gave(_ count: Int) { bytesGiven += Int64(count) }
@@ -72,7 +82,7 @@ final class TestOrigin: OriginFetching {
         private func step() {
             guard !isOver, !isPaused else { return }
             if isRefused { return end(.refused) }
-            if origin.isHeld {
+            if origin.isHeld || origin.bytesGiven >= origin.bytesMax {
                 timer.start(after: 5) { [self] in step() }
                 return
             }
@@ -88,7 +98,12 @@ final class TestOrigin: OriginFetching {
 
         private func end(_ reason: OriginFetchEnd) {
             isOver = true
+            timer.stop()
             onEnd(reason)
+        }
+
+        func breakOff() {
+            if !isOver { end(.transient) }
         }
 
         func pause() { isPaused = true }
