@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 import hawker
-from contenders import READER
+from contenders import READERS
 from network import Network
 from registry import PORT, REPOSITORY, Registry, push_noise
 from tools import Children, Failure, await_quiet, main, median, parsed, print_table, say, spread
@@ -90,17 +90,15 @@ class Bench:
 
     def results(self, own, place, paths, middle=None):
         """All begin at once; `middle` adds a client that wants a range from there."""
-        plan = [[path] for path in paths]
+        plan = list(paths)
         if middle is not None:
-            plan.append([paths[0], "--range", f"{middle}-{middle + RANGE_BYTES - 1}"])
-        clients = [own.start(
-            [sys.executable, READER, place[0], str(place[1])] + words, os.path.join(self.folder, "reader.log"),
-            namespace=self.network.namespace(HOST), talks=True) for words in plan]
-        for client in clients:
-            client.hear()
-        for client in clients:
-            client.tell("go")
-        results = [json.loads(client.hear()) for client in clients]
+            plan.append(f"{paths[0]},{middle}-{middle + RANGE_BYTES - 1}")
+        clients = own.start(
+            [sys.executable, "-B", READERS, place[0], str(place[1]), *plan], os.path.join(self.folder, "reader.log"),
+            namespace=self.network.namespace(HOST), talks=True)
+        clients.hear()
+        clients.tell("go")
+        results = json.loads(clients.hear())
         for result in results:
             if result["status"] not in (200, 206) or result["missing"]:
                 raise Failure(f"a client did not get all: {result}")

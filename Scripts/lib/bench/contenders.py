@@ -17,6 +17,7 @@ from tools import Children, Failure, run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 READER = os.path.join(HERE, "reader.py")
+READERS = os.path.join(HERE, "readers.py")
 TORRENT = os.path.join(HERE, "torrent.py")
 
 

@@ -35,6 +35,11 @@ def response_head(connection):
         if not part:
             raise ConnectionError("closed before an answer")
         data += part
+    return parsed_head(data)
+
+
+def parsed_head(data):
+    """Of bytes that hold the whole head."""
     head, body = data.split(b"\r\n\r\n", 1)
     lines = head.decode("latin-1").split("\r\n")
     fields = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
@@ -91,4 +96,5 @@ def main():
     print(json.dumps(result), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
