@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What a cold pull through the mirror adds to the same pull from the registry: one node alone, and one of two nodes.
 
-Scripts/bench origin runs it. Every sample is of a blob that no node has seen; the three ways take turns.
+Scripts/bench origin runs it. Every sample is of an image that no node has seen: its manifest by tag, then its blob. The
+three ways take turns.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from network import Network
 from registry import PORT, REPOSITORY, Registry, push_noise
 from tools import Children, Failure, await_quiet, main, median, parsed, print_table, say, spread
 
+MANIFEST = "manifest"
 WAYS = {"direct": ["direct"], "one node": ["one"], "two nodes": ["two", "idle"]}
 
 
@@ -100,11 +102,11 @@ class Bench:
     def sample(self, way, text, size, rate):
         host = WAYS[way][0]
         place = (self.network.address("origin"), PORT) if way == "direct" else ("127.0.0.1", hawker.MIRROR_PORT)
-        self.read(host, place, f"manifests/{size}")
-        result = self.read(host, place, f"blobs/{self.digests[size]}")
-        self.samples.append({
-            "rate": rate, "size": text, "way": way, "first": result["first"] - result["begin"],
-            "last": result["end"] - result["begin"]})
+        for name, what in ((MANIFEST, f"manifests/{size}"), (text, f"blobs/{self.digests[size]}")):
+            result = self.read(host, place, what)
+            self.samples.append({
+                "rate": rate, "size": name, "way": way, "first": result["first"] - result["begin"],
+                "last": result["end"] - result["begin"]})
 
     def read(self, host, place, what):
         command = [sys.executable, READER, place[0], str(place[1]), f"/v2/{REPOSITORY}/{what}"]
@@ -127,7 +129,7 @@ class Bench:
             return print(json.dumps(self.samples, indent=1))
         rows = []
         for rate in self.rates:
-            for size in self.sizes:
+            for size in [MANIFEST, *self.sizes]:
                 base = {key: median(self.values(rate, size, "direct", key)) for key in ("first", "last")}
                 for way in WAYS:
                     first, last = (self.values(rate, size, way, key) for key in ("first", "last"))
@@ -137,7 +139,7 @@ class Bench:
                         f"{(median(last) - base['last']) * 1000:+.2f}",
                         f"{(median(first) - base['first']) * 1000:+.2f}"])
         print()
-        print_table(["LINK", "BLOB", "WAY", "LAST BYTE ms", "ADDED %", "ADDED ms", "FIRST BYTE ADDED ms"], rows)
+        print_table(["LINK", "CONTENT", "WAY", "LAST BYTE ms", "ADDED %", "ADDED ms", "FIRST BYTE ADDED ms"], rows)
 
 
 def body():
