@@ -76,6 +76,7 @@ package final class Node {
         let origin = OriginClient(userAgent: "hawker/\(version)")
         let limits = NodeLimits(settings)
         let counters = NodeCounters(settings)
+        let files = TicketedFiles()
         let swarmLog = NodeLog.swarm(Logger(label: "peers"))
         let swarm = Swarm(
             store: store, options: Self.swarmOptions(settings, certificate),
@@ -85,11 +86,12 @@ package final class Node {
             observer: { event in
                 swarmLog(event)
                 counters.note(event)
+                if case .downloadFailed(let digest, .wrongContent) = event { files.noteWrong(digest) }
             },
             mayOffer: { registries.mayOffer($0, of: store) })
         let images = NodeImages(
             store: store, origin: origin, swarm: swarm, registries: registries,
-            settings: settings, counters: counters, logger: Logger(label: "mirror"))
+            settings: settings, counters: counters, files: files, logger: Logger(label: "mirror"))
         self.images = images
         self.settings = settings
         self.certificate = certificate

@@ -108,6 +108,7 @@ extension NodeImages {
 
     private func content(of file: TicketedFiles.File) async -> BlobAnswer {
         if let whole = await opened(file.digest) { return .whole(whole) }
+        if files.isWrong(file) { return .wrong }
         if file.bytes == 0 { return await emptyBlob(file.digest) }
         do throws(DownloadFailure) {
             let download = try await swarm.download(

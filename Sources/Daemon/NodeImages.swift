@@ -29,14 +29,15 @@ final class NodeImages: ImageSource {
     /// Questions that one answer serves all who ask them with the same credential at the same time.
     let manifests = Flights<ManifestQuestion, Result<OriginManifest, OriginError>>()
     let leaves = Flights<Item, Result<Int64?, OriginError>>()
-    let files = TicketedFiles()
+    let files: TicketedFiles
     /// Registries that could not be reached lately, and until when they are not asked for what may be served without.
     var silentUntil: [RegistryHost: UInt64] = [:]
 
     init(
         store: ContentStore, origin: OriginClient, swarm: Swarm, registries: RegistryTable, settings: Settings,
-        counters: NodeCounters, logger: Logger
+        counters: NodeCounters, files: TicketedFiles, logger: Logger
     ) {
+        self.files = files
         self.counters = counters
         permissions = Permissions(settings)
         tagRules = TagRules(settings)

@@ -4,6 +4,8 @@ extension MirrorClient {
     /// Attempts in a row that bring no byte, before it is given up.
     private static let attemptsMax = 5
     private static let pauseMillis: UInt64 = 1_000
+    private static let wrongContentAdvice =
+        "Compare the digest with what the publisher says: either it is another file's, or what is served there has changed"
 
     /// Completes the file and puts it into its place, however often the connection breaks off.
     ///
@@ -39,6 +41,10 @@ extension MirrorClient {
             case .refused(let document) where document.status == 416 && before > 0:
                 // There is nothing after what is here: it is all, or it is wrong.
                 return try await commit(file, meter)
+            case .refused(let document) where document.isWrongContent:
+                // Nor are the bytes that were got before.
+                await Loop.offload { file.discard() }
+                throw FetchError(.data, "\(document.reason); nothing was written. \(Self.wrongContentAdvice)")
             case .refused(let document):
                 if document.status == 401, let again = try await authorize(document) {
                     authorization = again

@@ -13,8 +13,11 @@ package final class MirrorClient {
         let bytes: [UInt8]
         let challenge: BearerChallenge?
 
-        /// What the mirror says of itself about a refusal (distribution specification, "Error Codes").
-        var reason: String { MirrorReason.text(bytes) ?? "status \(status)" }
+        /// What the mirror says of itself about a refusal.
+        var reason: String { MirrorReason.read(bytes)?.message ?? "status \(status)" }
+
+        /// Whether what the mirror got, as often as it tries, is not what was asked for.
+        var isWrongContent: Bool { MirrorReason.read(bytes)?.code == MirrorReason.wrongContent }
     }
 
     /// How one request for a file's bytes ended.

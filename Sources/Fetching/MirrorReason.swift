@@ -1,18 +1,20 @@
 import FoundationEssentials
 
-/// The message in an error body of the distribution specification.
-enum MirrorReason {
-    private struct Body: Decodable {
-        struct Problem: Decodable {
-            let message: String
-        }
+/// What an error body of the distribution specification says ("Error Codes").
+struct MirrorReason: Decodable {
+    /// The bytes that came are not the digest's.
+    static let wrongContent = "DIGEST_INVALID"
 
-        let errors: [Problem]
+    let code: String
+    let message: String
+
+    private struct Body: Decodable {
+        let errors: [MirrorReason]
     }
 
-    /// `nil` when there is none.
-    static func text(_ bytes: [UInt8]) -> String? {
-        // What cannot be read has no message; the status is said then.
-        (try? JSONDecoder().decode(Body.self, from: Data(bytes)))?.errors.first?.message
+    /// `nil` when there is none: the status is said then.
+    static func read(_ bytes: [UInt8]) -> MirrorReason? {
+        // What cannot be read says nothing.
+        (try? JSONDecoder().decode(Body.self, from: Data(bytes)))?.errors.first
     }
 }

@@ -24,6 +24,14 @@ import EventLoop
         case sending
     }
 
+    enum Beginning {
+        case ready
+        /// There will be no byte.
+        case sourceFailed
+        /// What the source had was not the blob's; nothing of it was sent.
+        case wrong
+    }
+
     enum End {
         case complete
         case sourceFailed
@@ -55,11 +63,15 @@ import EventLoop
     var sentBytes: Int64 { next - start + inFlight }
 
     /// Calls `then`, now or later but not after `cancel`, when sending can begin or never will.
-    func whenReady(_ then: @escaping @LoopActor (Bool) -> Void) {
-        guard case .arriving(let blob) = content, available == next, next < end else { return then(true) }
+    func whenReady(_ then: @escaping @LoopActor (Beginning) -> Void) {
+        guard case .arriving(let blob) = content, available == next, next < end else { return then(.ready) }
         blob.whenMore(than: next) { state in
             guard !self.isEnded else { return }
-            if case .available = state { then(true) } else { then(false) }
+            switch state {
+            case .available: then(.ready)
+            case .failed: then(.sourceFailed)
+            case .wrong: then(.wrong)
+            }
         }
     }
 

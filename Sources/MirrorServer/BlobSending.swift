@@ -35,7 +35,7 @@ import EventLoop
     var sentBytes: Int64 { body.sentBytes }
 
     /// Calls `then`, now or later but not after `cancel`, when the first byte is there or never will be.
-    func whenReady(_ then: @escaping @LoopActor (Bool) -> Void) {
+    func whenReady(_ then: @escaping @LoopActor (BlobBody.Beginning) -> Void) {
         body.whenReady(then)
     }
 

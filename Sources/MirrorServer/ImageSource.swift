@@ -88,6 +88,8 @@ package enum BlobAnswer {
     case arriving(any ArrivingBlob)
     /// The registry wants a token, or a better one: what it said goes to the caller.
     case challenged(BearerChallenge)
+    /// What was sent for it, a moment ago, does not have its digest.
+    case wrong
     /// The reason goes to the client, so it must hold no secret.
     case declined(reason: String)
 }

@@ -87,6 +87,7 @@ extension MirrorConnection {
         case .whole(let blob): serve(.whole(blob), digest, bytes: blob.bytes)
         case .arriving(let blob): serve(.arriving(blob), digest, bytes: blob.bytes)
         case .challenged(let challenge): refuse(.unauthorized(challenge))
+        case .wrong: refuse(.blobWrong(digest))
         case .declined(let reason): decline(reason)
         }
     }
@@ -110,11 +111,11 @@ extension MirrorConnection {
         }
         let sending = BlobSending(body, on: stream, limits: context.limits)
         self.sending = sending
-        sending.whenReady { [weak self] isReady in
+        sending.whenReady { [weak self] beginning in
             guard let self, self.state == .answering else { return }
-            if isReady { return self.send(head, sending) }
+            if beginning == .ready { return self.send(head, sending) }
             self.dropBlob()
-            self.decline("no source has the blob")
+            if beginning == .wrong { self.refuse(.blobWrong(digest)) } else { self.decline("no source has the blob") }
         }
     }
 }

@@ -29,6 +29,8 @@ enum Refusal: Error, Equatable, Sendable {
     case unknownBlob
     case manifestDeclined(reason: String)
     case blobDeclined(reason: String)
+    /// The registry, or a file's host, sent bytes of another digest.
+    case blobWrong(Digest)
     case listingDeclined(reason: String)
     case rangeNotSatisfiable(bytes: Int64)
 
@@ -48,7 +50,7 @@ enum Refusal: Error, Equatable, Sendable {
         case .foreignHost, .browser: .forbidden
         case .unauthorized: .unauthorized
         case .foreignCredential, .unknownPath, .invalidName, .unknownRegistry, .repositoryNotServed,
-            .unknownManifest, .unknownBlob, .manifestDeclined, .blobDeclined, .listingDeclined:
+            .unknownManifest, .unknownBlob, .manifestDeclined, .blobDeclined, .blobWrong, .listingDeclined:
             .notFound
         case .rangeNotSatisfiable: .rangeNotSatisfiable
         }
@@ -80,6 +82,7 @@ enum Refusal: Error, Equatable, Sendable {
         case .unknownBlob: ("BLOB_UNKNOWN", "not a sha256 digest")
         case .manifestDeclined(let reason): ("MANIFEST_UNKNOWN", reason)
         case .blobDeclined(let reason): ("BLOB_UNKNOWN", reason)
+        case .blobWrong(let digest): ("DIGEST_INVALID", "what was sent for it does not have the digest \(digest)")
         case .listingDeclined(let reason): ("NAME_UNKNOWN", reason)
         case .rangeNotSatisfiable: ("RANGE_INVALID", "the blob ends before the range begins")
         }

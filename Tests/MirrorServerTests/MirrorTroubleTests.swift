@@ -75,6 +75,22 @@ import Testing
         await mirror.stop()
     }
 
+    @Test("a blob that turns out wrong before its first byte is 404, and says so")
+    func wrongFirst() async throws {
+        let mirror = try await TestMirror.start()
+        let blob = TestArrival(try TestFile(testBytes(1000)))
+        await mirror.serve(blob)
+        let client = try mirror.client()
+        try client.get(TestMirror.blobTarget)
+        await blob.untilWaiting()
+        await blob.fail(.wrong)
+        let answer = try client.response()
+        #expect(answer.status == 404)
+        #expect(answer.text.contains("DIGEST_INVALID") && answer.text.contains("\(TestMirror.digest)"))
+        #expect(await blob.releases == 1)
+        await mirror.stop()
+    }
+
     @Test("a blob that fails in the middle ends short with FIN, even when the client has sent more requests")
     func failingLater() async throws {
         let mirror = try await TestMirror.start()

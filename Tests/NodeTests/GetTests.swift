@@ -145,9 +145,17 @@ extension NodeTests {
         @Test("another digest than the file's leaves nothing behind")
         func wrongDigest() async throws {
             let world = try await World(nodes: ["a"], bytes: 300_000)
-            let output = try await world.get(world.nodes[0], "out", sha256: String(repeating: "1", count: 64))
-            #expect(!output.succeeded)
-            #expect(!FileManager.default.fileExists(atPath: world.folder.path("out")))
+            let wrong = String(repeating: "1", count: 64)
+            let output = try await world.get(world.nodes[0], "out", sha256: wrong)
+            #expect(output.ending == .exited(65), "\(output.text)")
+            #expect(output.text.contains("does not have the digest sha256:\(wrong)"), "\(output.text)")
+            #expect(output.text.contains("Compare the digest") && !output.text.contains("goes on"), "\(output.text)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: world.folder.path).isEmpty)
+            // It is sent a second time, in case the way was at fault, and not for each of the command's attempts.
+            #expect(try await world.nodes[0].report().bytesFromRegistry <= 3 * world.blob.bytes.count)
+            // The right digest then brings the file.
+            #expect(try await world.get(world.nodes[0], "out").succeeded)
+            #expect(try world.folder.read("out") == world.blob.bytes)
             try await world.stop()
         }
 
