@@ -95,6 +95,15 @@ package final class ContentStore: Sendable {
     /// Whether the blob is in this store itself. Fast.
     package func isCommitted(_ digest: Digest) -> Bool { committed(digest) != nil }
 
+    /// Its size, if the blob is in this store itself. Fast.
+    package func committedBytes(_ digest: Digest) -> Int64? { committed(digest)?.bytes }
+
+    /// Somebody used the blob without opening it. May block.
+    package func noteUse(_ digest: Digest) {
+        ledger.withLock { if !$0.isClosed { $0.touch(digest, now: Self.now()) } }
+        flushUses(atLeast: Self.touchedMax)
+    }
+
     func committed(_ digest: Digest) -> BlobInfo? {
         ledger.withLock { ledger in ledger.committed[digest].map { BlobInfo(digest, $0) } }
     }

@@ -103,7 +103,7 @@ package final class Node {
         self.store = store
         self.origin = origin
         self.swarm = swarm
-        var options = MirrorOptions { registries.endpoint(for: $0) != nil }
+        var options = MirrorOptions { registries.isNamed($0) }
         options.serves = { registries.serves($1, of: $0) }
         options.host = settings.mirrorListen.host
         options.port = settings.mirrorListen.port

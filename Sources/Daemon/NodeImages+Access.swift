@@ -142,9 +142,13 @@ extension NodeImages {
     }
 
     private func belongs(_ item: Item) async -> Bool {
+        let name = ManifestMemory.Name(place: item.place, digest: item.digest)
+        if memory.isNamed(name) { return true }
         let (store, digest) = (store, item.digest)
         let (registry, repository) = (item.place.registry.description, item.repository.text)
-        return await Loop.offload { store.isNamed(digest, registry: registry, repository: repository) }
+        let isNamed = await Loop.offload { store.isNamed(digest, registry: registry, repository: repository) }
+        if isNamed { memory.noteNamed(name) }
+        return isNamed
     }
 
     private func size(of item: Item, _ endpoint: OriginEndpoint) async throws(OriginError) -> Int64 {

@@ -1,6 +1,5 @@
 import ContentStore
 import EventLoop
-import Glibc
 import Logging
 import MirrorServer
 import OCIModel
@@ -10,6 +9,18 @@ import PeerTransport
 extension NodeImages {
     /// How long peers are waited for before the registry is asked.
     private static let peersMillis: UInt64 = 2_000
+
+    /// A manifest that was asked for lately, for a caller whom the registry let pull from the repository lately: what
+    /// `manifest` would find without asking anybody.
+    func manifestAtOnce(_ query: ManifestQuery) -> ManifestAnswer? {
+        guard case .digest(let digest) = query.reference, registries.isNamed(query.registry),
+            memory.isNamed(ManifestMemory.Name(place: query.place, digest: digest)),
+            permissions.isFresh(query.credential, query.place, now: Loop.nowNanoseconds),
+            let manifest = remembered(digest)
+        else { return nil }
+        note(manifest, query)
+        return .found(manifest)
+    }
 
     func manifest(_ query: ManifestQuery) async -> ManifestAnswer {
         if probes.take(query.registry, query.repository, query.reference) {
@@ -132,16 +143,34 @@ extension NodeImages {
         }
     }
 
-    /// The manifest as it lies in the cache; `nil` when it is not there or is no manifest.
+    /// The manifest as it lies in the cache, or as it was there lately; `nil` when it is not there or is no manifest.
     func cachedManifest(_ digest: Digest) async -> OriginManifest? {
+        if let manifest = remembered(digest) { return manifest }
         guard let info = store.blob(digest), info.bytes <= Int64(ManifestSummary.bytesMax) else { return nil }
         let store = store
-        return await Loop.offload {
-            guard let content = ManifestFile.read(digest, from: store) else { return nil }
-            let recorded = store.mediaType(digest).flatMap { MediaType($0) }
-            guard let mediaType = recorded ?? ManifestFile.summary(content, nil)?.mediaType else { return nil }
-            return OriginManifest(mediaType: mediaType, digest: digest, bytes: content, size: Int64(content.count))
+        let changes = memory.changes
+        switch await Loop.offload({ ManifestFile.read(digest, from: store) }) {
+        case .sound(let manifest):
+            if memory.changes == changes { memory.keep(manifest, now: Loop.nowNanoseconds) }
+            return manifest
+        case .damaged:
+            logger.warning("cached manifest was damaged, and is gone", metadata: ["digest": "\(digest)"])
+            if store.blob(digest) == nil { swarm.blobRemoved(digest) }
+            return nil
+        case .none: return nil
         }
+    }
+
+    /// A manifest of the cache that is in memory. What the store has no longer is not served from there either.
+    private func remembered(_ digest: Digest) -> OriginManifest? {
+        guard let (manifest, tellsStore) = memory.manifest(digest, now: Loop.nowNanoseconds) else { return nil }
+        let store = store
+        guard store.blob(digest) != nil else {
+            memory.forget(digest)
+            return nil
+        }
+        if tellsStore { Loop.offload { store.noteUse(digest) } then: { _ in } }
+        return manifest
     }
 
     /// Keeps a manifest, its media type, and the sizes of what it names. A cache that fails costs speed later, never
@@ -167,6 +196,9 @@ extension NodeImages {
             }
             return isNew
         }
+        // It may have been read with another media type.
+        memory.forget(digest)
+        memory.noteNamed(ManifestMemory.Name(place: query.place, digest: digest))
         if isShared(query.place) { swarm.share(digest) } else if isNew { swarm.keep(digest) }
         if isNew { swarm.blobCommitted(digest) }
         await publish(query.place)
@@ -216,38 +248,5 @@ extension ManifestAnswer {
     static func found(_ manifest: OriginManifest) -> ManifestAnswer {
         .found(
             mediaType: manifest.mediaType, digest: manifest.digest, bytes: manifest.bytes, size: manifest.size)
-    }
-}
-
-/// Reading of manifests; off the loop thread.
-private enum ManifestFile {
-    /// What a manifest names; `nil` for content this version cannot read, which is passed on all the same.
-    static func summary(_ content: [UInt8], _ mediaType: MediaType?) -> ManifestSummary? {
-        do throws(ManifestError) {
-            return try ManifestSummary.parse(content, declared: mediaType)
-        } catch {
-            return nil
-        }
-    }
-
-    /// The whole of a small cached blob; `nil` when it is not there, too large, or cannot be read.
-    static func read(_ digest: Digest, from store: ContentStore) -> [UInt8]? {
-        let opened: BlobFile?
-        do throws(StoreError) {
-            opened = try store.openBlob(digest)
-        } catch {
-            return nil
-        }
-        guard let file = opened, file.bytes <= Int64(ManifestSummary.bytesMax) else { return nil }
-        var content = [UInt8](repeating: 0, count: Int(file.bytes))
-        var count = 0
-        while count < content.count {
-            let got = content.withUnsafeMutableBytes { buffer in
-                pread(file.descriptor, buffer.baseAddress?.advanced(by: count), buffer.count - count, off_t(count))
-            }
-            guard got > 0 else { return nil }
-            count += got
-        }
-        return content
     }
 }

@@ -24,6 +24,7 @@ final class NodeImages: ImageSource {
     let tagRules: TagRules
     var permissions: Permissions
     var tagAnswers: TagAnswers
+    var memory = ManifestMemory()
     /// Tags served as last seen, since the start.
     var staleTagsServed: UInt64 = 0
     /// Questions that one answer serves all who ask them with the same credential at the same time.
@@ -64,6 +65,8 @@ final class NodeImages: ImageSource {
         case .declined(let reason): return .declined(reason: reason)
         }
         if isShared(item.place) { swarm.share(digest) }
+        // The runtime's are hashed first: until then their size is not known to be right.
+        if query.isHead, let bytes = store.committedBytes(digest) { return .arriving(KnownSize(bytes: bytes)) }
         if let file = await opened(digest) { return .whole(file) }
         guard let bytes = await size(query, told: told, endpoint) else {
             return .declined(reason: "neither the registry nor a peer has \(digest)")

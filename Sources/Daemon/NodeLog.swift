@@ -69,26 +69,34 @@ enum NodeLog {
     /// One line a request; each blob that a runtime got, with where from, is news.
     static func request(_ logger: Logger) -> @LoopActor (MirrorRequest) -> Void {
         { request in
+            let (level, message) = news(request)
+            // Most requests are none: nothing is put into words for them.
+            guard level >= logger.logLevel else { return }
             var metadata: Logger.Metadata = [
                 "request": "\(describe(request.subject))", "status": .stringConvertible(request.status),
                 "bytes": .stringConvertible(request.bodyBytes),
                 "millis": .stringConvertible(request.nanoseconds / 1_000_000),
             ]
-            switch request.outcome {
-            case .served:
-                guard case .blob = request.subject, !request.isHead else {
-                    return logger.debug("served", metadata: metadata)
-                }
-                metadata["from"] = "\(request.wholeFrom?.label ?? "download")"
-                logger.info("blob served", metadata: metadata)
-            case .declined(let reason):
-                logger.info("declined", metadata: metadata.merging(["reason": "\(reason)"]) { $1 })
-            case .deadlineMissed: logger.warning("declined: no answer in time", metadata: metadata)
-            case .refused: logger.info("refused", metadata: metadata)
-            case .sourceFailed: logger.warning("cut short: no source was left", metadata: metadata)
-            case .clientLost: logger.debug("client went away", metadata: metadata)
-            }
+            if case .declined(let reason) = request.outcome { metadata["reason"] = "\(reason)" }
+            if isBlobServed(request) { metadata["from"] = "\(request.wholeFrom?.label ?? "download")" }
+            logger.log(level: level, message, metadata: metadata)
         }
+    }
+
+    private static func news(_ request: MirrorRequest) -> (Logger.Level, Logger.Message) {
+        switch request.outcome {
+        case .served: isBlobServed(request) ? (.info, "blob served") : (.debug, "served")
+        case .declined: (.info, "declined")
+        case .deadlineMissed: (.warning, "declined: no answer in time")
+        case .refused: (.info, "refused")
+        case .sourceFailed: (.warning, "cut short: no source was left")
+        case .clientLost: (.debug, "client went away")
+        }
+    }
+
+    private static func isBlobServed(_ request: MirrorRequest) -> Bool {
+        guard case .blob = request.subject, case .served = request.outcome else { return false }
+        return !request.isHead
     }
 
     private static func describe(_ list: ListingQuery.List) -> String {

@@ -33,6 +33,11 @@ struct RegistryTable: Sendable {
         anyRegistry = settings.anyRegistry
     }
 
+    /// Whether it is a registry this node may fetch from: one that has an endpoint.
+    func isNamed(_ registry: RegistryHost) -> Bool {
+        endpoints.index(forKey: registry.canonical) != nil || endpoint(for: registry) != nil
+    }
+
     /// `nil`: not a registry this node may fetch from.
     func endpoint(for registry: RegistryHost) -> OriginEndpoint? {
         if let named = endpoints[registry.canonical] { return named }

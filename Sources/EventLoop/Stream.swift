@@ -164,6 +164,16 @@ package final class Stream {
         writer.write(bytes, then: then)
     }
 
+    /// Sends `bytes` after everything asked for before, and says whether the kernel has taken them all already: most
+    /// often it has, and what is next need not wait.
+    ///
+    /// When not, `then` hears what `then` of `write` does.
+    package func writeAtOnce(
+        _ bytes: [UInt8], otherwise then: @escaping @LoopActor (LoopError?) -> Void
+    ) -> Bool {
+        writer.writeAtOnce(bytes, otherwise: then)
+    }
+
     /// Sends `count` bytes of `file` from `offset` (not its own position), zero-copy and off the loop, in
     /// order with `write`.
     ///

@@ -43,13 +43,21 @@ final class StreamWriter {
     }
 
     func write(_ bytes: [UInt8], then: Completion?) {
-        if let error = refusal("write") { return report(error, to: then) }
-        if waiting.isEmpty, sender.isIdle {
-            transmit(bytes, then: then)
-        } else {
+        if writeAtOnce(bytes, otherwise: then) { report(nil, to: then) }
+    }
+
+    /// The same; true when the kernel has taken all of it now, and `then` will not hear of it.
+    func writeAtOnce(_ bytes: [UInt8], otherwise then: Completion?) -> Bool {
+        if let error = refusal("write") {
+            report(error, to: then)
+            return false
+        }
+        guard waiting.isEmpty, sender.isIdle else {
             waitingBytes += Int64(bytes.count)
             waiting.append(.bytes(bytes, then))
+            return false
         }
+        return transmit(bytes, then: then)
     }
 
     func send(_ transfer: FileTransfer) {
@@ -106,7 +114,7 @@ final class StreamWriter {
             switch item {
             case .bytes(let bytes, let then):
                 waitingBytes -= Int64(bytes.count)
-                transmit(bytes, then: then)
+                if transmit(bytes, then: then) { report(nil, to: then) }
             case .file(let transfer):
                 waitingBytes -= transfer.count
                 sender.start(transfer) { result in
@@ -122,8 +130,9 @@ final class StreamWriter {
         }
     }
 
-    /// Writes at once what the socket takes, and leaves a copy of the rest to libuv.
-    private func transmit(_ bytes: [UInt8], then: Completion?) {
+    /// Writes at once what the socket takes, and leaves a copy of the rest to libuv. True when that was all; `then` is
+    /// for what comes later.
+    private func transmit(_ bytes: [UInt8], then: Completion?) -> Bool {
         let stream = handle.as(uv_stream_t.self)
         var sent = 0
         if writesInFlight == 0 {
@@ -136,9 +145,10 @@ final class StreamWriter {
             } else if status != UV_EAGAIN.rawValue {
                 let error = LoopError(status: status, "write")
                 fail(error)
-                return report(error, to: then)
+                report(error, to: then)
+                return false
             }
-            if sent == bytes.count { return report(nil, to: then) }
+            if sent == bytes.count { return true }
         }
         let rest = UnsafeMutableRawBufferPointer.allocate(
             byteCount: bytes.count - sent,
@@ -157,6 +167,7 @@ final class StreamWriter {
             then?(error)
             self.advance()
         }
+        return false
     }
 
     private func finish(then: (@LoopActor () -> Void)?) {

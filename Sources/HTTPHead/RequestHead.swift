@@ -25,7 +25,10 @@ package struct RequestHead: Equatable, Sendable {
     ///
     /// `name` is in lower case.
     package func values(_ name: String) -> [String] {
-        fields.filter { $0.name == name }.map(\.value)
+        // No array is made where there is none of them, which is most often.
+        var values: [String] = []
+        for field in fields where field.name == name { values.append(field.value) }
+        return values
     }
 }
 

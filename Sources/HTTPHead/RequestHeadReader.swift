@@ -35,32 +35,57 @@ package struct RequestHeadReader: Sendable {
 
     /// The next complete head, or `nil` when more bytes are needed.
     package mutating func next() throws(RequestHeadError) -> RequestHead? {
-        while scanned < buffer.count {
-            guard scanned - start < limits.bytesMax else { throw .tooLarge }
-            let byte = buffer[scanned]
-            scanned += 1
-            switch (line, byte) {
+        let scan = buffer.withUnsafeBufferPointer { Self.scan($0, from: scanned, head: start, line, limits) }
+        scanned = scan.end
+        line = scan.line
+        switch scan.outcome {
+        case .more: return nil
+        case .failed(let error): throw error
+        case .head: return try finish()
+        }
+    }
+
+    private struct Scan {
+        enum Outcome { case more, head, failed(RequestHeadError) }
+
+        var end: Int
+        var line: LineState
+        var outcome: Outcome
+    }
+
+    /// Goes on to the end of the head or of the bytes.
+    private static func scan(
+        _ bytes: UnsafeBufferPointer<UInt8>, from: Int, head: Int, _ line: LineState, _ limits: RequestHeadLimits
+    ) -> Scan {
+        var line = line
+        for index in from..<max(from, bytes.count) {
+            guard index - head < limits.bytesMax else {
+                return Scan(end: index, line: line, outcome: .failed(.tooLarge))
+            }
+            switch (line, bytes[index]) {
+            case (.inLine, 0x20...0x7e), (.inLine, 0x09), (.lineStart, 0x21...0x7e): line = .inLine
             case (.lineStart, 0x0d): line = .afterCarriageReturn(emptyLine: true)
             case (.inLine, 0x0d): line = .afterCarriageReturn(emptyLine: false)
             case (.afterCarriageReturn(emptyLine: false), 0x0a): line = .lineStart
-            case (.afterCarriageReturn(emptyLine: true), 0x0a): return try finish()
-            case (.inLine, 0x09), (.inLine, 0x20...0x7e), (.lineStart, 0x21...0x7e): line = .inLine
-            default: throw .malformed
+            case (.afterCarriageReturn(emptyLine: true), 0x0a):
+                return Scan(end: index + 1, line: .lineStart, outcome: .head)
+            default: return Scan(end: index + 1, line: line, outcome: .failed(.malformed))
             }
         }
-        return nil
+        return Scan(end: bytes.count, line: line, outcome: .more)
     }
 
     private mutating func finish() throws(RequestHeadError) -> RequestHead {
-        let head = try RequestHeadParser.parse(buffer[start..<scanned], limits: limits)
+        let parsed = buffer.withUnsafeBufferPointer { bytes in
+            RequestHeadParser.parse(UnsafeBufferPointer(rebasing: bytes[start..<scanned]), limits: limits)
+        }
         start = scanned
-        line = .lineStart
         // A connection may now be idle for long; it should not keep what a burst of requests needed.
         if start == buffer.count {
             buffer = []
             start = 0
             scanned = 0
         }
-        return head
+        return try parsed.get()
     }
 }

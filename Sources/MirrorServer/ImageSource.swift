@@ -7,11 +7,17 @@ package import OCIModel
 /// its time otherwise, but after the mirror's deadline its answer is thrown away and the task it runs in
 /// cancelled.
 @LoopActor package protocol ImageSource: AnyObject {
+    /// What `manifest` would answer, where that is known without waiting for anything; `nil` has it asked.
+    func manifestAtOnce(_ query: ManifestQuery) -> ManifestAnswer?
     func manifest(_ query: ManifestQuery) async -> ManifestAnswer
     func blob(_ query: BlobQuery) async -> BlobAnswer
     func listing(_ query: ListingQuery) async -> ListingAnswer
     /// `nil` for a ticket that is not, or no longer, good.
     func file(_ ticket: FileTicket) async -> TicketedFile?
+}
+
+extension ImageSource {
+    package func manifestAtOnce(_ query: ManifestQuery) -> ManifestAnswer? { nil }
 }
 
 /// A request for a manifest, with validated names.

@@ -4,6 +4,7 @@ import OCIModel
 extension MirrorConnection {
     func ask(_ query: ManifestQuery) {
         guard let source = sourceToAsk(within: context.limits.manifestMillis) else { return }
+        if let answer = source.manifestAtOnce(query) { return answered(answer) }
         question.ask { await source.manifest(query) } then: { [weak self] in self?.answered($0) }
     }
 
@@ -24,15 +25,15 @@ extension MirrorConnection {
             decline("the node is stopping")
             return nil
         }
-        limit(millis) { $0.deadlineMissed() }
+        limit(millis)
         return context.source
     }
 
-    private func deadlineMissed() {
+    /// The source's answer did not come in time.
+    func answerIsLate() {
         question.forget()
         dropBlob()
-        decline("no answer in time")
-        current?.outcome = .deadlineMissed
+        if let current { refuse(current.declined("no answer in time"), as: .deadlineMissed) }
     }
 
     private func decline(_ reason: String) {

@@ -10,9 +10,10 @@ import OCIModel
 ///        +--bad head: 400--------> sending                                                     |
 ///        +--idle, gone--> closed <--client gone or too slow-- sending                closed <--+
 ///
-/// Outside `reading` and `lingering` nothing is read: a client that pipelines waits in the kernel. Lingering sends
+/// Outside `reading` and `lingering` nothing is read: a client that pipelines waits in the kernel. What is answered at
+/// once, from memory, goes from `reading` to `reading` while the bytes of its head are looked at. Lingering sends
 /// FIN and reads on to the client's: closing with unread bytes would send RST, which fails containerd's pull where a
-/// short body makes it resume. In every state exactly one deadline runs.
+/// short body makes it resume. In every state exactly one deadline runs; that of a blob being sent is `BlobSending`'s.
 @LoopActor final class MirrorConnection {
     enum State {
         case reading, answering, sending, lingering, closed
@@ -20,13 +21,19 @@ import OCIModel
 
     /// Bytes thrown away while lingering; a client that sends more may as well be reset.
     private static let lingerBytesMax = 1 << 20
+    /// Pipelined requests that are answered before others have their turn.
+    private static let headsATurnMax = 16
 
     let stream: Stream
     let context: MirrorContext
     private let onClosed: @LoopActor (MirrorConnection) -> Void
-    private let timer = LoopTimer()
+    private var deadline: Deadline?
     var state = State.reading
     private var reader: RequestHeadReader
+    private var isReceiving = false
+    private var isTakingHeads = false
+    /// Others have their turn before what is there is looked at again; until then no more is read.
+    private var isWaitingItsTurn = false
     private var isHeadTimed = true
     private var requests = 0
     /// Set from the end of a head to the end of its answer.
@@ -47,7 +54,8 @@ import OCIModel
     }
 
     func start() {
-        limit(context.limits.headMillis) { $0.linger() }
+        deadline = Deadline { [weak self] in self?.deadlinePassed() }
+        limit(context.limits.headMillis)
         receive()
     }
 
@@ -64,7 +72,7 @@ import OCIModel
         record()
         state = .closed
         question.forget()
-        timer.stop()
+        deadline = nil
         dropBlob()
         stream.close()
         onClosed(self)
@@ -75,15 +83,26 @@ import OCIModel
         sending = nil
     }
 
-    func limit(_ milliseconds: UInt64, _ expired: @escaping @LoopActor (MirrorConnection) -> Void) {
-        timer.start(after: milliseconds) { [weak self] in
-            if let self { expired(self) }
+    /// The state may last so long from now.
+    func limit(_ milliseconds: UInt64) { deadline?.set(after: milliseconds) }
+
+    private func deadlinePassed() {
+        switch state {
+        case .reading: linger()
+        case .answering: answerIsLate()
+        case .sending, .lingering: close()
+        case .closed: break
         }
     }
 
     // MARK: Reading
 
+    /// Reads where the state wants it, and nowhere else.
     private func receive() {
+        let isWanted = state == .reading && !isWaitingItsTurn || state == .lingering
+        guard isWanted != isReceiving, state != .closed else { return }
+        isReceiving = isWanted
+        guard isWanted else { return stream.stopReading() }
         stream.startReading { [weak self] event in self?.received(event) }
     }
 
@@ -91,7 +110,7 @@ import OCIModel
         switch (event, state) {
         case (.bytes(let bytes), .reading):
             reader.append(bytes)
-            readHead()
+            takeHeads()
         case (.bytes(let bytes), .lingering):
             lingered += bytes.count
             if lingered > Self.lingerBytesMax { close() }
@@ -100,22 +119,44 @@ import OCIModel
         }
     }
 
-    /// Takes the next head out of the bytes that are there, or sees to it that more come.
-    private func readHead() {
+    /// Answers the heads that are there, one after the other; the next after an answer that takes time is taken when
+    /// that is sent.
+    private func takeHeads() {
+        guard !isTakingHeads, !isWaitingItsTurn else { return }
+        isTakingHeads = true
+        var left = Self.headsATurnMax
+        while left > 0, state == .reading, takeHead() { left -= 1 }
+        isTakingHeads = false
+        if left == 0, state == .reading {
+            isWaitingItsTurn = true
+            Loop.enqueue { [weak self] in
+                self?.isWaitingItsTurn = false
+                self?.takeHeads()
+            }
+        }
+        receive()
+    }
+
+    /// Takes the next head out of the bytes that are there; false when there is none.
+    private func takeHead() -> Bool {
         do throws(RequestHeadError) {
-            if let head = try reader.next() { return begin(head) }
+            if let head = try reader.next() {
+                begin(head)
+                return true
+            }
         } catch {
             begin()
-            return refuse(Refusal(error))
+            refuse(Refusal(error))
+            return true
         }
-        guard reader.isInsideHead, !isHeadTimed else { return }
+        guard reader.isInsideHead, !isHeadTimed else { return false }
         isHeadTimed = true
-        limit(context.limits.headMillis) { $0.linger() }
+        limit(context.limits.headMillis)
+        return false
     }
 
     private func begin() {
         state = .answering
-        stream.stopReading()
         requests += 1
         current = RequestInProgress()
     }
@@ -150,36 +191,34 @@ import OCIModel
 
     // MARK: Sending
 
-    func refuse(_ refusal: Refusal) {
+    func refuse(_ refusal: Refusal, as outcome: MirrorRequest.Outcome? = nil) {
         if refusal.endsConnection { current?.endsConnection = true }
-        current?.outcome = refusal.status == .notFound ? .declined(reason: refusal.message) : .refused
+        current?.outcome = outcome ?? (refusal.status == .notFound ? .declined(reason: refusal.message) : .refused)
         let body = refusal.body
         send(.refusal(refusal, bodyBytes: body.count), body: body)
     }
 
-    private func encoded(_ head: ResponseHead) -> [UInt8] {
+    private func encoded(_ head: ResponseHead, body: [UInt8] = []) -> [UInt8] {
         state = .sending
-        timer.stop()
         current?.status = head.status
         if context.isDraining { current?.endsConnection = true }
-        return head.encoded(date: context.date.now(), endsConnection: current?.endsConnection == true)
+        return head.encoded(
+            date: context.date.now(), endsConnection: current?.endsConnection == true, body: body)
     }
 
     func send(_ head: ResponseHead, body: [UInt8]) {
-        var bytes = encoded(head)
-        if current?.isHead == false {
-            bytes += body
-            current?.bodyBytes = Int64(body.count)
-        }
-        limit(context.limits.stallMillis) { $0.close() }
-        stream.write(bytes) { [weak self] error in
+        let body = current?.isHead == false ? body : []
+        current?.bodyBytes = Int64(body.count)
+        let isSent = stream.writeAtOnce(encoded(head, body: body)) { [weak self] error in
             guard let self, self.state == .sending else { return }
             if error == nil { self.finish() } else { self.close() }
         }
+        if isSent { finish() } else { limit(context.limits.stallMillis) }
     }
 
     func send(_ head: ResponseHead, _ sending: BlobSending) {
         stream.write(encoded(head))
+        deadline?.clear()
         sending.start { [weak self] end in
             guard let self, self.state == .sending else { return }
             self.current?.bodyBytes = sending.sentBytes
@@ -198,9 +237,8 @@ import OCIModel
         guard !endsConnection else { return linger() }
         state = .reading
         isHeadTimed = false
-        limit(context.limits.idleMillis) { $0.linger() }
-        readHead()
-        if state == .reading { receive() }
+        limit(context.limits.idleMillis)
+        takeHeads()
     }
 
     /// Fewer bytes than promised, then FIN: containerd asks for the rest, and gets it here or elsewhere. Where those
@@ -215,7 +253,7 @@ import OCIModel
 
     private func linger() {
         state = .lingering
-        limit(context.limits.lingerMillis) { $0.close() }
+        limit(context.limits.lingerMillis)
         stream.shutdown()
         receive()
     }

@@ -46,14 +46,17 @@ struct RequestRouter: Sendable {
         let prefix = "/v2/"
         guard head.path.hasPrefix(prefix) else { return .refused(.unknownPath) }
         // The name itself has slashes and may hold any word, so the path is read from its end.
-        let parts = head.path.dropFirst(prefix.count).split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count >= 3, let last = parts.last else { return .refused(.unknownPath) }
-        let kind = parts[parts.count - 2]
+        let path = head.path.utf8.dropFirst(prefix.utf8.count)
+        guard let lastSlash = path.lastIndex(of: Self.slash),
+            let kindSlash = path[..<lastSlash].lastIndex(of: Self.slash)
+        else { return .refused(.unknownPath) }
+        let last = Substring(path[lastSlash...].dropFirst())
+        let kind = String(Substring(path[kindSlash..<lastSlash].dropFirst()))
         guard ["manifests", "blobs", "referrers"].contains(kind) || kind == "tags" && last == "list" else {
             return .refused(.unknownPath)
         }
         let name: Name
-        switch self.name(parts.dropLast(2), head) {
+        switch self.name(path[..<kindSlash], head) {
         case .success(let read): name = read
         case .failure(let refusal): return .refused(refusal)
         }
@@ -132,14 +135,14 @@ struct RequestRouter: Sendable {
 
     /// What the request is for: the registry by `X-Dragonfly-Registry`, else `ns`, else the first part of the
     /// path, else by default.
-    private func name(_ parts: ArraySlice<Substring>, _ head: RequestHead) -> Result<Name, Refusal> {
+    private func name(_ path: Substring.UTF8View, _ head: RequestHead) -> Result<Name, Refusal> {
         let named: RegistryHost?
         let headers = head.values("x-dragonfly-registry")
         let namespaces = URLQuery.values(of: Self.namespace, in: head.query)
-        var path = parts
-        if headers.isEmpty, namespaces?.isEmpty == true, let prefix = prefix(parts) {
+        var path = path
+        if headers.isEmpty, namespaces?.isEmpty == true, let (prefix, rest) = prefix(path) {
             named = prefix
-            path = parts.dropFirst()
+            path = rest
         } else if let url = headers.first {
             named = RegistryHost(url: url)
         } else if let namespace = namespaces?.first {
@@ -147,7 +150,7 @@ struct RequestRouter: Sendable {
         } else {
             named = defaultRegistry
         }
-        guard let repository = RepositoryName(path.joined(separator: "/")) else {
+        guard let repository = RepositoryName(Substring(path)) else {
             return .failure(.invalidName)
         }
         guard headers.count <= 1, let namespaces, namespaces.count <= 1 else { return .failure(.malformed) }
@@ -169,16 +172,19 @@ struct RequestRouter: Sendable {
     /// A repository may begin with such a word as well. An allowed registry of that name is meant then: who
     /// writes the mirror's location also writes the prefix. As a reference takes no colon behind its first
     /// slash, `HOST_PORT` stands for `HOST:PORT`; no host has an underscore.
-    private func prefix(_ parts: ArraySlice<Substring>) -> RegistryHost? {
-        guard parts.count >= 2, let first = parts.first else { return nil }
-        var text = String(first)
-        if !text.contains(":"), let underscore = text.lastIndex(of: "_") {
+    private func prefix(_ path: Substring.UTF8View) -> (registry: RegistryHost, rest: Substring.UTF8View)? {
+        guard let slash = path.firstIndex(of: Self.slash) else { return nil }
+        var text = String(Substring(path[..<slash]))
+        if !text.utf8.contains(UInt8(ascii: ":")), let underscore = text.lastIndex(of: "_") {
             text.replaceSubrange(underscore...underscore, with: ":")
         }
+        let isHost = text.utf8.contains { $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: ":") } || text == "localhost"
         // Only the one spelling that the host prints itself as: paths are compared byte by byte elsewhere.
-        guard text == "localhost" || text.contains(".") || text.contains(":"), let host = RegistryHost(text),
-            host.description == text, isAllowed(host.canonical)
-        else { return nil }
-        return host
+        guard isHost, let host = RegistryHost(text), host.description == text, isAllowed(host.canonical) else {
+            return nil
+        }
+        return (host, path[slash...].dropFirst())
     }
+
+    private static let slash = UInt8(ascii: "/")
 }

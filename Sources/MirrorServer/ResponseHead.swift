@@ -14,26 +14,36 @@ struct ResponseHead: Equatable, Sendable {
         case methodNotAllowed = 405
         case rangeNotSatisfiable = 416
 
-        fileprivate var reason: String {
+        fileprivate var line: String {
             switch self {
-            case .ok: "OK"
-            case .partialContent: "Partial Content"
-            case .badRequest: "Bad Request"
-            case .unauthorized: "Unauthorized"
-            case .forbidden: "Forbidden"
-            case .notFound: "Not Found"
-            case .methodNotAllowed: "Method Not Allowed"
-            case .rangeNotSatisfiable: "Range Not Satisfiable"
+            case .ok: "HTTP/1.1 200 OK\r\n"
+            case .partialContent: "HTTP/1.1 206 Partial Content\r\n"
+            case .badRequest: "HTTP/1.1 400 Bad Request\r\n"
+            case .unauthorized: "HTTP/1.1 401 Unauthorized\r\n"
+            case .forbidden: "HTTP/1.1 403 Forbidden\r\n"
+            case .notFound: "HTTP/1.1 404 Not Found\r\n"
+            case .methodNotAllowed: "HTTP/1.1 405 Method Not Allowed\r\n"
+            case .rangeNotSatisfiable: "HTTP/1.1 416 Range Not Satisfiable\r\n"
             }
         }
     }
 
     let status: Status
-    private let fields: String
+    /// Lines with their ends.
+    private let fields: [UInt8]
+
+    /// More than most heads take, with what is around their fields.
+    private static let usualBytes = 512
 
     private init(_ status: Status, _ fields: [String]) {
         self.status = status
-        self.fields = fields.map { $0 + "\r\n" }.joined()
+        var lines: [UInt8] = []
+        lines.reserveCapacity(Self.usualBytes)
+        for field in fields {
+            lines.append(contentsOf: field.utf8)
+            lines.append(contentsOf: "\r\n".utf8)
+        }
+        self.fields = lines
     }
 
     /// The answer to `/v2/`, whose body is `baseBody`.
@@ -85,15 +95,20 @@ struct ResponseHead: Equatable, Sendable {
         return ResponseHead(refusal.status, fields)
     }
 
-    /// The bytes on the wire, up to and with the empty line.
+    /// The bytes on the wire, up to and with the empty line, and `body` behind them.
     ///
     /// `date` is an HTTP date.
-    func encoded(date: String, endsConnection: Bool) -> [UInt8] {
-        var text = "HTTP/1.1 \(status.rawValue) \(status.reason)\r\n"
-        text += "Date: \(date)\r\nDocker-Distribution-Api-Version: registry/2.0\r\n"
-        text += fields
-        if endsConnection { text += "Connection: close\r\n" }
-        text += "\r\n"
-        return Array(text.utf8)
+    func encoded(date: String, endsConnection: Bool, body: [UInt8] = []) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(Self.usualBytes + body.count)
+        bytes.append(contentsOf: status.line.utf8)
+        bytes.append(contentsOf: "Date: ".utf8)
+        bytes.append(contentsOf: date.utf8)
+        bytes.append(contentsOf: "\r\nDocker-Distribution-Api-Version: registry/2.0\r\n".utf8)
+        bytes.append(contentsOf: fields)
+        if endsConnection { bytes.append(contentsOf: "Connection: close\r\n".utf8) }
+        bytes.append(contentsOf: "\r\n".utf8)
+        bytes.append(contentsOf: body)
+        return bytes
     }
 }

@@ -26,33 +26,43 @@ package struct Digest: Hashable, Sendable, Comparable {
 
     /// Takes exactly 64 lower-case hexadecimal digits (OCI image-spec, `descriptor.md#sha-256`).
     package init?(hex: some StringProtocol) {
-        self.init(hexBytes: hex.utf8)
-    }
-
-    private init?(hexBytes: some Sequence<UInt8>) {
-        var parsed: [UInt64] = [0, 0, 0, 0]
-        var count = 0
-        for byte in hexBytes {
-            let nibble: UInt8
-            switch byte {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): nibble = byte - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): nibble = byte - UInt8(ascii: "a") + 10
-            default: return nil
-            }
-            guard count < Self.hexCount else { return nil }
-            parsed[count / 16] = parsed[count / 16] << 4 | UInt64(nibble)
-            count += 1
-        }
-        guard count == Self.hexCount else { return nil }
-        words = (parsed[0], parsed[1], parsed[2], parsed[3])
+        var text = String(hex)
+        guard let words = text.withUTF8({ Self.words($0[...]) }) else { return nil }
+        self.words = words
     }
 
     /// Takes `sha256:` and 64 lower-case hexadecimal digits, nothing else.
     package init?(_ text: some StringProtocol) {
+        var text = String(text)
         // Bytes, not characters: what looks the same to Unicode is not the same digest.
-        let prefix = "sha256:".utf8
-        guard text.utf8.starts(with: prefix) else { return nil }
-        self.init(hexBytes: text.utf8.dropFirst(prefix.count))
+        let words = text.withUTF8 { bytes in
+            bytes.starts(with: Self.prefix.utf8) ? Self.words(bytes.dropFirst(Self.prefix.utf8.count)) : nil
+        }
+        guard let words else { return nil }
+        self.words = words
+    }
+
+    fileprivate static let prefix = "sha256:"
+    private static let digits = Array("0123456789abcdef".utf8)
+
+    private static func words(_ hex: Slice<UnsafeBufferPointer<UInt8>>) -> (UInt64, UInt64, UInt64, UInt64)? {
+        guard hex.count == hexCount else { return nil }
+        func word(_ index: Int) -> UInt64? {
+            let start = hex.startIndex + index * 16
+            var word: UInt64 = 0
+            for byte in hex[start..<start + 16] {
+                let nibble: UInt8
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"): nibble = byte - UInt8(ascii: "0")
+                case UInt8(ascii: "a")...UInt8(ascii: "f"): nibble = byte - UInt8(ascii: "a") + 10
+                default: return nil
+                }
+                word = word << 4 | UInt64(nibble)
+            }
+            return word
+        }
+        guard let first = word(0), let second = word(1), let third = word(2), let fourth = word(3) else { return nil }
+        return (first, second, third, fourth)
     }
 
     /// The 32 bytes in order.
@@ -68,15 +78,24 @@ package struct Digest: Hashable, Sendable, Comparable {
     }
 
     /// 64 lower-case hexadecimal digits.
-    package var hex: String {
-        let digits = Array("0123456789abcdef".utf8)
-        var text: [UInt8] = []
-        text.reserveCapacity(Self.hexCount)
-        for byte in bytes {
-            text.append(digits[Int(byte >> 4)])
-            text.append(digits[Int(byte & 15)])
+    package var hex: String { text(behind: "") }
+
+    fileprivate func text(behind prefix: String) -> String {
+        let digits = Self.digits
+        return String(unsafeUninitializedCapacity: prefix.utf8.count + Self.hexCount) { text in
+            var end = 0
+            for byte in prefix.utf8 {
+                text[end] = byte
+                end += 1
+            }
+            for word in [words.0, words.1, words.2, words.3] {
+                for shift in stride(from: UInt64(60), through: 0, by: -4) {
+                    text[end] = digits[Int(truncatingIfNeeded: word >> shift & 15)]
+                    end += 1
+                }
+            }
+            return end
         }
-        return String(decoding: text, as: UTF8.self)
     }
 
     package static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
@@ -93,5 +112,5 @@ package struct Digest: Hashable, Sendable, Comparable {
 
 extension Digest: CustomStringConvertible {
     /// `sha256:` and 64 hexadecimal digits, as manifests and paths of the distribution API spell it.
-    package var description: String { "sha256:" + hex }
+    package var description: String { text(behind: Self.prefix) }
 }

@@ -18,33 +18,37 @@ package struct RegistryHost: Hashable, Sendable {
 
     /// Takes `host`, `host:port`, `[IPv6]` or `[IPv6]:port`; `nil` for anything else.
     package init?(_ text: some StringProtocol) {
-        let bytes = Array(text.utf8)
-        guard !bytes.isEmpty, bytes.count <= Self.textBytesMax else { return nil }
-        let hostBytes: ArraySlice<UInt8>
-        let rest: ArraySlice<UInt8>
-        if bytes.first == UInt8(ascii: "[") {
-            guard let bracket = bytes.firstIndex(of: UInt8(ascii: "]")),
-                let address = Self.canonicalIPv6(bytes[1..<bracket])
-            else { return nil }
-            name = address
-            isIPv6 = true
-            rest = bytes[(bracket + 1)...]
+        var text = String(text)
+        guard let host = text.withUTF8({ Self.parsed($0[...]) }) else { return nil }
+        self = host
+    }
+
+    private typealias Bytes = Slice<UnsafeBufferPointer<UInt8>>
+
+    private init(name: String, port: UInt16?, isIPv6: Bool) {
+        self.name = name
+        self.port = port
+        self.isIPv6 = isIPv6
+    }
+
+    private static func parsed(_ bytes: Bytes) -> RegistryHost? {
+        guard let first = bytes.first, bytes.count <= textBytesMax else { return nil }
+        let isIPv6 = first == UInt8(ascii: "[")
+        let name: String?
+        let rest: Bytes
+        if isIPv6 {
+            guard let bracket = bytes.firstIndex(of: UInt8(ascii: "]")) else { return nil }
+            name = canonicalIPv6(bytes[..<bracket].dropFirst())
+            rest = bytes[bracket...].dropFirst()
         } else {
             let colon = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.endIndex
-            hostBytes = bytes[..<colon]
-            guard let parsed = Self.canonicalName(hostBytes) else { return nil }
-            name = parsed
-            isIPv6 = false
+            name = canonicalName(bytes[..<colon])
             rest = bytes[colon...]
         }
-        if rest.isEmpty {
-            port = nil
-        } else {
-            guard rest.first == UInt8(ascii: ":"), let parsed = Self.port(rest.dropFirst()) else {
-                return nil
-            }
-            port = parsed
-        }
+        guard let name else { return nil }
+        if rest.isEmpty { return RegistryHost(name: name, port: nil, isIPv6: isIPv6) }
+        guard rest.first == UInt8(ascii: ":"), let port = port(rest.dropFirst()) else { return nil }
+        return RegistryHost(name: name, port: port, isIPv6: isIPv6)
     }
 
     /// Takes `http://host[:port]` or `https://host[:port]`, with or without one final slash.
@@ -64,11 +68,7 @@ package struct RegistryHost: Hashable, Sendable {
         self.init(authority)
     }
 
-    private init(known name: String) {
-        self.name = name
-        port = nil
-        isIPv6 = false
-    }
+    private init(known name: String) { self.init(name: name, port: nil, isIPv6: false) }
 
     /// Docker Hub under the name that image references use.
     package static let dockerHub = RegistryHost(known: "docker.io")
@@ -90,56 +90,76 @@ package struct RegistryHost: Hashable, Sendable {
         canonical == .dockerHub ? .dockerHubEndpoint : self
     }
 
-    private static func port(_ digits: ArraySlice<UInt8>) -> UInt16? {
-        guard let first = digits.first, first != UInt8(ascii: "0"), digits.count <= 5,
-            digits.allSatisfy(ASCII.isDigit), let value = UInt16(String(decoding: digits, as: UTF8.self))
-        else { return nil }
+    private static func port(_ digits: Bytes) -> UInt16? {
+        guard let first = digits.first, first != UInt8(ascii: "0"), digits.count <= 5 else { return nil }
+        return number(digits).flatMap { UInt16(exactly: $0) }
+    }
+
+    /// Of at most five digits.
+    private static func number(_ digits: Bytes) -> Int? {
+        var value = 0
+        for byte in digits {
+            guard ASCII.isDigit(byte) else { return nil }
+            value = value * 10 + Int(byte - 0x30)
+        }
         return value
     }
 
-    private static func canonicalName(_ bytes: ArraySlice<UInt8>) -> String? {
+    private static func canonicalName(_ bytes: Bytes) -> String? {
         guard !bytes.isEmpty, bytes.count <= 253 else { return nil }
-        let labels = bytes.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        for label in labels {
-            guard let first = label.first, let last = label.last, label.count <= labelBytesMax,
-                first != UInt8(ascii: "-"), last != UInt8(ascii: "-"),
-                label.allSatisfy({ ASCII.isAlphanumeric($0) || $0 == UInt8(ascii: "-") })
-            else { return nil }
+        var (labels, octets) = (0, 0)
+        var last = bytes
+        var rest: Bytes? = bytes
+        while let some = rest {
+            let dot = some.firstIndex(of: UInt8(ascii: "."))
+            last = some[..<(dot ?? some.endIndex)]
+            guard isLabel(last) else { return nil }
+            labels += 1
+            if isPlainOctet(last) { octets += 1 }
+            rest = dot.map { some[$0...].dropFirst() }
         }
         // Resolvers read a name whose last label is a number as an address, in octal, hexadecimal and short
         // forms too (inet_aton(3)): such a name is an address here only in its plain spelling.
-        if let last = labels.last, isNumeric(last) {
-            guard labels.count == 4, labels.allSatisfy(isPlainOctet) else { return nil }
+        if isNumeric(last) {
+            guard labels == 4, octets == 4 else { return nil }
         }
-        return String(decoding: bytes.map(ASCII.lowercased), as: UTF8.self)
+        return String(unsafeUninitializedCapacity: bytes.count) { name in
+            name.initialize(fromContentsOf: bytes.lazy.map(ASCII.lowercased))
+        }
     }
 
-    private static func isNumeric(_ label: ArraySlice<UInt8>) -> Bool {
+    private static func isLabel(_ label: Bytes) -> Bool {
+        guard let first = label.first, let last = label.last, label.count <= labelBytesMax else { return false }
+        return first != UInt8(ascii: "-") && last != UInt8(ascii: "-")
+            && label.allSatisfy { ASCII.isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
+    }
+
+    private static func isNumeric(_ label: Bytes) -> Bool {
         if label.allSatisfy(ASCII.isDigit) { return true }
-        let isHexPrefixed = label.starts(with: Array("0x".utf8)) || label.starts(with: Array("0X".utf8))
+        let isHexPrefixed = label.starts(with: "0x".utf8) || label.starts(with: "0X".utf8)
         return isHexPrefixed && label.dropFirst(2).allSatisfy(ASCII.isHexDigit)
     }
 
-    private static func isPlainOctet(_ label: ArraySlice<UInt8>) -> Bool {
-        guard label.allSatisfy(ASCII.isDigit), label.count <= 3 else { return false }
-        if label.count > 1, label.first == UInt8(ascii: "0") { return false }
-        return UInt8(String(decoding: label, as: UTF8.self)) != nil
+    private static func isPlainOctet(_ label: Bytes) -> Bool {
+        guard label.count <= 3, label.count == 1 || label.first != UInt8(ascii: "0") else { return false }
+        return number(label).map { $0 <= UInt8.max } ?? false
     }
 
-    private static func canonicalIPv6(_ bytes: ArraySlice<UInt8>) -> String? {
+    private static func canonicalIPv6(_ bytes: Bytes) -> String? {
         guard bytes.count <= 45, bytes.allSatisfy({ ASCII.isHexDigit($0) || $0 == UInt8(ascii: ":") }) else {
             return nil
         }
         var address = in6_addr()
-        guard inet_pton(AF_INET6, String(decoding: bytes, as: UTF8.self), &address) == 1 else { return nil }
+        let text = String(decoding: bytes, as: UTF8.self)
+        guard inet_pton(AF_INET6, text, &address) == 1 else { return nil }
         let raw = withUnsafeBytes(of: &address) { Array($0) }
         // ::ffff:0:0/96 and the deprecated ::/96 are IPv4 addresses in disguise; `::1` and `::` are not.
         let isMapped = raw[..<10].allSatisfy { $0 == 0 } && raw[10] == 0xff && raw[11] == 0xff
         let isCompatible = raw[..<12].allSatisfy { $0 == 0 } && raw[12..<15].contains { $0 != 0 }
         guard !isMapped, !isCompatible else { return nil }
-        var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
-        guard inet_ntop(AF_INET6, &address, &text, socklen_t(text.count)) != nil else { return nil }
-        return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        var canonical = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
+        guard inet_ntop(AF_INET6, &address, &canonical, socklen_t(canonical.count)) != nil else { return nil }
+        return String(decoding: canonical.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 

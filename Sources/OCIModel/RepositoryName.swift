@@ -10,34 +10,39 @@ package struct RepositoryName: Hashable, Sendable {
     /// `nil` unless every `/`-separated component is lower-case letters and digits joined by `.`, `_`, `__`
     /// or any number of `-`.
     package init?(_ text: some StringProtocol) {
-        let bytes = Array(text.utf8)
-        guard !bytes.isEmpty, bytes.count <= Self.bytesMax else { return nil }
-        let components = bytes.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
-        guard components.allSatisfy(Self.isComponent) else { return nil }
-        self.text = String(text)
+        var text = String(text)
+        guard text.withUTF8({ Self.isName($0) }) else { return nil }
+        self.text = text
     }
 
-    private static func isComponent(_ bytes: ArraySlice<UInt8>) -> Bool {
-        func isWord(_ byte: UInt8) -> Bool { ASCII.isLower(byte) || ASCII.isDigit(byte) }
-        guard let first = bytes.first, let last = bytes.last, isWord(first), isWord(last) else {
-            return false
-        }
-        var separator: [UInt8] = []
+    private static func isName(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard !bytes.isEmpty, bytes.count <= bytesMax else { return false }
+        var isAtStart = true
+        // The separator before the next letter or digit, and how often it stands there.
+        var separator: UInt8 = 0
+        var count = 0
         for byte in bytes {
-            if isWord(byte) {
-                guard isSeparator(separator) else { return false }
-                separator.removeAll(keepingCapacity: true)
+            if ASCII.isLower(byte) || ASCII.isDigit(byte) {
+                guard count == 0 || joins(separator, count) else { return false }
+                count = 0
+                isAtStart = false
+            } else if byte == UInt8(ascii: "/") {
+                guard !isAtStart, count == 0 else { return false }
+                isAtStart = true
             } else {
-                separator.append(byte)
+                guard !isAtStart, count == 0 || byte == separator else { return false }
+                separator = byte
+                count += 1
             }
         }
-        return true
+        return !isAtStart && count == 0
     }
 
-    private static func isSeparator(_ bytes: [UInt8]) -> Bool {
-        switch bytes {
-        case [], [UInt8(ascii: ".")], [UInt8(ascii: "_")], [UInt8(ascii: "_"), UInt8(ascii: "_")]: true
-        default: bytes.allSatisfy { $0 == UInt8(ascii: "-") }
+    private static func joins(_ separator: UInt8, _ count: Int) -> Bool {
+        switch separator {
+        case UInt8(ascii: "."): count == 1
+        case UInt8(ascii: "_"): count <= 2
+        default: separator == UInt8(ascii: "-")
         }
     }
 }
@@ -82,6 +87,7 @@ package enum ManifestReference: Hashable, Sendable {
 
     /// A text with a colon can only be a digest, one without only a tag; `nil` when it is not a valid one.
     package init?(_ text: some StringProtocol) {
+        let text = String(text)
         if text.utf8.contains(UInt8(ascii: ":")) {
             guard let digest = Digest(text) else { return nil }
             self = .digest(digest)

@@ -45,11 +45,11 @@ package struct URLQuery: Hashable, Sendable {
     /// The decoded values of every part of that name; `nil` when some part of the query cannot be decoded.
     package static func values(of name: String, in query: String?) -> [String]? {
         var values: [String] = []
-        for pair in (query ?? "").split(separator: "&") {
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard let own = parts.first.flatMap(decoded) else { return nil }
+        for pair in (query ?? "").utf8.split(separator: UInt8(ascii: "&")) {
+            let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
+            guard let own = decoded(Substring(pair[..<equals])) else { return nil }
             guard own == name else { continue }
-            guard let value = decoded(parts.count > 1 ? parts[1] : "") else { return nil }
+            guard let value = decoded(Substring(pair[equals...].dropFirst())) else { return nil }
             values.append(value)
         }
         return values

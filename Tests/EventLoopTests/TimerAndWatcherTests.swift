@@ -57,6 +57,39 @@ struct TimerAndWatcherTests {
         #expect(await fired.take() == "kept")
     }
 
+    @Test("a deadline that is moved is missed once, when the last that was set has passed")
+    func deadline() async throws {
+        let missed = Box<UInt64>()
+        let deadline = Deadline { missed.put(Loop.nowNanoseconds) }
+        let began = Loop.nowNanoseconds
+        deadline.set(after: 5_000)
+        for _ in 0..<10 {
+            deadline.set(after: 20)
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(await missed.take() - began >= 60_000_000)
+        // Cleared, and set anew to what is earlier than the timer.
+        deadline.set(after: 5_000)
+        deadline.clear()
+        deadline.set(after: 1)
+        _ = await missed.take()
+    }
+
+    @Test("a cleared deadline, and a dropped one, are never missed")
+    func noDeadline() async {
+        let missed = Box<String>()
+        let cleared = Deadline { missed.put("cleared") }
+        cleared.set(after: 1)
+        cleared.clear()
+        do {
+            let dropped = Deadline { missed.put("dropped") }
+            dropped.set(after: 1)
+        }
+        let other = Deadline { missed.put("kept") }
+        other.set(after: 20)
+        #expect(await missed.take() == "kept")
+    }
+
     @Test("a change of a folder reaches its watcher, and a closed one no more")
     func folder() async throws {
         let folder = TemporaryFolder()

@@ -32,6 +32,31 @@ import Testing
         await mirror.stop()
     }
 
+    @Test("requests that are sent without waiting are answered in order, at once or not, and the last with its end")
+    func pipelined() async throws {
+        let mirror = try await TestMirror.start()
+        let bytes = testBytes(2000)
+        await mirror.offer(bytes)
+        for knowsAtOnce in [true, false] {
+            await mirror.know(atOnce: knowsAtOnce)
+            let client = try mirror.client()
+            // More than are answered in one turn.
+            let count = 300
+            let request = "GET /v2/a/b/manifests/v1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            let base = "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            try client.send(String(repeating: request + base, count: count) + request.dropLast(2))
+            for _ in 0..<count {
+                #expect(try client.response().body == bytes)
+                #expect(try client.response().text == "{}")
+            }
+            try client.send("Connection: close\r\n\r\n")
+            let last = try client.response()
+            #expect(last.body == bytes && last["connection"] == "close")
+            #expect(client.rest() == ([], .fin))
+        }
+        await mirror.stop()
+    }
+
     @Test("what the source declines is 404 with the specification's error body, and the connection goes on")
     func declines() async throws {
         let mirror = try await TestMirror.start()
@@ -196,6 +221,8 @@ import Testing
 
 extension TestMirror {
     /// A manifest under the tag `v1` and under `digest`.
+    @LoopActor func know(atOnce: Bool) { source.knowsAtOnce = atOnce }
+
     @LoopActor func offer(_ bytes: [UInt8]) {
         let answer = ManifestAnswer.found(
             mediaType: .ociIndex,

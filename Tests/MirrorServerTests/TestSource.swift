@@ -17,6 +17,15 @@ import OCIModel
 
     nonisolated init() {}
 
+    /// Answers at once what it otherwise would answer when asked.
+    var knowsAtOnce = false
+
+    func manifestAtOnce(_ query: ManifestQuery) -> ManifestAnswer? {
+        guard knowsAtOnce, let answer = manifests[query.reference] else { return nil }
+        manifestQueries.append(query)
+        return answer
+    }
+
     func manifest(_ query: ManifestQuery) async -> ManifestAnswer {
         manifestQueries.append(query)
         if silent.contains(query.reference) { await Self.untilCancelled() }
