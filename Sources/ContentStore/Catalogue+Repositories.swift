@@ -5,14 +5,20 @@ extension Catalogue {
     /// A row of no size, as if the blob named itself.
     func recordNamed(_ digest: Digest, registry: String, repository: String) throws(StoreError) {
         try perform { database throws(DatabaseError) in
-            _ = try database.run(
-                """
-                INSERT OR REPLACE INTO descriptor (registry, repository, manifest, digest, bytes)
-                VALUES (?, ?, ?3, ?3, -1)
-                """,
-                [.text(registry), .text(repository), .blob(digest.bytes)]
-            )
+            try Self.recordNamed(digest, registry: registry, repository: repository, in: database)
         }
+    }
+
+    static func recordNamed(
+        _ digest: Digest, registry: String, repository: String, in database: Database
+    ) throws(DatabaseError) {
+        try database.run(
+            """
+            INSERT OR REPLACE INTO descriptor (registry, repository, manifest, digest, bytes)
+            VALUES (?, ?, ?3, ?3, -1)
+            """,
+            [.text(registry), .text(repository), .blob(digest.bytes)]
+        )
     }
 
     func isNamed(_ digest: Digest, registry: String, repository: String) throws(StoreError) -> Bool {

@@ -196,31 +196,6 @@ extension Catalogue {
 // MARK: - What registries said
 
 extension Catalogue {
-    func recordDescriptors(
-        registry: String,
-        repository: String,
-        of manifest: Digest,
-        _ children: [(digest: Digest, bytes: Int64)]
-    ) throws(StoreError) {
-        try perform { database throws(DatabaseError) in
-            try database.transaction { () throws(DatabaseError) in
-                for child in children where child.bytes >= 0 {
-                    try database.run(
-                        """
-                        INSERT OR REPLACE INTO descriptor (registry, repository, manifest, digest, bytes)
-                        VALUES (?, ?, ?, ?, ?)
-                        """,
-                        [
-                            .text(registry), .text(repository), .blob(manifest.bytes),
-                            .blob(child.digest.bytes),
-                            .integer(child.bytes),
-                        ]
-                    )
-                }
-            }
-        }
-    }
-
     /// What the repository's own manifests say goes before what others say; of those, the latest.
     func size(_ digest: Digest, registry: String?, repository: String?) throws(StoreError) -> Int64? {
         try perform { database throws(DatabaseError) in

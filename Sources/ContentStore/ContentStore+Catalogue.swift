@@ -3,22 +3,19 @@ package import OCIModel
 /// What the catalogue remembers for others. Nothing here throws because of the catalogue: what it forgot is
 /// `nil`, what it could not take is lost, and `usage.lastError` tells.
 extension ContentStore {
-    /// Remembers which blobs a repository's manifest names, and their sizes.
+    /// Remembers a repository's manifest: its media type, which blobs it names, and their sizes.
     ///
     /// Negative sizes are left out.
-    package func recordDescriptors(
+    package func recordManifest(
+        _ manifest: Digest,
+        mediaType: String,
         registry: String,
         repository: String,
-        of manifest: Digest,
-        _ children: [(digest: Digest, bytes: Int64)]
+        naming children: [(digest: Digest, bytes: Int64)]
     ) {
         quietly { () throws(StoreError) in
-            try catalogue.recordDescriptors(
-                registry: registry,
-                repository: repository,
-                of: manifest,
-                children
-            )
+            try catalogue.recordManifest(
+                manifest, mediaType: mediaType, registry: registry, repository: repository, naming: children)
         }
     }
 
@@ -113,10 +110,6 @@ extension ContentStore {
         quietly { () throws(StoreError) in
             try catalogue.tag(registry: registry, repository: repository, tag: tag)
         } ?? nil
-    }
-
-    package func recordMediaType(_ digest: Digest, _ mediaType: String) {
-        quietly { () throws(StoreError) in try catalogue.recordMediaType(digest, mediaType) }
     }
 
     package func mediaType(_ digest: Digest) -> String? {

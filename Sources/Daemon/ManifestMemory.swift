@@ -5,8 +5,9 @@ import OriginClient
 /// what.
 ///
 /// Nothing here is leave to have anything: who may have what is decided before, and each time (`NodeImages+Access`).
-/// - Bytes are put here after they were hashed, so they are the digest's for as long as they are kept. Whether the store
-///   still has the blob is for the caller to ask: then eviction, removal and a damaged file count here as well.
+/// - Bytes are put here after they were hashed, so they are the digest's for as long as they are kept. Whether the
+///   store still has the blob is for the caller to ask: then eviction, removal and a damaged file count here as well.
+/// - A manifest that was just got is here until it is in the store, so that nobody waits for the disk.
 /// - That a repository names a blob is never taken back while the node runs (`ContentStore.isNamed`).
 struct ManifestMemory {
     struct Name: Hashable {
@@ -21,6 +22,8 @@ struct ManifestMemory {
     private static let entryBytes = 512
     /// Of some 200 bytes each.
     private static let namesMax = 8192
+    /// Of manifests on their way to the disk; beyond, who brings one more waits for it.
+    private static let arrivingBytesMax = 8 << 20
     /// How old a use may be that the store has not been told of.
     private static let useNanoseconds: UInt64 = 60_000_000_000
 
@@ -31,6 +34,8 @@ struct ManifestMemory {
 
     private var manifests = RecentlyUsed<Digest, Held>(costMax: bytesMax)
     private var names = RecentlyUsed<Name, Void>(costMax: namesMax)
+    private var arriving: [Digest: OriginManifest] = [:]
+    private var arrivingBytes = 0
     /// Goes up when something was forgotten: what was read before may be no longer what should be kept.
     private(set) var changes = 0
 
@@ -57,6 +62,24 @@ struct ManifestMemory {
         manifests.remove(digest)
         changes &+= 1
     }
+
+    /// A manifest that goes to the disk now; false when it is on its way already.
+    mutating func begin(_ manifest: OriginManifest) -> Bool {
+        guard arriving[manifest.digest] == nil else { return false }
+        arriving[manifest.digest] = manifest
+        arrivingBytes += manifest.bytes.count
+        return true
+    }
+
+    /// It is there, or never will be.
+    mutating func end(_ digest: Digest) {
+        guard let manifest = arriving.removeValue(forKey: digest) else { return }
+        arrivingBytes -= manifest.bytes.count
+    }
+
+    func arriving(_ digest: Digest) -> OriginManifest? { arriving[digest] }
+
+    var isBehind: Bool { arrivingBytes > Self.arrivingBytesMax }
 
     private mutating func put(_ held: Held) {
         manifests.put(held.manifest.digest, held, cost: held.manifest.bytes.count + Self.entryBytes)

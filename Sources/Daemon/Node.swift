@@ -136,6 +136,7 @@ package final class Node {
         let began = Loop.nowNanoseconds
         await discovery.stop()
         await mirror.stop(drainMillis: drainMillis)
+        await images.settled()
         let spent = (Loop.nowNanoseconds - began) / 1_000_000
         await swarm.stop(drainMillis: spent < drainMillis ? drainMillis - spent : 0)
         origin.close()

@@ -94,26 +94,19 @@ extension NodeImages {
     }
 
     /// The registry has given this caller something of that repository.
-    func affirm(_ place: Permissions.Place, _ credential: Credential?) async {
+    func affirm(_ place: Permissions.Place, _ credential: Credential?) {
         silentUntil[place.registry] = nil
         let isNews = !permissions.isFresh(credential, place, now: Loop.nowNanoseconds)
         permissions.allow(credential, place, now: Loop.nowNanoseconds)
         guard credential == nil, isNews else { return }
-        let store = store
-        await Loop.offload {
-            store.recordPublic(registry: place.registry.description, repository: place.repository.text)
+        let (store, registry, repository) = (store, place.registry.description, place.repository.text)
+        Loop.offload {
+            store.recordPublic(registry: registry, repository: repository)
+            return store.digests(registry: registry, repository: repository)
+        } then: { [swarm] digests in
+            // Other nodes learn what anybody may have of the place.
+            swarm.notePublic(digests)
         }
-        await publish(place)
-    }
-
-    /// Lets other nodes know what anybody may have of the place.
-    func publish(_ place: Permissions.Place) async {
-        guard permissions.isFresh(nil, place, now: Loop.nowNanoseconds) else { return }
-        let store = store
-        swarm.notePublic(
-            await Loop.offload {
-                store.digests(registry: place.registry.description, repository: place.repository.text)
-            })
     }
 
     /// This node or a peer knows the blob as one that anybody could pull, from wherever.
@@ -163,12 +156,13 @@ extension NodeImages {
     }
 
     private func affirmed(_ item: Item) async {
-        await affirm(item.place, item.credential)
+        affirm(item.place, item.credential)
         let (store, digest) = (store, item.digest)
         let (registry, repository) = (item.place.registry.description, item.repository.text)
         await Loop.offload {
             store.recordNamed(digest, registry: registry, repository: repository)
         }
-        await publish(item.place)
+        memory.noteNamed(ManifestMemory.Name(place: item.place, digest: digest))
+        if permissions.isFresh(nil, item.place, now: Loop.nowNanoseconds) { swarm.notePublic([digest]) }
     }
 }

@@ -86,7 +86,7 @@ extension NodeImages {
             let taking = Task { @LoopActor in await takeFromPeers(digest, of: query.registry) }
             let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
             if isTaken == true, let taken = await cachedManifest(digest) {
-                await remember(taken.bytes, digest, taken.mediaType, query)
+                await remember(taken, query)
                 return .success(taken)
             }
         }
@@ -112,8 +112,8 @@ extension NodeImages {
         let manifest = try await origin.manifest(
             endpoint: endpoint, repository: query.repository, reference: query.reference, head: isHead,
             accept: accept(query), credential: query.credential)
-        await affirm(query.place, query.credential)
-        if !isHead { await remember(manifest.bytes, manifest.digest, manifest.mediaType, query) }
+        affirm(query.place, query.credential)
+        if !isHead { await remember(manifest, query) }
         return manifest
     }
 
@@ -163,6 +163,7 @@ extension NodeImages {
 
     /// A manifest of the cache that is in memory. What the store has no longer is not served from there either.
     private func remembered(_ digest: Digest) -> OriginManifest? {
+        if let arriving = memory.arriving(digest) { return arriving }
         guard let (manifest, tellsStore) = memory.manifest(digest, now: Loop.nowNanoseconds) else { return nil }
         let store = store
         guard store.blob(digest) != nil else {
@@ -173,35 +174,51 @@ extension NodeImages {
         return manifest
     }
 
-    /// Keeps a manifest, its media type, and the sizes of what it names. A cache that fails costs speed later, never
-    /// this pull.
-    private func remember(_ content: [UInt8], _ digest: Digest, _ mediaType: MediaType, _ query: ManifestQuery) async {
-        let (store, logger) = (store, logger)
-        let (registry, repository) = (query.registry.canonical.description, query.repository.text)
-        let isNew = await Loop.offload {
-            let isNew = !store.isCommitted(digest)
-            do throws(StoreError) {
-                if isNew { try store.commitSmall(digest, bytes: content) }
-            } catch {
-                logger.warning("manifest not cached", metadata: ["digest": "\(digest)", "reason": "\(error)"])
-                return false
-            }
-            store.recordMediaType(digest, mediaType.text)
-            // What the registry gave under this name belongs to it.
-            store.recordNamed(digest, registry: registry, repository: repository)
-            if let summary = ManifestFile.summary(content, mediaType) {
-                store.recordDescriptors(
-                    registry: registry, repository: repository, of: digest,
-                    summary.children.map { (digest: $0.digest, bytes: $0.bytes) })
-            }
-            return isNew
+    /// Keeps a manifest, its media type, and what it names. Who asked for it waits for what their next question needs,
+    /// and not until it is safe on the disk. A cache that fails costs speed later, never this pull.
+    private func remember(_ manifest: OriginManifest, _ query: ManifestQuery) async {
+        let (store, digest, place) = (store, manifest.digest, query.place)
+        let names = await Loop.offload {
+            let children = ManifestFile.summary(manifest.bytes, manifest.mediaType)?.children ?? []
+            store.recordManifest(
+                digest, mediaType: manifest.mediaType.text, registry: place.registry.description,
+                repository: place.repository.text, naming: children.map { (digest: $0.digest, bytes: $0.bytes) })
+            return [digest] + children.map(\.digest)
         }
         // It may have been read with another media type.
         memory.forget(digest)
-        memory.noteNamed(ManifestMemory.Name(place: query.place, digest: digest))
-        if isShared(query.place) { swarm.share(digest) } else if isNew { swarm.keep(digest) }
-        if isNew { swarm.blobCommitted(digest) }
-        await publish(query.place)
+        for name in names { memory.noteNamed(ManifestMemory.Name(place: place, digest: name)) }
+        if permissions.isFresh(nil, place, now: Loop.nowNanoseconds) { swarm.notePublic(names) }
+        let isNew = !store.isCommitted(digest)
+        if isShared(place) { swarm.share(digest) } else if isNew { swarm.keep(digest) }
+        guard isNew, memory.begin(manifest) else { return }
+        let task = Task { @LoopActor in await commit(manifest) }
+        committing[digest] = task
+        if memory.isBehind { await task.value }
+    }
+
+    /// Returns when no manifest is on its way into the cache.
+    func settled() async {
+        while let task = committing.values.first { await task.value }
+    }
+
+    private func commit(_ manifest: OriginManifest) async {
+        let (store, digest) = (store, manifest.digest)
+        let failure = await Loop.offload { () -> StoreError? in
+            do throws(StoreError) {
+                try store.commitSmall(digest, bytes: manifest.bytes)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        memory.end(digest)
+        committing[digest] = nil
+        if let failure {
+            return logger.warning("manifest not cached", metadata: ["digest": "\(digest)", "reason": "\(failure)"])
+        }
+        memory.keep(manifest, now: Loop.nowNanoseconds)
+        swarm.blobCommitted(digest)
     }
 
     /// What the runtime's log shows; never with anything the registry wrote.

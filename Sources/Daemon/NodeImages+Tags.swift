@@ -60,7 +60,7 @@ extension NodeImages {
             let told = try await fetched(query, endpoint, isHead: query.isHead)
             let manifest = query.isHead ? try await content(of: told.digest, query, endpoint) : told
             tagAnswers.note(manifest, for: question(tag, query), now: Loop.nowNanoseconds)
-            await remember(tag, manifest, query)
+            remember(tag, manifest, query)
             return .success(manifest)
         } catch {
             noteFailure(error, query.registry)
@@ -87,14 +87,16 @@ extension NodeImages {
         return nil
     }
 
-    private func remember(_ tag: Tag, _ manifest: OriginManifest, _ query: ManifestQuery) async {
+    /// For when the registry cannot be reached: nobody waits for it now.
+    private func remember(_ tag: Tag, _ manifest: OriginManifest, _ query: ManifestQuery) {
         let store = store
         let (registry, repository) = (query.registry.canonical.description, query.repository.text)
-        await Loop.offload {
+        Loop.offload {
             store.recordTag(
                 registry: registry, repository: repository, tag: tag.text, digest: manifest.digest,
                 mediaType: manifest.mediaType.text)
             store.recordNamed(manifest.digest, registry: registry, repository: repository)
+        } then: { _ in
         }
     }
 

@@ -31,6 +31,8 @@ final class NodeImages: ImageSource {
     let manifests = Flights<ManifestQuestion, Result<OriginManifest, OriginError>>()
     let leaves = Flights<Item, Result<Int64?, OriginError>>()
     let files: TicketedFiles
+    /// Manifests on their way into the cache.
+    var committing: [Digest: Task<Void, Never>] = [:]
     /// Registries that could not be reached lately, and until when they are not asked for what may be served without.
     var silentUntil: [RegistryHost: UInt64] = [:]
 

@@ -15,11 +15,12 @@ struct CatalogueTests {
         let folder = try TemporaryFolder()
         var store = try ContentStore.open(folder)
         #expect(store.knownSize(layer) == nil && store.mediaType(manifest) == nil)
-        store.recordDescriptors(
+        store.recordManifest(
+            manifest,
+            mediaType: "application/vnd.oci.image.manifest.v1+json",
             registry: "docker.io",
             repository: "library/busybox",
-            of: manifest,
-            [(layer, 1234), (SHA256Hasher.hash([3]), -1)]
+            naming: [(layer, 1234), (SHA256Hasher.hash([3]), -1)]
         )
         store.recordTag(
             registry: "docker.io",
@@ -28,7 +29,6 @@ struct CatalogueTests {
             digest: manifest,
             mediaType: "a/b"
         )
-        store.recordMediaType(manifest, "application/vnd.oci.image.manifest.v1+json")
         for _ in 0..<2 {
             #expect(store.knownSize(layer) == 1234)
             #expect(store.knownSize(SHA256Hasher.hash([3])) == nil)
@@ -52,12 +52,8 @@ struct CatalogueTests {
         let store = try ContentStore.open(folder)
         let sample = try Sample(500)
         for (repository, size) in [("good", 500), ("bad", 7), ("worse", 8)] as [(String, Int64)] {
-            store.recordDescriptors(
-                registry: "r",
-                repository: repository,
-                of: manifest,
-                [(sample.digest, size)]
-            )
+            store.recordManifest(
+                manifest, mediaType: "m", registry: "r", repository: repository, naming: [(sample.digest, size)])
         }
         #expect(store.knownSize(sample.digest) == 8)
         #expect(store.knownSize(sample.digest, registry: "r", repository: "good") == 500)
@@ -96,7 +92,7 @@ struct CatalogueTests {
         store = try ContentStore.open(folder)
         #expect(FileManager.default.fileExists(atPath: path + ".damaged"))
         #expect(store.blob(sample.digest)?.bytes == 5000)
-        store.recordMediaType(sample.digest, "m")
+        store.recordManifest(sample.digest, mediaType: "m", registry: "r", repository: "a", naming: [])
         #expect(store.mediaType(sample.digest) == "m")
         try store.check()
         store.close()
@@ -172,7 +168,7 @@ struct CatalogueTests {
         try FileManager.default.removeItem(atPath: path)
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
         store = try ContentStore.open(folder)
-        store.recordMediaType(sample.digest, "m")
+        store.recordManifest(sample.digest, mediaType: "m", registry: "r", repository: "a", naming: [])
         #expect(store.mediaType(sample.digest) == "m")
         #expect(try store.contents(sample.digest) == sample.bytes)
     }

@@ -1,4 +1,5 @@
 import Foundation
+import OCIModel
 import TestSupport
 import Testing
 
