@@ -49,8 +49,8 @@ final class NodeCounters {
     private(set) var downloads: [String: UInt64] = [:]
     private(set) var mismatches: UInt64 = 0
     private var labels: BoundedLabels
-    /// Those of registries that have one of their own: they are asked for several times a request.
-    private var labelOf: [RegistryHost: String] = [:]
+    /// It is asked for several times a request.
+    private var lastLabel: (registry: RegistryHost, label: String)?
 
     init(_ settings: Settings) {
         let named = settings.registries.map(\.host.canonical.description)
@@ -60,10 +60,9 @@ final class NodeCounters {
 
     /// The value of the label `registry`.
     func label(_ registry: RegistryHost) -> String {
-        let registry = registry.canonical
-        if let known = labelOf[registry] { return known }
-        let label = labels.label(registry.description)
-        if label != BoundedLabels.other { labelOf[registry] = label }
+        if let lastLabel, lastLabel.registry == registry { return lastLabel.label }
+        let label = labels.label(registry.canonical.description)
+        lastLabel = (registry, label)
         return label
     }
 

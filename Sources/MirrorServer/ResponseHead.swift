@@ -35,12 +35,14 @@ struct ResponseHead: Equatable, Sendable {
     /// More than most heads take, with what is around their fields.
     private static let usualBytes = 512
 
-    private init(_ status: Status, _ fields: [String]) {
+    private init(_ status: Status, _ fields: [(name: String, value: String)]) {
         self.status = status
         var lines: [UInt8] = []
         lines.reserveCapacity(Self.usualBytes)
         for field in fields {
-            lines.append(contentsOf: field.utf8)
+            lines.append(contentsOf: field.name.utf8)
+            lines.append(contentsOf: ": ".utf8)
+            lines.append(contentsOf: field.value.utf8)
             lines.append(contentsOf: "\r\n".utf8)
         }
         self.fields = lines
@@ -48,7 +50,7 @@ struct ResponseHead: Equatable, Sendable {
 
     /// The answer to `/v2/`, whose body is `baseBody`.
     static func base() -> ResponseHead {
-        ResponseHead(.ok, ["Content-Type: application/json", "Content-Length: \(baseBody.count)"])
+        ResponseHead(.ok, [("Content-Type", "application/json"), ("Content-Length", String(baseBody.count))])
     }
 
     static let baseBody = Array("{}".utf8)
@@ -56,40 +58,43 @@ struct ResponseHead: Equatable, Sendable {
     static func manifest(mediaType: MediaType, digest: Digest, bytes: Int64) -> ResponseHead {
         ResponseHead(
             .ok,
-            ["Content-Type: \(mediaType)", "Content-Length: \(bytes)", "Docker-Content-Digest: \(digest)"]
+            [
+                ("Content-Type", mediaType.text), ("Content-Length", String(bytes)),
+                ("Docker-Content-Digest", digest.description),
+            ]
         )
     }
 
     /// `part` is `nil` for the whole blob.
     static func blob(digest: Digest, bytes: Int64, part: ByteRange?) -> ResponseHead {
         let common = [
-            "Content-Type: \(MediaType.octetStream)", "Docker-Content-Digest: \(digest)",
-            "Accept-Ranges: bytes",
+            ("Content-Type", MediaType.octetStream.text), ("Docker-Content-Digest", digest.description),
+            ("Accept-Ranges", "bytes"),
         ]
-        guard let part else { return ResponseHead(.ok, common + ["Content-Length: \(bytes)"]) }
+        guard let part else { return ResponseHead(.ok, common + [("Content-Length", String(bytes))]) }
         return ResponseHead(
             .partialContent,
-            common + ["Content-Length: \(part.count)", "Content-Range: bytes \(part)/\(bytes)"]
+            common + [("Content-Length", String(part.count)), ("Content-Range", "bytes \(part)/\(bytes)")]
         )
     }
 
     /// Its next page is where this one is, for the caller knows no other address of the registry.
     static func listing(_ listing: Listing, at place: ListingPlace) -> ResponseHead {
-        var fields = ["Content-Type: \(listing.mediaType)", "Content-Length: \(listing.bytes.count)"]
+        var fields = [("Content-Type", listing.mediaType.text), ("Content-Length", String(listing.bytes.count))]
         if let next = listing.next {
-            fields.append("Link: <\(place.path)?\(next.joined(with: place.namespace))>; rel=\"next\"")
+            fields.append(("Link", "<\(place.path)?\(next.joined(with: place.namespace))>; rel=\"next\""))
         }
-        if listing.isFiltered { fields.append("OCI-Filters-Applied: artifactType") }
+        if listing.isFiltered { fields.append(("OCI-Filters-Applied", "artifactType")) }
         return ResponseHead(.ok, fields)
     }
 
     /// `bodyBytes` are the bytes of the refusal's body.
     static func refusal(_ refusal: Refusal, bodyBytes: Int) -> ResponseHead {
-        var fields = ["Content-Type: application/json", "Content-Length: \(bodyBytes)"]
+        var fields = [("Content-Type", "application/json"), ("Content-Length", String(bodyBytes))]
         switch refusal {
-        case .methodNotAllowed: fields.append("Allow: GET, HEAD")
-        case .unauthorized(let challenge): fields.append("WWW-Authenticate: \(challenge.headerValue)")
-        case .rangeNotSatisfiable(let bytes): fields.append("Content-Range: bytes */\(bytes)")
+        case .methodNotAllowed: fields.append(("Allow", "GET, HEAD"))
+        case .unauthorized(let challenge): fields.append(("WWW-Authenticate", challenge.headerValue))
+        case .rangeNotSatisfiable(let bytes): fields.append(("Content-Range", "bytes */\(bytes)"))
         default: break
         }
         return ResponseHead(refusal.status, fields)
