@@ -64,6 +64,7 @@ extension NodeStatus: AdminMessage {
             message.peers_known = peersKnown
             message.uploaded_bytes = uploadedBytes
             message.uploaded_wire_bytes = uploadedWireBytes
+            message.uploaded_compressed_bytes = uploadedCompressedBytes
             message.n_recent_problems = recentProblems.count
             message.recent_problems = arena.array(recentProblems.map { arena.text($0) })
             message.n_recent_probes = recentProbes.count
@@ -107,6 +108,7 @@ extension NodeStatus: AdminMessage {
             status.peersKnown = message.peers_known
             status.uploadedBytes = message.uploaded_bytes
             status.uploadedWireBytes = message.uploaded_wire_bytes
+            status.uploadedCompressedBytes = message.uploaded_compressed_bytes
             status.recentProblems =
                 ProtobufField.texts(message.recent_problems, count: message.n_recent_problems) ?? []
             status.recentProbes = ProtobufField.texts(message.recent_probes, count: message.n_recent_probes) ?? []
@@ -147,6 +149,7 @@ extension SourceBytes {
         message.is_peer = isPeer ? 1 : 0
         message.content_bytes = contentBytes
         message.wire_bytes = wireBytes
+        message.compressed_bytes = compressedBytes
     }
 
     fileprivate init(_ message: Hawker__Admin__V1__SourceBytes) {
@@ -154,6 +157,7 @@ extension SourceBytes {
         isPeer = message.is_peer != 0
         contentBytes = message.content_bytes
         wireBytes = message.wire_bytes
+        compressedBytes = message.compressed_bytes
     }
 }
 

@@ -22,6 +22,8 @@ package struct NodeStatus: Codable, Equatable, Sendable {
     package var uploadedBytes: UInt64 = 0
     /// The same bytes as they went over the wire, compressed where that paid.
     package var uploadedWireBytes: UInt64 = 0
+    /// Of `uploadedBytes`, those of pieces that travelled compressed.
+    package var uploadedCompressedBytes: UInt64 = 0
     /// Newest warnings and errors of the log, oldest first.
     package var recentProblems: [String] = []
     /// One for each way that the settings name to find peers.
@@ -147,6 +149,8 @@ package struct SourceBytes: Codable, Equatable, Sendable {
     package var isPeer = false
     package var contentBytes: UInt64 = 0
     package var wireBytes: UInt64 = 0
+    /// Of `contentBytes`, those of pieces that travelled compressed.
+    package var compressedBytes: UInt64 = 0
 
     package init() {}
 }

@@ -1105,7 +1105,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__end__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__end__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[23] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_descriptors[24] =
 {
   {
     "name",
@@ -1348,6 +1348,18 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__node_status__field_desc
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
+    "uploaded_compressed_bytes",
+    22,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__NodeStatus, uploaded_compressed_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
     "peer_security",
     26,
     PROTOBUF_C_LABEL_NONE,
@@ -1396,15 +1408,16 @@ static const unsigned hawker__admin__v1__node_status__field_indices_by_name[] = 
   3,   /* field[3] = mirror_address */
   0,   /* field[0] = name */
   4,   /* field[4] = peer_address */
-  20,   /* field[20] = peer_security */
+  21,   /* field[21] = peer_security */
   9,   /* field[9] = peers_connected */
   10,   /* field[10] = peers_known */
   6,   /* field[6] = received */
   17,   /* field[17] = recent_probes */
   13,   /* field[13] = recent_problems */
-  21,   /* field[21] = registries */
-  22,   /* field[22] = runtime_store */
+  22,   /* field[22] = registries */
+  23,   /* field[23] = runtime_store */
   11,   /* field[11] = uploaded_bytes */
+  20,   /* field[20] = uploaded_compressed_bytes */
   12,   /* field[12] = uploaded_wire_bytes */
   2,   /* field[2] = uptime_seconds */
   1,   /* field[1] = version */
@@ -1413,10 +1426,10 @@ static const ProtobufCIntRange hawker__admin__v1__node_status__number_ranges[5 +
 {
   { 1, 0 },
   { 20, 18 },
-  { 26, 20 },
-  { 30, 21 },
-  { 40, 22 },
-  { 0, 23 }
+  { 26, 21 },
+  { 30, 22 },
+  { 40, 23 },
+  { 0, 24 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
 {
@@ -1426,7 +1439,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__node_status__descriptor =
   "Hawker__Admin__V1__NodeStatus",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__NodeStatus),
-  23,
+  24,
   hawker__admin__v1__node_status__field_descriptors,
   hawker__admin__v1__node_status__field_indices_by_name,
   5,  hawker__admin__v1__node_status__number_ranges,
@@ -2101,7 +2114,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__runtime_store__descriptor =
   (ProtobufCMessageInit) hawker__admin__v1__runtime_store__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__admin__v1__source_bytes__field_descriptors[4] =
+static const ProtobufCFieldDescriptor hawker__admin__v1__source_bytes__field_descriptors[5] =
 {
   {
     "source",
@@ -2151,8 +2164,21 @@ static const ProtobufCFieldDescriptor hawker__admin__v1__source_bytes__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "compressed_bytes",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_UINT64,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Admin__V1__SourceBytes, compressed_bytes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__admin__v1__source_bytes__field_indices_by_name[] = {
+  4,   /* field[4] = compressed_bytes */
   2,   /* field[2] = content_bytes */
   1,   /* field[1] = is_peer */
   0,   /* field[0] = source */
@@ -2161,7 +2187,7 @@ static const unsigned hawker__admin__v1__source_bytes__field_indices_by_name[] =
 static const ProtobufCIntRange hawker__admin__v1__source_bytes__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor hawker__admin__v1__source_bytes__descriptor =
 {
@@ -2171,7 +2197,7 @@ const ProtobufCMessageDescriptor hawker__admin__v1__source_bytes__descriptor =
   "Hawker__Admin__V1__SourceBytes",
   "hawker.admin.v1",
   sizeof(Hawker__Admin__V1__SourceBytes),
-  4,
+  5,
   hawker__admin__v1__source_bytes__field_descriptors,
   hawker__admin__v1__source_bytes__field_indices_by_name,
   1,  hawker__admin__v1__source_bytes__number_ranges,

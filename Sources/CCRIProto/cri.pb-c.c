@@ -367,6 +367,51 @@ void   runtime__v1__image_spec__free_unpacked
   assert(message->base.descriptor == &runtime__v1__image_spec__descriptor);
   protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
 }
+void   runtime__v1__auth_config__init
+                     (Runtime__V1__AuthConfig         *message)
+{
+  static const Runtime__V1__AuthConfig init_value = RUNTIME__V1__AUTH_CONFIG__INIT;
+  *message = init_value;
+}
+size_t runtime__v1__auth_config__get_packed_size
+                     (const Runtime__V1__AuthConfig *message)
+{
+  assert(message->base.descriptor == &runtime__v1__auth_config__descriptor);
+  return protobuf_c_message_get_packed_size ((const ProtobufCMessage*)(message));
+}
+size_t runtime__v1__auth_config__pack
+                     (const Runtime__V1__AuthConfig *message,
+                      uint8_t       *out)
+{
+  assert(message->base.descriptor == &runtime__v1__auth_config__descriptor);
+  return protobuf_c_message_pack ((const ProtobufCMessage*)message, out);
+}
+size_t runtime__v1__auth_config__pack_to_buffer
+                     (const Runtime__V1__AuthConfig *message,
+                      ProtobufCBuffer *buffer)
+{
+  assert(message->base.descriptor == &runtime__v1__auth_config__descriptor);
+  return protobuf_c_message_pack_to_buffer ((const ProtobufCMessage*)message, buffer);
+}
+Runtime__V1__AuthConfig *
+       runtime__v1__auth_config__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data)
+{
+  return (Runtime__V1__AuthConfig *)
+     protobuf_c_message_unpack (&runtime__v1__auth_config__descriptor,
+                                allocator, len, data);
+}
+void   runtime__v1__auth_config__free_unpacked
+                     (Runtime__V1__AuthConfig *message,
+                      ProtobufCAllocator *allocator)
+{
+  if(!message)
+    return;
+  assert(message->base.descriptor == &runtime__v1__auth_config__descriptor);
+  protobuf_c_message_free_unpacked ((ProtobufCMessage*)message, allocator);
+}
 void   runtime__v1__pull_image_request__init
                      (Runtime__V1__PullImageRequest         *message)
 {
@@ -1411,7 +1456,58 @@ const ProtobufCMessageDescriptor runtime__v1__image_spec__descriptor =
   (ProtobufCMessageInit) runtime__v1__image_spec__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor runtime__v1__pull_image_request__field_descriptors[1] =
+static const ProtobufCFieldDescriptor runtime__v1__auth_config__field_descriptors[2] =
+{
+  {
+    "username",
+    1,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Runtime__V1__AuthConfig, username),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+  {
+    "password",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_STRING,
+    0,   /* quantifier_offset */
+    offsetof(Runtime__V1__AuthConfig, password),
+    NULL,
+    &protobuf_c_empty_string,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
+};
+static const unsigned runtime__v1__auth_config__field_indices_by_name[] = {
+  1,   /* field[1] = password */
+  0,   /* field[0] = username */
+};
+static const ProtobufCIntRange runtime__v1__auth_config__number_ranges[1 + 1] =
+{
+  { 1, 0 },
+  { 0, 2 }
+};
+const ProtobufCMessageDescriptor runtime__v1__auth_config__descriptor =
+{
+  PROTOBUF_C__MESSAGE_DESCRIPTOR_MAGIC,
+  "runtime.v1.AuthConfig",
+  "AuthConfig",
+  "Runtime__V1__AuthConfig",
+  "runtime.v1",
+  sizeof(Runtime__V1__AuthConfig),
+  2,
+  runtime__v1__auth_config__field_descriptors,
+  runtime__v1__auth_config__field_indices_by_name,
+  1,  runtime__v1__auth_config__number_ranges,
+  (ProtobufCMessageInit) runtime__v1__auth_config__init,
+  NULL,NULL,NULL    /* reserved[123] */
+};
+static const ProtobufCFieldDescriptor runtime__v1__pull_image_request__field_descriptors[2] =
 {
   {
     "image",
@@ -1425,14 +1521,27 @@ static const ProtobufCFieldDescriptor runtime__v1__pull_image_request__field_des
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "auth",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_MESSAGE,
+    0,   /* quantifier_offset */
+    offsetof(Runtime__V1__PullImageRequest, auth),
+    &runtime__v1__auth_config__descriptor,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned runtime__v1__pull_image_request__field_indices_by_name[] = {
+  1,   /* field[1] = auth */
   0,   /* field[0] = image */
 };
 static const ProtobufCIntRange runtime__v1__pull_image_request__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor runtime__v1__pull_image_request__descriptor =
 {
@@ -1442,7 +1551,7 @@ const ProtobufCMessageDescriptor runtime__v1__pull_image_request__descriptor =
   "Runtime__V1__PullImageRequest",
   "runtime.v1",
   sizeof(Runtime__V1__PullImageRequest),
-  1,
+  2,
   runtime__v1__pull_image_request__field_descriptors,
   runtime__v1__pull_image_request__field_indices_by_name,
   1,  runtime__v1__pull_image_request__number_ranges,

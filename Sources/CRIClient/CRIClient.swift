@@ -69,16 +69,20 @@ package final class CRIClient {
         return config.flatMap(CRIRegistrySettings.init(json:))
     }
 
-    /// Pulls an image as the kubelet would have it pulled, and returns its id.
+    /// Pulls an image as the kubelet would have it pulled, and returns its id; without a credential as nobody.
     @discardableResult
     package func pull(
         _ image: String,
+        as credential: CRICredential? = nil,
         deadlineMillis: UInt64 = pullDeadlineMillis
     ) async throws(CRIError) -> String {
         try await call(
             "/runtime.v1.ImageService/PullImage",
             ProtobufSchema(runtime__v1__pull_image_request__init),
-            { $0.image = Self.spec(image, $1) },
+            { message, arena in
+                message.image = Self.spec(image, arena)
+                message.auth = credential.map { Self.auth($0, arena) }
+            },
             ProtobufSchema(runtime__v1__pull_image_response__init),
             deadlineMillis: deadlineMillis
         ) { Self.text($0.image_ref) }
@@ -175,6 +179,16 @@ package final class CRIClient {
         _ arena: ProtobufArena
     ) -> UnsafeMutablePointer<Runtime__V1__ImageSpec> {
         arena.message(ProtobufSchema(runtime__v1__image_spec__init)) { $0.image = arena.text(image) }
+    }
+
+    private static func auth(
+        _ credential: CRICredential,
+        _ arena: ProtobufArena
+    ) -> UnsafeMutablePointer<Runtime__V1__AuthConfig> {
+        arena.message(ProtobufSchema(runtime__v1__auth_config__init)) {
+            $0.username = arena.text(credential.user)
+            $0.password = arena.text(credential.password)
+        }
     }
 
     private static func image(_ image: Runtime__V1__Image) -> CRIImage {

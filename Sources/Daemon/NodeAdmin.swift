@@ -38,6 +38,7 @@ struct NodeAdmin: AdminService {
         status.peersKnown = UInt32(clamping: swarm.peers.count + swarm.unreached.count)
         status.uploadedBytes = UInt64(clamping: swarm.sent.rawBytes)
         status.uploadedWireBytes = UInt64(clamping: swarm.sent.wireBytes)
+        status.uploadedCompressedBytes = UInt64(clamping: swarm.sent.compressedBytes)
         status.discovery = node.discovery.status.map(DiscoveryReport.init)
         status.limits = node.limits.all.map { key, pacer in
             var limit = LimitStatus()
@@ -220,6 +221,7 @@ extension SourceBytes {
         isPeer = true
         contentBytes = UInt64(clamping: peer.received.rawBytes)
         wireBytes = UInt64(clamping: peer.received.wireBytes)
+        compressedBytes = UInt64(clamping: peer.received.compressedBytes)
     }
 }
 

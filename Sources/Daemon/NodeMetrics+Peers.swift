@@ -61,10 +61,16 @@ extension NodeMetrics {
             traffic(
                 "hawker_peer_received_wire_bytes_total", "The same as they travelled, compressed where that paid.",
                 counters.received, \.wireBytes),
+            traffic(
+                "hawker_peer_received_compressed_bytes_total", "Bytes of those pieces that travelled compressed.",
+                counters.received, \.compressedBytes),
             traffic("hawker_peer_sent_bytes_total", "Bytes of pieces for peers.", counters.sent, \.rawBytes),
             traffic(
                 "hawker_peer_sent_wire_bytes_total", "The same as they travelled, compressed where that paid.",
                 counters.sent, \.wireBytes),
+            traffic(
+                "hawker_peer_sent_compressed_bytes_total", "Bytes of those pieces that travelled compressed.",
+                counters.sent, \.compressedBytes),
             pieces, times, grants(counters), downloads(),
             MetricFamily(
                 "hawker_grants_unanswered_total", .counter,

@@ -38,9 +38,10 @@ extension SettingsKeys {
                 settings.cluster = text
                 return PeerName(text) != nil
             },
-            .flag("peers.compression", shown: "true", "Send pieces with zstd where that saves bytes.") {
-                $1.compression = $0
-            },
+            .flag(
+                "peers.compression", shown: "true",
+                "Send pieces with zstd where that saves bytes; `hawker status` says how many."
+            ) { $1.compression = $0 },
         ] + trust
 
     private static let dns: [SettingsKey] = [

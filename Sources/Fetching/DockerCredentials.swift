@@ -72,13 +72,27 @@ package struct DockerCredentials: Sendable {
 
     /// The value of an `Authorization` header for a registry, or for what of it the longest matching entry names.
     package func basic(for host: RegistryHost, _ repository: RepositoryName? = nil) -> String? {
+        auth(for: host, repository).map { "Basic " + $0 }
+    }
+
+    /// The same for who wants them apart; `nil` also when the entry is no `user:password` in base64.
+    package func login(
+        for host: RegistryHost, _ repository: RepositoryName? = nil
+    ) -> (user: String, password: String)? {
+        guard let auth = auth(for: host, repository), let bytes = Data(base64Encoded: auth),
+            let text = String(validating: bytes, as: UTF8.self), let colon = text.firstIndex(of: ":")
+        else { return nil }
+        return (String(text[..<colon]), String(text[text.index(after: colon)...]))
+    }
+
+    private func auth(for host: RegistryHost, _ repository: RepositoryName?) -> String? {
         var names = [host.description]
         for part in repository?.text.split(separator: "/") ?? [] { names.append("\(names.last ?? "")/\(part)") }
         names.reverse()
         if host.canonical == .dockerHub { names += ["index.docker.io", "https://index.docker.io/v1/"] }
         names += ["https://\(host)", "https://\(host)/", "http://\(host)", "https://\(host)/v2/", "https://\(host)/v1/"]
         for name in names {
-            if let auth = entries[name], auth.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) { return "Basic " + auth }
+            if let auth = entries[name], auth.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f }) { return auth }
         }
         return nil
     }

@@ -292,5 +292,6 @@ extension PieceTraffic {
         pieces += other.pieces
         rawBytes += other.rawBytes
         wireBytes += other.wireBytes
+        compressedBytes += other.compressedBytes
     }
 }

@@ -10,6 +10,8 @@ package struct PieceTraffic: Hashable, Sendable {
     package var pieces: Int64 = 0
     package var rawBytes: Int64 = 0
     package var wireBytes: Int64 = 0
+    /// Of `rawBytes`, those of pieces that travelled compressed.
+    package var compressedBytes: Int64 = 0
 
     package init() {}
 
@@ -19,6 +21,7 @@ package struct PieceTraffic: Hashable, Sendable {
         pieces += 1
         rawBytes += Int64(raw)
         wireBytes += Int64(wire)
+        if wire < raw { compressedBytes += Int64(raw) }
     }
 }
 

@@ -1,5 +1,8 @@
 import ArgumentParser
+import CRIClient
 import EventLoop
+import Fetching
+import OCIModel
 import RuntimeConfig
 
 /// `hawker containerd verify`: what an operator looks at after a change, in one table.
@@ -31,7 +34,17 @@ struct ContainerdVerifyCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Also pull this image through CRI, as the kubelet would.", valueName: "reference"))
     var image: String?
 
-    func validate() throws { _ = try options() }
+    @Option(
+        help: ArgumentHelp(
+            "With --image: the file whose user and password for its registry go with the pull, as an image pull secret "
+                + "does; config.json of docker login, or auth.json of podman login (default: nobody's).",
+            valueName: "file"))
+    var authFile: String?
+
+    func validate() throws {
+        _ = try options()
+        _ = try credential()
+    }
 
     func run() async throws {
         var options = try options()
@@ -54,6 +67,24 @@ struct ContainerdVerifyCommand: AsyncParsableCommand {
         return try files.options(try ContainerdPlanOptions.parse(words))
     }
 
+    private func credential() throws -> CRICredential? {
+        guard let authFile else { return nil }
+        guard let image else { throw ValidationError("--auth-file is for the pull of an --image") }
+        guard let reference = ImageReference(image) else { throw ValidationError("\(image) is not an image's name") }
+        let credentials: DockerCredentials
+        do throws(FetchError) {
+            credentials = try DockerCredentials.load(authFile)
+        } catch {
+            throw ValidationError(error.sentence)
+        }
+        let login = credentials.login(for: reference.registry, reference.repository)
+        guard let credential = login.flatMap({ CRICredential(user: $0.user, password: $0.password) }) else {
+            let helpers = credentials.namesHelpers ? "; credential helpers, which it names, are not run" : ""
+            throw ValidationError("\(authFile) has no user and password for \(reference.registry)\(helpers)")
+        }
+        return credential
+    }
+
     @LoopActor
     private func verify(_ options: ContainerdOptions, _ socket: String) async throws -> VerifyRow.State {
         let verification = Verification(options, socket: socket, adminSocket: adminSocket)
@@ -62,7 +93,7 @@ struct ContainerdVerifyCommand: AsyncParsableCommand {
             await verification.lookAtDaemon()
             await verification.probe()
         }
-        if let image { await verification.pull(image, seesDaemon: !containerdOnly) }
+        if let image { await verification.pull(image, as: try credential(), seesDaemon: !containerdOnly) }
         try print(verification)
         return verification.state
     }

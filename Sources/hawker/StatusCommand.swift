@@ -64,8 +64,9 @@ struct StatusCommand: AsyncParsableCommand {
                 "requests",
                 "\(status.mirror.requests), declined \(status.mirror.declined), cut short \(status.mirror.cutShort)",
             ],
-            ["sent", "\(Console.bytes(status.mirror.bytesSent)) to containerd, \(uploads(status)) to peers"],
+            ["sent", "\(Console.bytes(status.mirror.bytesSent)) to containerd, \(Console.bytes(status.uploadedBytes)) to peers"],
         ]
+        if let gain = compression(status) { rows.append(["compression", gain]) }
         if status.mirror.staleTagsServed > 0 {
             rows.append(["stale tags", "\(status.mirror.staleTagsServed) served as last seen: a registry was out of reach"])
         }
@@ -120,9 +121,20 @@ struct StatusCommand: AsyncParsableCommand {
         return "\(report.source)\(asked): \(count)\(state)\(reason)"
     }
 
-    private func uploads(_ status: NodeStatus) -> String {
-        let content = Console.bytes(status.uploadedBytes)
-        guard status.uploadedWireBytes < status.uploadedBytes else { return content }
-        return "\(content) (\(Console.bytes(status.uploadedWireBytes)) on the wire)"
+    /// What zstd makes of the pieces that nodes exchange; `nil` while there were none.
+    private func compression(_ status: NodeStatus) -> String? {
+        let received = status.received.filter(\.isPeer)
+        let ways = [
+            ("sent to peers", status.uploadedBytes, status.uploadedWireBytes, status.uploadedCompressedBytes),
+            (
+                "received", received.map(\.contentBytes).reduce(0, &+), received.map(\.wireBytes).reduce(0, &+),
+                received.map(\.compressedBytes).reduce(0, &+)
+            ),
+        ]
+        let texts = ways.filter { $0.1 > 0 }.map { way, content, wire, compressed in
+            let share = (Double(compressed) / Double(content) * 100).rounded()
+            return "\(Console.bytes(content)) \(way) as \(Console.bytes(wire)), \(Int(share)) % of it compressed"
+        }
+        return texts.isEmpty ? nil : texts.joined(separator: "; ")
     }
 }

@@ -139,12 +139,12 @@ extension Verification {
     }
 
     /// Pulls an image as the kubelet would; `seesDaemon` also asks where it came from.
-    func pull(_ image: String, seesDaemon: Bool) async {
+    func pull(_ image: String, as credential: CRICredential?, seesDaemon: Bool) async {
         guard isReady else { return add("image", .broken, "\(image): not pulled, because CRI is not served") }
         let before = seesDaemon ? await mirrorStatus()?.mirror : nil
         let began = ContinuousClock.now
         do throws(CRIError) {
-            let id = try await client.pull(image)
+            let id = try await client.pull(image, as: credential)
             let seconds = (ContinuousClock.now - began) / .seconds(1)
             let bytes = try await client.image(image)?.bytes ?? 0
             let text = "\(image): \(Console.bytes(bytes)) in \((seconds * 100).rounded() / 100) s, \(id)"

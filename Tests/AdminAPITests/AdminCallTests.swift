@@ -11,6 +11,9 @@ private struct FixedNode: AdminService {
         status.name = "node-a"
         status.uptimeSeconds = 61
         status.draining = true
+        status.uploadedBytes = 9
+        status.uploadedWireBytes = 8
+        status.uploadedCompressedBytes = 7
         status.cache.quotaBytes = 20 << 30
         status.mirror.cutShort = 3
         status.mirror.staleTagsServed = 4
@@ -18,6 +21,8 @@ private struct FixedNode: AdminService {
         source.source = "node-b"
         source.isPeer = true
         source.contentBytes = 1 << 40
+        source.wireBytes = 1 << 39
+        source.compressedBytes = 1 << 38
         status.received = [source]
         var discovery = DiscoveryReport()
         discovery.source = "dns"

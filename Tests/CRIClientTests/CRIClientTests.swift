@@ -36,6 +36,22 @@ struct GRPCFrameTests {
     }
 }
 
+@Suite("a user of a registry")
+struct CRICredentialTests {
+    @Test("is in no description, and what CRI would take for something else is none")
+    func redacted() throws {
+        let credential = try #require(CRICredential(user: "somebody", password: "canary"))
+        var dumped = ""
+        dump(credential, to: &dumped)
+        for text in ["\(credential)", String(reflecting: credential), dumped] {
+            #expect(!text.contains("canary") && !text.contains("somebody"))
+        }
+        for (user, password) in [("", "token"), ("a\0b", "c"), ("a", "b\0c")] {
+            #expect(CRICredential(user: user, password: password) == nil)
+        }
+    }
+}
+
 @Suite("A real containerd", .serialized)
 struct RealContainerdTests {
     private static func mirrors(_ host: String, _ url: String) -> String {

@@ -33,6 +33,20 @@ struct DockerCredentialsTests {
         #expect(credentials.namesHelpers)
     }
 
+    @Test("user and password come apart at the first colon, and not at all out of what is no such pair")
+    func login() throws {
+        let file = #"{"auths": {"odd.example": {"auth": "bm9jb2xvbg=="}, "bad.example": {"auth": "%%%"}}}"#
+        let odd = try DockerCredentials(Array(file.utf8), path: "config.json")
+        for name in ["odd.example", "bad.example", "none.example"] {
+            let host = try #require(RegistryHost(name))
+            #expect(odd.login(for: host) == nil, "\(name)")
+        }
+        let credentials = try DockerCredentials(Array(Self.file.utf8), path: "config.json")
+        let host = try #require(RegistryHost("registry.example:5000"))
+        let login = credentials.login(for: host)
+        #expect(login?.user == "me" && login?.password == "pass:word")
+    }
+
     @Test("the named file counts, else that of the environment, else the user's own, else nobody's")
     func places() throws {
         let folder = try TemporaryFolder("credentials")

@@ -52,6 +52,8 @@ struct NodeReport: Decodable {
         let source: String
         let isPeer: Bool
         let contentBytes: Int
+        let wireBytes: Int
+        let compressedBytes: Int
     }
 
     struct Mirror: Decodable {
@@ -72,6 +74,9 @@ struct NodeReport: Decodable {
     }
 
     let received: [Source]
+    let uploadedBytes: Int
+    let uploadedWireBytes: Int
+    let uploadedCompressedBytes: Int
     let limits: [Limit]
     let discovery: [Discovery]
     let mirror: Mirror

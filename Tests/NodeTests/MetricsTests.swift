@@ -59,6 +59,42 @@ extension NodeTests {
             try await registry.process.stop()
         }
 
+        @Test("what zstd spared between two nodes is in the status of both, in its JSON and in the metrics")
+        func compression() async throws {
+            var generator = SeededGenerator(seed: 63)
+            let text = Array((0..<300_000).map { "line \($0)\n" }.joined().utf8)
+            let image = try await TestImage.unpackable([
+                (.plain, ["text": text]), (.gzip, ["noise": generator.bytes(count: 900_000)]),
+            ])
+            let (plain, packed) = (image.layers[0].blob.bytes.count, image.layers[1].blob.bytes.count)
+            let registry = try await DockerRegistry()
+            try registry.add(image, repository: "image")
+            let cluster = try Cluster(nodes: ["a", "b"], registry: registry)
+            let (a, b) = (cluster.nodes[0], cluster.nodes[1])
+            let processes = try await cluster.start([a, b])
+            #expect(try await !b.admin(["status"]).contains("compression"))
+            for node in [a, b] { try await node.pull(image, "image", from: registry) }
+
+            let (ofA, ofB) = (try await a.report(), try await b.report())
+            let taken = try #require(ofB.received.first { $0.isPeer })
+            // All pieces of the one layer, but perhaps its last, and none of the other.
+            #expect(taken.compressedBytes <= plain && taken.compressedBytes > plain - 65_536)
+            #expect(taken.contentBytes >= plain + packed && taken.wireBytes < packed + plain / 2)
+            #expect(ofA.uploadedBytes == taken.contentBytes && ofA.uploadedWireBytes == taken.wireBytes)
+            #expect(ofA.uploadedCompressedBytes == taken.compressedBytes)
+            let share = Int((Double(taken.compressedBytes) / Double(taken.contentBytes) * 100).rounded())
+            for (node, way) in [(a, "sent to peers"), (b, "received")] {
+                let status = try await node.admin(["status"])
+                let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("compression") })
+                #expect(line.contains("MiB \(way) as ") && line.hasSuffix(", \(share) % of it compressed"), "\(line)")
+            }
+            let (pageA, pageB) = (try await a.metrics(), try await b.metrics())
+            #expect(pageA.sum("hawker_peer_sent_compressed_bytes_total") == taken.compressedBytes)
+            #expect(pageB.sum("hawker_peer_received_compressed_bytes_total") == taken.compressedBytes)
+            for process in processes { try await process.stop() }
+            try await registry.process.stop()
+        }
+
         /// As Prometheus's own tool judges names, types, help and units.
         private static func requireClean(_ page: MetricsPage) async throws {
             let folder = try TemporaryFolder("metrics")

@@ -65,14 +65,26 @@ extension NodeTests {
         func tenants() async throws {
             let registry = try await TenantRegistry(seed: 31)
             let a = try Self.node("a", registry)
-            let b = try Self.node("b", registry, peers: ["127.0.0.1:\(a.settings.peerPort)"])
+            let relay = try await Self.recordedWay(to: a)
+            let b = try Self.node("b", registry, peers: ["127.0.0.1:\(relay.port)"])
             let processA = try await a.start()
             // In this order nobody's bytes are there before somebody who may has asked.
             try await Self.check(a, registry, "cold", allows: registry.gives)
             try await Self.check(a, registry, "cached", allows: registry.gives)
             let processB = try await b.start()
             try await eventually("b is connected to a") { try await b.peers().contains { $0.state == "connected" } }
-            try await Self.check(b, registry, "at a peer", allows: registry.gives)
+            // Who may not have an image makes nobody send it to his node, or even ask for it.
+            let outsiders: [Token?] = [nil, .stranger, .wrong]
+            try await Self.check(b, registry, "at a peer, as yet", by: outsiders, allows: registry.gives)
+            let before = await relay.recording
+            for owner in Repository.allCases {
+                let layer = try #require(registry.images[owner]).layer
+                let isSent = before.holds(Array(layer.bytes.prefix(4_096)))
+                let isNamed = before.holds(layer.digest.bytes)
+                #expect(isSent == (owner == .open) && isNamed == isSent, "\(owner): sent \(isSent), named \(isNamed)")
+            }
+            let insiders: [Token?] = [.acme, .beta, .revoked]
+            try await Self.check(b, registry, "at a peer", by: insiders, allows: registry.gives)
 
             registry.revoke()
             try await Task.sleep(for: Self.verdictsAge)
@@ -86,6 +98,7 @@ extension NodeTests {
             }
 
             for node in [a, b] { try await Self.requireNoCanary(node) }
+            try await Self.requireNoCanary(relay, registry, sent: Repository.allCases)
             #expect(try await processA.stop() == .exited(0))
             #expect(try await processB.stop() == .exited(0))
             await registry.server.close()
@@ -114,7 +127,8 @@ extension NodeTests {
             let isAll = ProcessInfo.processInfo.environment["HAWKER_ALL_TESTS"] != nil
             let some: [Token?] = isAll ? [nil] + Token.allCases : [nil, .acme]
             let a = try Self.node("a", registry, containerd: content)
-            let b = try Self.node("b", registry, peers: ["127.0.0.1:\(a.settings.peerPort)"])
+            let relay = try await Self.recordedWay(to: a)
+            let b = try Self.node("b", registry, peers: ["127.0.0.1:\(relay.port)"])
             // To c the registry never says a word.
             let c = try Self.node("c", registry, containerd: content)
             let processes = [try await a.start(), try await b.start(), try await c.start()]
@@ -138,6 +152,7 @@ extension NodeTests {
                 false
             }
             for node in [a, b, c] { try await Self.requireNoCanary(node) }
+            try await Self.requireNoCanary(relay, registry, sent: isAll ? Repository.allCases : [.acme, .open])
             for process in processes { #expect(try await process.stop() == .exited(0)) }
             await registry.server.close()
         }
@@ -161,6 +176,28 @@ extension NodeTests {
             await registry.server.close()
         }
 
+        /// A relay before a node's peer port that keeps what passes.
+        private static func recordedWay(to node: NodeProcess) async throws -> Relay {
+            let relay = try await Relay(to: node.settings.peerPort)
+            await relay.record()
+            return relay
+        }
+
+        private static let canaries = Token.allCases.flatMap { Recording.spellings(of: $0.rawValue) }
+
+        /// What passed between the nodes was content, and no credential in any spelling.
+        private static func requireNoCanary(
+            _ relay: Relay, _ registry: TenantRegistry, sent owners: [Repository]
+        ) async throws {
+            let recording = await relay.recording
+            for owner in owners {
+                let isSeen = registry.images[owner].map { recording.holds(Array($0.layer.bytes.prefix(4_096))) }
+                #expect(isSeen == true, "the relay saw no piece of \(owner)")
+            }
+            #expect(canaries.filter(recording.holds).isEmpty)
+            await relay.close()
+        }
+
         /// A credential is nowhere: not in the log at its most talkative level, in the cache, in the metrics, or in
         /// what the admin tool shows.
         private static func requireNoCanary(_ node: NodeProcess) async throws {
@@ -169,9 +206,9 @@ extension NodeTests {
                 texts.append(try await node.admin(command))
             }
             texts.append(try await node.metrics().text)
-            #expect(texts.allSatisfy { !$0.contains("canary") })
-            let search = ["grep", "--recursive", "--text", "--files-with-matches", "canary", node.cachePath]
-            let found = try await ChildProcess.run(search)
+            #expect(texts.allSatisfy { text in !text.contains("canary") && !canaries.contains(where: text.contains) })
+            let search = ["grep", "--recursive", "--text", "--files-with-matches", "--fixed-strings"]
+            let found = try await ChildProcess.run(search + canaries.flatMap { ["-e", $0] } + [node.cachePath])
             #expect(!found.succeeded && found.text.isEmpty, "\(found.text)")
         }
     }

@@ -8,9 +8,14 @@ final class RelayedPair: Sendable {
     let relay: Relay
 
     /// Nothing of the nodes runs yet. The image's repository is `image`; `lines` are settings of node a.
-    init(with image: TestImage, containerdOfA lines: [String]? = nil) async throws {
-        registry = try await DockerRegistry()
+    convenience init(with image: TestImage, containerdOfA lines: [String]? = nil) async throws {
+        let registry = try await DockerRegistry()
         try registry.add(image, repository: "image")
+        try await self.init(registry, containerdOfA: lines)
+    }
+
+    init(_ registry: DockerRegistry, containerdOfA lines: [String]? = nil) async throws {
+        self.registry = registry
         var settings = try NodeProcess.Settings(name: "a")
         settings.registries = [(registry.host, registry.url)]
         if let lines { settings.containerdLines = lines }

@@ -12,6 +12,9 @@ package final class Relay {
     package private(set) var passedBytes = 0
     /// Ends of HTTP heads passed on to the server: its requests, when none has a body.
     package private(set) var requestCount = 0
+    /// What passed, once `record` was called.
+    package private(set) var recording = Recording()
+    private var isRecording = false
     /// Nothing from the server passes once so many bytes did; what is read at once (at most 256 KiB) may
     /// exceed it.
     private var holdAt: Int?
@@ -50,6 +53,9 @@ package final class Relay {
         tick()
     }
 
+    /// Keeps a copy of all that passes from here on, in both directions.
+    package func record() { isRecording = true }
+
     package func close() {
         timer.stop()
         listener.close()
@@ -71,6 +77,7 @@ package final class Relay {
             switch event {
             case .bytes(let bytes):
                 self?.requestCount += Self.headEnds(bytes)
+                self?.note(bytes, .init(connection: number, isFromServer: false))
                 server.write(Array(bytes))
             case .end, .failed: self?.end(number)
             }
@@ -113,12 +120,17 @@ package final class Relay {
     private func pass(_ bytes: UnsafeRawBufferPointer, _ number: Int) {
         guard let pair = pairs[number] else { return }
         pair.client.write(Array(bytes))
+        note(bytes, .init(connection: number, isFromServer: true))
         passedBytes += bytes.count
         credit -= bytes.count
         if !mayRead(pair) {
             pair.server.stopReading()
             pairs[number]?.isReading = false
         }
+    }
+
+    private func note(_ bytes: UnsafeRawBufferPointer, _ way: Recording.Way) {
+        if isRecording { recording.add(bytes, way) }
     }
 
     private func tick() {

@@ -6,6 +6,8 @@ package final class TokenServer: Sendable {
     package let server: ScriptedServer
     /// For the registry's configuration file.
     package let auth: String
+    /// The one that is good for something.
+    package let token: String
     private let folder: TemporaryFolder
 
     /// `user` is `name:password`.
@@ -19,6 +21,7 @@ package final class TokenServer: Sendable {
         ])
         let access = #"[{"type":"repository","name":"\#(repository)","actions":["pull"]}]"#
         let good = try await Self.token(access: access, folder)
+        token = good
         let useless = try await Self.token(access: "[]", folder)
         let basic = "Basic " + Data(user.utf8).base64EncodedString()
         server = try await ScriptedServer { request in

@@ -21,9 +21,9 @@ class Daemon:
     """
 
     def __init__(self, children, binary, folder, name, address, peers, registry, namespace=None,
-                 mirror_port=MIRROR_PORT, peer_port=PEER_PORT, zone=None, tls=None):
+                 mirror_port=MIRROR_PORT, peer_port=PEER_PORT, zone=None, tls=None, compression=True):
         self.binary, self.folder, self.name = binary, folder, name
-        self.mirror_port, self.zone, self.tls = mirror_port, zone, tls
+        self.mirror_port, self.zone, self.tls, self.compression = mirror_port, zone, tls, compression
         self.socket = os.path.join(folder, "s")
         os.makedirs(folder, mode=0o700, exist_ok=True)
         config = os.path.join(folder, "hawker.toml")
@@ -44,6 +44,7 @@ class Daemon:
             f'[node]\nname = "{self.name}"\n{zone}'
             f'[mirror]\nlisten = "127.0.0.1:{self.mirror_port}"\ndefault_registry = "{registry}"\n'
             f'[peers]\n{listen}static = [{others}]\ncluster = "bench"\n'
+            f'compression = {str(self.compression).lower()}\n'
             "[containerd]\ncontent = \"off\"\n"
             f'[cache]\npath = "{self.folder}/cache"\nquota = "8GiB"\nfree_floor = "64MiB"\n'
             f'[admin]\nsocket = "{self.socket}"\n[status]\nlisten = "off"\n'

@@ -69,15 +69,32 @@ def upload(connection, body, digest):
         raise Failure(f"docker-registry did not take a blob: {answer.status}")
 
 
+def push_layer(registry, path, digest, tag, media_type="application/vnd.oci.image.layer.v1.tar"):
+    """Pushes an image of one layer, the file at `path`."""
+    connection = http.client.HTTPConnection("127.0.0.1", registry.port)
+    config = b"{}"
+    config_digest = "sha256:" + hashlib.sha256(config).hexdigest()
+    upload(connection, config, config_digest)
+    with open(path, "rb") as file:
+        upload(connection, file, digest)
+    manifest = json.dumps({
+        "schemaVersion": 2, "mediaType": MANIFEST_TYPE,
+        "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config_digest,
+                   "size": len(config)},
+        "layers": [{"mediaType": media_type, "digest": digest, "size": os.path.getsize(path)}]})
+    connection.request("PUT", f"/v2/{REPOSITORY}/manifests/{tag}", body=manifest,
+                       headers={"Content-Type": MANIFEST_TYPE})
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != 201:
+        raise Failure(f"docker-registry did not take a manifest: {answer.status}")
+
+
 def push_noise(registry, sizes, folder):
     """Pushes an image for each size, tagged by it, with one uncompressed layer of noise; digests by size.
 
     Noise, so that no contender gains by compression. The layers also stay in `folder`, named by their digests.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", registry.port)
-    config = b"{}"
-    config_digest = "sha256:" + hashlib.sha256(config).hexdigest()
-    upload(connection, config, config_digest)
     digests = {}
     for size in sizes:
         path = os.path.join(folder, "layer")
@@ -90,19 +107,7 @@ def push_noise(registry, sizes, folder):
                 file.write(part)
                 left -= len(part)
         digests[size] = "sha256:" + digest.hexdigest()
-        os.rename(path, os.path.join(folder, digest.hexdigest()))
-        with open(os.path.join(folder, digest.hexdigest()), "rb") as file:
-            upload(connection, file, digests[size])
-        manifest = json.dumps({
-            "schemaVersion": 2, "mediaType": MANIFEST_TYPE,
-            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config_digest,
-                       "size": len(config)},
-            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": digests[size],
-                        "size": size}]})
-        connection.request("PUT", f"/v2/{REPOSITORY}/manifests/{size}", body=manifest,
-                           headers={"Content-Type": MANIFEST_TYPE})
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != 201:
-            raise Failure(f"docker-registry did not take a manifest: {answer.status}")
+        layer = os.path.join(folder, digest.hexdigest())
+        os.rename(path, layer)
+        push_layer(registry, layer, digests[size], size)
     return digests

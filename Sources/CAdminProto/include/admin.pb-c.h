@@ -119,6 +119,10 @@ struct  Hawker__Admin__V1__NodeStatus
   uint64_t uploaded_bytes;
   uint64_t uploaded_wire_bytes;
   /*
+   * Of uploaded_bytes, those of pieces that went compressed.
+   */
+  uint64_t uploaded_compressed_bytes;
+  /*
    * The newest warnings and errors of the log, oldest first.
    */
   size_t n_recent_problems;
@@ -157,7 +161,7 @@ struct  Hawker__Admin__V1__NodeStatus
 };
 #define HAWKER__ADMIN__V1__NODE_STATUS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__node_status__descriptor) \
-    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, 0,NULL, NULL }
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, 0, (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string, NULL, 0,NULL, NULL, 0, 0, 0, 0, 0, 0, 0,NULL, (char *)protobuf_c_empty_string, 0, NULL, 0,NULL, 0,NULL, 0,NULL, NULL, 0,NULL, NULL }
 
 
 /*
@@ -388,10 +392,14 @@ struct  Hawker__Admin__V1__SourceBytes
   protobuf_c_boolean is_peer;
   uint64_t content_bytes;
   uint64_t wire_bytes;
+  /*
+   * Of content_bytes, those of pieces that went compressed.
+   */
+  uint64_t compressed_bytes;
 };
 #define HAWKER__ADMIN__V1__SOURCE_BYTES__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__admin__v1__source_bytes__descriptor) \
-    , (char *)protobuf_c_empty_string, 0, 0, 0 }
+    , (char *)protobuf_c_empty_string, 0, 0, 0, 0 }
 
 
 struct  Hawker__Admin__V1__CacheUsage

@@ -23,6 +23,7 @@ typedef struct Runtime__V1__RuntimeStatus Runtime__V1__RuntimeStatus;
 typedef struct Runtime__V1__TextEntry Runtime__V1__TextEntry;
 typedef struct Runtime__V1__StatusResponse Runtime__V1__StatusResponse;
 typedef struct Runtime__V1__ImageSpec Runtime__V1__ImageSpec;
+typedef struct Runtime__V1__AuthConfig Runtime__V1__AuthConfig;
 typedef struct Runtime__V1__PullImageRequest Runtime__V1__PullImageRequest;
 typedef struct Runtime__V1__PullImageResponse Runtime__V1__PullImageResponse;
 typedef struct Runtime__V1__ImageFilter Runtime__V1__ImageFilter;
@@ -147,14 +148,33 @@ struct  Runtime__V1__ImageSpec
     , (char *)protobuf_c_empty_string }
 
 
+/*
+ * Who pulls. containerd gives it to whichever host of the image asks for it, the registry or a mirror, unless
+ * `server_address` (4) names one; like the kubelet, Hawker leaves that, and tokens, out.
+ */
+struct  Runtime__V1__AuthConfig
+{
+  ProtobufCMessage base;
+  char *username;
+  char *password;
+};
+#define RUNTIME__V1__AUTH_CONFIG__INIT \
+ { PROTOBUF_C_MESSAGE_INIT (&runtime__v1__auth_config__descriptor) \
+    , (char *)protobuf_c_empty_string, (char *)protobuf_c_empty_string }
+
+
 struct  Runtime__V1__PullImageRequest
 {
   ProtobufCMessage base;
   Runtime__V1__ImageSpec *image;
+  /*
+   * Absent for nobody.
+   */
+  Runtime__V1__AuthConfig *auth;
 };
 #define RUNTIME__V1__PULL_IMAGE_REQUEST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&runtime__v1__pull_image_request__descriptor) \
-    , NULL }
+    , NULL, NULL }
 
 
 struct  Runtime__V1__PullImageResponse
@@ -483,6 +503,25 @@ Runtime__V1__ImageSpec *
 void   runtime__v1__image_spec__free_unpacked
                      (Runtime__V1__ImageSpec *message,
                       ProtobufCAllocator *allocator);
+/* Runtime__V1__AuthConfig methods */
+void   runtime__v1__auth_config__init
+                     (Runtime__V1__AuthConfig         *message);
+size_t runtime__v1__auth_config__get_packed_size
+                     (const Runtime__V1__AuthConfig   *message);
+size_t runtime__v1__auth_config__pack
+                     (const Runtime__V1__AuthConfig   *message,
+                      uint8_t             *out);
+size_t runtime__v1__auth_config__pack_to_buffer
+                     (const Runtime__V1__AuthConfig   *message,
+                      ProtobufCBuffer     *buffer);
+Runtime__V1__AuthConfig *
+       runtime__v1__auth_config__unpack
+                     (ProtobufCAllocator  *allocator,
+                      size_t               len,
+                      const uint8_t       *data);
+void   runtime__v1__auth_config__free_unpacked
+                     (Runtime__V1__AuthConfig *message,
+                      ProtobufCAllocator *allocator);
 /* Runtime__V1__PullImageRequest methods */
 void   runtime__v1__pull_image_request__init
                      (Runtime__V1__PullImageRequest         *message);
@@ -778,6 +817,9 @@ typedef void (*Runtime__V1__StatusResponse_Closure)
 typedef void (*Runtime__V1__ImageSpec_Closure)
                  (const Runtime__V1__ImageSpec *message,
                   void *closure_data);
+typedef void (*Runtime__V1__AuthConfig_Closure)
+                 (const Runtime__V1__AuthConfig *message,
+                  void *closure_data);
 typedef void (*Runtime__V1__PullImageRequest_Closure)
                  (const Runtime__V1__PullImageRequest *message,
                   void *closure_data);
@@ -837,6 +879,7 @@ extern const ProtobufCMessageDescriptor runtime__v1__runtime_status__descriptor;
 extern const ProtobufCMessageDescriptor runtime__v1__text_entry__descriptor;
 extern const ProtobufCMessageDescriptor runtime__v1__status_response__descriptor;
 extern const ProtobufCMessageDescriptor runtime__v1__image_spec__descriptor;
+extern const ProtobufCMessageDescriptor runtime__v1__auth_config__descriptor;
 extern const ProtobufCMessageDescriptor runtime__v1__pull_image_request__descriptor;
 extern const ProtobufCMessageDescriptor runtime__v1__pull_image_response__descriptor;
 extern const ProtobufCMessageDescriptor runtime__v1__image_filter__descriptor;
