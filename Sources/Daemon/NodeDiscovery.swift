@@ -1,6 +1,7 @@
 import EventLoop
 import Logging
 import PeerDirectory
+import PeerTransport
 import PieceModel
 
 /// Makes the discovery that the settings ask for.
@@ -31,6 +32,13 @@ enum NodeDiscovery {
         return PeerDiscovery(engines)
     }
 
+    /// Has the swarm ask Redis for grants while a server of it answers.
+    @LoopActor
+    static func join(_ discovery: PeerDiscovery, to swarm: Swarm) {
+        guard let register = discovery.register else { return }
+        register.registerChanged = { [weak swarm, weak register] isThere in swarm?.use(isThere ? register : nil) }
+    }
+
     /// An engine that fails is for the operator to look at; who is known stays known.
     static func log(_ status: DiscoveryStatus, _ logger: Logger) {
         let metadata: Logger.Metadata = [
@@ -45,3 +53,5 @@ enum NodeDiscovery {
         }
     }
 }
+
+extension RedisEngine: GrantRegister {}

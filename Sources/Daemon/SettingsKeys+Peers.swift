@@ -69,7 +69,8 @@ extension SettingsKeys {
     private static let redis: [SettingsKey] = [
         SettingsKey(
             path: "peers.redis", shown: "[]",
-            meaning: "Redis servers on which the nodes list themselves, each as \"host:port\"; every node names all.",
+            meaning: "Redis servers that list the nodes and keep what is granted to them to read from registries, each as "
+                + "\"host:port\"; every node names all.",
             expected: "a list of \"host:port\" with ports from 1, at most \(redisServersMax)"
         ) { value, settings in
             guard let servers = endpoints(value, most: redisServersMax) else { return false }

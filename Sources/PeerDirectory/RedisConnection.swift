@@ -38,6 +38,8 @@ final class RedisConnection {
     private let reader = RedisReader()
     private let timer = LoopTimer()
     private var waiting: [Answered] = []
+    /// Called once, when it ends by itself or by `close`.
+    var onEnd: (@LoopActor (RedisFailure) -> Void)?
 
     /// The address of this host that the server is reached from.
     var localHost: String? { stream.localHost }
@@ -111,5 +113,7 @@ final class RedisConnection {
         let unanswered = waiting
         waiting = []
         for answered in unanswered { answered(.failure(failure)) }
+        onEnd?(failure)
+        onEnd = nil
     }
 }

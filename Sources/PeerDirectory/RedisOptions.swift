@@ -1,3 +1,4 @@
+package import PieceExchange
 package import PieceModel
 
 /// How Redis servers are reached, and as whom.
@@ -13,7 +14,10 @@ package struct RedisOptions: Sendable {
     package var node: PeerName
     /// Between signs of life, at most; half of it at least.
     package var everyMillis: UInt64 = 10_000
-    /// After a server was lost or could not be reached: doubles from the first to the second.
+    /// How long grants last, and how many there are; all nodes of a cluster should have the same.
+    package var grants = ExchangeLimits()
+    /// After a server was lost or could not be reached: doubles from the first to the second, or to `everyMillis` if
+    /// that is less.
     package var retryMillisMin: UInt64 = 500
     package var retryMillisMax: UInt64 = 30_000
 

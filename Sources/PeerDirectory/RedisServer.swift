@@ -10,7 +10,10 @@ import PieceModel
 @LoopActor
 final class RedisServer {
     let address: PeerEndpoint
-    private(set) var state = DiscoveryStatus.State.starting
+    /// Its last sign of life was answered, and the connection is there.
+    private(set) var isWorking = false
+    /// Why it was lost, or never reached.
+    private var failure: RedisFailure?
     private(set) var members: MemberTable
 
     private let options: RedisOptions
@@ -21,6 +24,9 @@ final class RedisServer {
     private var connection: RedisConnection?
     private var version: Int64 = -1
     private var isStopped = false
+    private var isLiving = false
+    /// What the server said last to a command beside the membership's, if it was no.
+    private var refusal: RedisFailure?
     private var random = SystemRandomNumberGenerator()
 
     /// Endpoints asked for at once; with more members, each node gets a part.
@@ -34,8 +40,16 @@ final class RedisServer {
         self.options = options
         self.own = own
         self.changed = changed
-        backoff = Backoff(firstMillis: options.retryMillisMin, longestMillis: options.retryMillisMax)
+        // One that is back is seen as soon as one that never went would be told again.
+        let longestMillis = min(options.retryMillisMax, max(options.everyMillis, options.retryMillisMin))
+        backoff = Backoff(firstMillis: options.retryMillisMin, longestMillis: longestMillis)
         members = MemberTable(graceNanoseconds: options.lifetimeMillis &* 1_000_000)
+    }
+
+    var state: DiscoveryStatus.State {
+        guard isWorking else { return failure.map { .failing($0.description) } ?? .starting }
+        guard let refusal else { return .working }
+        return .failing("keeps no grants (\(refusal)): has its user all rights that the README lists?")
     }
 
     func start() {
@@ -57,21 +71,41 @@ final class RedisServer {
     /// One step: connects if need be, gives a sign of life, and plans the next.
     private func live() async {
         guard !isStopped else { return }
+        isLiving = true
         let failure = await signOfLife()
+        isLiving = false
         guard !isStopped else { return }
-        let pause: UInt64
-        if let failure {
-            connection?.close()
-            connection = nil
-            state = .failing(failure.description)
-            pause = backoff.failed(using: &random)
-        } else {
-            backoff.succeeded()
-            state = .working
-            pause = Backoff.jittered(options.everyMillis, using: &random)
-        }
+        if let failure { return lost(failure) }
+        backoff.succeeded()
+        isWorking = true
         changed()
-        timer.start(after: pause) { [weak self] in self?.start() }
+        timer.start(after: Backoff.jittered(options.everyMillis, using: &random)) { [weak self] in self?.start() }
+    }
+
+    private func lost(_ failure: RedisFailure) {
+        guard !isStopped, !isLiving else { return }
+        let ended = connection
+        connection = nil
+        ended?.onEnd = nil
+        ended?.close()
+        isWorking = false
+        self.failure = failure
+        changed()
+        timer.start(after: backoff.failed(using: &random)) { [weak self] in self?.start() }
+    }
+
+    /// A command beside the membership's own; fails at once while the server is not a working one.
+    func run(_ words: [String]) async -> Result<RedisReply, RedisFailure> {
+        guard let connection, isWorking else { return .failure(.closed) }
+        let answer = await connection.run(words)
+        let before = refusal
+        switch answer {
+        case .success: refusal = nil
+        case .failure(.refused(let code)): refusal = .refused(code)
+        case .failure: break
+        }
+        if refusal != before { changed() }
+        return answer
     }
 
     private func signOfLife() async -> RedisFailure? {
@@ -139,8 +173,10 @@ final class RedisServer {
             opened.close()
             return .failure(.closed)
         }
+        opened.onEnd = { [weak self] failure in self?.lost(failure) }
         connection = opened
         version = -1
+        refusal = nil
         return .success(opened)
     }
 
