@@ -92,7 +92,7 @@ let package = Package(
                 "EventLoop", "Pacing", "TLS", "Wire", "PieceExchange", "PieceModel", "ContentStore", "Compression",
                 "Hashing", "OCIModel", "Telemetry",
             ]),
-        module("PeerDirectory", ["CAres", "CHiredis", "EventLoop", "PieceExchange", "PieceModel", "OCIModel"]),
+        module("PeerDirectory", ["CAres", "CHiredis", "EventLoop", "TLS", "PieceExchange", "PieceModel", "OCIModel"]),
         module("StatusServer", ["HTTPHead", "EventLoop"]),
         module("OriginClient", ["HTTPTransfer", "EventLoop", "Hashing", "OCIModel"]),
         module("AdminAPI", ["CAdminProto", "ProtobufCodec", "Wire", "EventLoop", "CLinux"]),
@@ -153,7 +153,7 @@ let package = Package(
         tests("AdminAPI", ["EventLoop", "TestSupport"]),
         tests(
             "RuntimeConfig", ["CRIClient", "EventLoop", "OCIModel", "TestSupport"], resources: [.copy("Corpus"), .copy("World")]),
-        tests("Daemon", ["AdminAPI", "EventLoop", "Hashing", "OCIModel", "Telemetry", "TestSupport"]),
+        tests("Daemon", ["AdminAPI", "EventLoop", "Hashing", "OCIModel", "PeerDirectory", "Telemetry", "TestSupport"]),
         .testTarget(name: "NodeTests", dependencies: ["hawker", "TestSupport", "OCIModel"], swiftSettings: settings),
         .testTarget(
             name: "DeployTests", dependencies: ["hawker", "TestSupport"], resources: [.copy("Programs")],

@@ -26,6 +26,9 @@ enum NodeDiscovery {
                 servers: settings.peersRedis, cluster: settings.cluster, node: settings.nodeName)
             options.user = settings.peersRedisUser
             options.passwordFile = settings.peersRedisPasswordFile
+            options.authoritiesFile = settings.peersRedisAuthoritiesFile
+            options.certificateFile = settings.peersRedisCertificateFile
+            options.keyFile = settings.peersRedisKeyFile
             options.everyMillis = settings.peersRedisSeconds &* 1000
             engines.append(RedisEngine(options, own: own))
         }

@@ -78,7 +78,7 @@ extension RedisEngine {
 
     /// `nil` when no server could be asked.
     private func run(_ script: String, _ keys: [String], _ blob: Digest, _ arguments: [String]) async -> RedisReply? {
-        let working = servers.filter(\.isWorking).map { (server: $0, weight: weight($0.address, blob)) }
+        let working = servers.filter(\.isWorking).map { (server: $0, weight: weight($0.address.endpoint, blob)) }
         guard let server = working.max(by: { $0.weight < $1.weight })?.server else { return nil }
         let answer = await server.run(["EVAL", script, "\(keys.count)"] + keys + arguments)
         if case .success(let reply) = answer { return reply }

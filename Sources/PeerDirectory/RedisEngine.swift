@@ -12,7 +12,7 @@ package final class RedisEngine: DiscoveryEngine {
     private(set) var servers: [RedisServer] = []
     /// Called when a server comes or goes, and with it what it knows of grants. May not call back.
     package var registerChanged: (@LoopActor (_ isThere: Bool) -> Void)?
-    private var keepers: [PeerEndpoint] = []
+    private var keepers: [RedisAddress] = []
     private var handlers: DiscoveryHandlers?
     private var told: [PeerEndpoint] = []
     private var toldState = DiscoveryStatus.State.starting

@@ -1,6 +1,6 @@
 import EventLoop
-import Glibc
 import PieceModel
+import TLS
 
 /// This node's membership on one Redis server.
 ///
@@ -9,7 +9,7 @@ import PieceModel
 ///        +----failed-------+-------lost--------+
 @LoopActor
 final class RedisServer {
-    let address: PeerEndpoint
+    let address: RedisAddress
     /// Its last sign of life was answered, and the connection is there.
     private(set) var isWorking = false
     /// Why it was lost, or never reached.
@@ -32,10 +32,9 @@ final class RedisServer {
     /// Endpoints asked for at once; with more members, each node gets a part.
     private static let listMax = 1024
     private static let leaveMillis: UInt64 = 1_000
-    nonisolated private static let passwordBytesMax = 4096
 
     /// `changed` is called when the state or the members may differ.
-    init(_ address: PeerEndpoint, options: RedisOptions, own: OwnEndpoint, changed: @escaping @LoopActor () -> Void) {
+    init(_ address: RedisAddress, options: RedisOptions, own: OwnEndpoint, changed: @escaping @LoopActor () -> Void) {
         self.address = address
         self.options = options
         self.own = own
@@ -160,8 +159,16 @@ final class RedisServer {
 
     private func connected() async -> Result<RedisConnection, RedisFailure> {
         if let connection { return .success(connection) }
+        var context: TLSServiceContext?
+        if address.isSecure {
+            let options = options
+            switch await Loop.offload({ options.context() }) {
+            case .failure(let failure): return .failure(failure)
+            case .success(let made): context = made
+            }
+        }
         let opened: RedisConnection
-        switch await RedisConnection.open(address) {
+        switch await RedisConnection.open(address.endpoint, context) {
         case .failure(let failure): return .failure(failure)
         case .success(let connection): opened = connection
         }
@@ -181,34 +188,21 @@ final class RedisServer {
     }
 
     private func authenticate(_ connection: RedisConnection) async -> RedisFailure? {
-        guard let file = options.passwordFile else {
+        let options = options
+        let password: [UInt8]?
+        switch await Loop.offload({ options.password() }) {
+        case .failure(let failure): return failure
+        case .success(let line): password = line
+        }
+        guard let password else {
             // A server that wants a password answers a command of more than ten words with a mere protocol error.
             guard case .failure(let failure) = await connection.run(["PING"]) else { return nil }
             return failure
-        }
-        let read = await Loop.offload { Self.password(in: file) }
-        let password: [UInt8]
-        switch read {
-        case .failure(let failure): return failure
-        case .success(let line): password = line
         }
         let user = options.user.map { [Array($0.utf8)] } ?? []
         switch await connection.run([Array("AUTH".utf8)] + user + [password]) {
         case .success: return nil
         case .failure(let failure): return failure
         }
-    }
-
-    /// The first line of a file.
-    nonisolated private static func password(in path: String) -> Result<[UInt8], RedisFailure> {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else {
-            return .failure(.passwordFile("\(path) cannot be read: \(String(cString: strerror(errno)))"))
-        }
-        defer { Glibc.close(file) }
-        var content = [UInt8](repeating: 0, count: passwordBytesMax)
-        let count = content.withUnsafeMutableBytes { read(file, $0.baseAddress, $0.count) }
-        let line = content.prefix(max(count, 0)).prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
-        return line.isEmpty ? .failure(.passwordFile("\(path) holds no password")) : .success(Array(line))
     }
 }

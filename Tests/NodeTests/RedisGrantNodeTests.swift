@@ -23,6 +23,17 @@ extension NodeTests {
             try await cluster.stop()
         }
 
+        @Test("reach it over TLS, as a user with a password")
+        func secure() async throws {
+            let authority = try await TestAuthority()
+            let cluster = try await RedisCluster(servers: 1, layerSizes: [5_000_000], seed: 46, authority: authority)
+            try await cluster.start()
+            try await cluster.pull()
+            #expect(try await cluster.timesRead() == [1])
+            #expect(try await cluster.granted(by: "keeper") == 0)
+            try await cluster.stop()
+        }
+
         @Test("pull on when every server is killed in the middle, and go back when one is there again")
         func serversLost() async throws {
             let cluster = try await RedisCluster(servers: 2, layerSizes: [Self.size], seed: 42, limits: [Self.slowly])
@@ -87,16 +98,36 @@ private actor RedisCluster {
     private var running: [ChildProcess] = []
     private var processes: [Int: ChildProcess] = [:]
 
-    init(servers count: Int, layerSizes: [Int], seed: UInt64, limits: [String] = []) async throws {
+    private let folder: TemporaryFolder
+
+    /// With an authority the servers speak TLS, and know one user, who has a password.
+    init(
+        servers count: Int, layerSizes: [Int], seed: UInt64, limits: [String] = [], authority: TestAuthority? = nil
+    ) async throws {
         image = try await TestImage.noise(layerSizes: layerSizes, seed: seed)
         let registry = try await DockerRegistry()
         try registry.add(image, repository: repository)
-        servers = try (0..<count).map { _ in try RedisProcess() }
+        folder = try TemporaryFolder("redis-user")
+        var (rules, security, lines): (String?, RedisProcess.Security?, [String]) = (nil, nil, [])
+        if let authority {
+            let files = try await authority.issue("redis", names: ["IP:127.0.0.1"])
+            security = .init(
+                authority: authority.certificate, certificate: files.certificate, key: files.key,
+                asksForCertificate: false)
+            rules = "user default off\nuser hawker on >secret-word ~{hawker:* +@all"
+            let password = try folder.write("password", "secret-word\n")
+            lines = [
+                "redis_user = \"hawker\"", "redis_password_file = \"\(password)\"",
+                "redis_ca_file = \"\(authority.certificate)\"",
+            ]
+        }
+        let (accessRules, files) = (rules, security)
+        servers = try (0..<count).map { _ in try RedisProcess(accessRules: accessRules, security: files) }
         let list = servers.map { "\"\($0.address)\"" }.joined(separator: ", ")
         nodes = try ["a", "b", "c"].map { name in
             var settings = try NodeProcess.Settings(name: name)
             settings.registries = [(registry.host, registry.url)]
-            settings.peerLines = ["redis = [\(list)]", "redis_seconds = 1"]
+            settings.peerLines = ["redis = [\(list)]", "redis_seconds = 1"] + lines
             settings.limitLines = limits
             return try NodeProcess(settings)
         }
