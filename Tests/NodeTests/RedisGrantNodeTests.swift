@@ -71,6 +71,18 @@ extension NodeTests {
             try await cluster.stop()
         }
 
+        @Test("and one that cannot see Redis read no range more than twice, and none waits for another")
+        func outsider() async throws {
+            let cluster = try await RedisCluster(
+                servers: 1, layerSizes: [Self.size], seed: 47, limits: [Self.slowly], hasOutsider: true)
+            try await cluster.start()
+            try await cluster.pull()
+            #expect(try await cluster.bytesRead() <= 2 * Self.size)
+            let (given, received) = try await (cluster.granted(by: "keeper"), cluster.granted(by: "reader"))
+            #expect(given > 0 && received > given, "both the register and a member have to grant")
+            try await cluster.stop()
+        }
+
         @Test("take a server that hangs for one that is gone")
         func serverHangs() async throws {
             let cluster = try await RedisCluster(servers: 1, layerSizes: [Self.size], seed: 45, limits: [Self.slowly])
@@ -93,6 +105,7 @@ private actor RedisCluster {
     private let registry: DockerRegistry
     private let servers: [RedisProcess]
     private let nodes: [NodeProcess]
+    private let insiderCount: Int
     private var image: TestImage
     private var repository = "image"
     private var running: [ChildProcess] = []
@@ -100,9 +113,11 @@ private actor RedisCluster {
 
     private let folder: TemporaryFolder
 
-    /// With an authority the servers speak TLS, and know one user, who has a password.
+    /// With an authority the servers speak TLS, and know one user, who has a password. The last node may be an
+    /// outsider, who knows the others by a list and Redis not at all.
     init(
-        servers count: Int, layerSizes: [Int], seed: UInt64, limits: [String] = [], authority: TestAuthority? = nil
+        servers count: Int, layerSizes: [Int], seed: UInt64, limits: [String] = [], authority: TestAuthority? = nil,
+        hasOutsider: Bool = false
     ) async throws {
         image = try await TestImage.noise(layerSizes: layerSizes, seed: seed)
         let registry = try await DockerRegistry()
@@ -124,13 +139,18 @@ private actor RedisCluster {
         let (accessRules, files) = (rules, security)
         servers = try (0..<count).map { _ in try RedisProcess(accessRules: accessRules, security: files) }
         let list = servers.map { "\"\($0.address)\"" }.joined(separator: ", ")
-        nodes = try ["a", "b", "c"].map { name in
-            var settings = try NodeProcess.Settings(name: name)
-            settings.registries = [(registry.host, registry.url)]
-            settings.peerLines = ["redis = [\(list)]", "redis_seconds = 1"] + lines
-            settings.limitLines = limits
-            return try NodeProcess(settings)
+        var settings = try ["a", "b", "c"].map { try NodeProcess.Settings(name: $0) }
+        for number in settings.indices {
+            settings[number].registries = [(registry.host, registry.url)]
+            settings[number].peerLines = ["redis = [\(list)]", "redis_seconds = 1"] + lines
+            settings[number].limitLines = limits
         }
+        if hasOutsider {
+            settings[2].peerLines = []
+            settings[2].peers = settings[..<2].map { "127.0.0.1:\($0.peerPort)" }
+        }
+        insiderCount = hasOutsider ? 2 : 3
+        nodes = try settings.map { try NodeProcess($0) }
         self.registry = registry
     }
 
@@ -139,7 +159,7 @@ private actor RedisCluster {
         for (number, node) in nodes.enumerated() { processes[number] = try await node.start() }
         for node in nodes {
             try await eventually("\(node.settings.name) is connected to the others") {
-                try await node.peers().filter { $0.state == "connected" && $0.knownFrom == ["redis"] }.count == 2
+                try await node.peers().filter { $0.state == "connected" }.count == 2
             }
         }
         try await says("working")
@@ -163,7 +183,7 @@ private actor RedisCluster {
     }
 
     func says(_ state: String) async throws {
-        for node in nodes {
+        for node in nodes.prefix(insiderCount) {
             try await eventually("\(node.settings.name) says that Redis is \(state)") {
                 try await node.report().discovery.first?.state == state
             }
