@@ -16,6 +16,20 @@ static inline int hawker_ssl_only_13(SSL_CTX *context) {
            SSL_CTX_set_max_proto_version(context, TLS1_3_VERSION) == 1;
 }
 
+static inline int hawker_ssl_from_12(SSL_CTX *context) {
+    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1;
+}
+
+/// Tells the server which of its names is meant (RFC 6066 section 3), which a literal address is not.
+static inline int hawker_ssl_name_server(SSL *ssl, const char *host) {
+    ASN1_OCTET_STRING *address = a2i_IPADDRESS(host);
+    if (address) {
+        ASN1_OCTET_STRING_free(address);
+        return 1;
+    }
+    return SSL_set_tlsext_host_name(ssl, host) == 1;
+}
+
 /// No session outlives its connection: each handshake shows certificates.
 static inline int hawker_ssl_no_resumption(SSL_CTX *context) {
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);

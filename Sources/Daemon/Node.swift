@@ -190,6 +190,7 @@ package final class Node {
     private func startDiscovery() {
         let logger = Logger(label: "peers")
         discovery = NodeDiscovery.make(settings, peerPort: swarm.port)
+        NodeDiscovery.join(discovery, to: swarm)
         let dial: @LoopActor ([PeerEndpoint]) -> Void = { [weak self] in self?.swarm.dialOnly($0) }
         discovery.start(
             DiscoveryHandlers(changed: dial, stateChanged: { NodeDiscovery.log($0, logger) }))

@@ -1,6 +1,7 @@
 import EventLoop
 import Logging
 import PeerDirectory
+import PeerTransport
 import PieceModel
 
 /// Makes the discovery that the settings ask for.
@@ -25,10 +26,20 @@ enum NodeDiscovery {
                 servers: settings.peersRedis, cluster: settings.cluster, node: settings.nodeName)
             options.user = settings.peersRedisUser
             options.passwordFile = settings.peersRedisPasswordFile
+            options.authoritiesFile = settings.peersRedisAuthoritiesFile
+            options.certificateFile = settings.peersRedisCertificateFile
+            options.keyFile = settings.peersRedisKeyFile
             options.everyMillis = settings.peersRedisSeconds &* 1000
             engines.append(RedisEngine(options, own: own))
         }
         return PeerDiscovery(engines)
+    }
+
+    /// Has the swarm ask Redis for grants while a server of it answers.
+    @LoopActor
+    static func join(_ discovery: PeerDiscovery, to swarm: Swarm) {
+        guard let register = discovery.register else { return }
+        register.registerChanged = { [weak swarm, weak register] isThere in swarm?.use(isThere ? register : nil) }
     }
 
     /// An engine that fails is for the operator to look at; who is known stays known.
@@ -45,3 +56,5 @@ enum NodeDiscovery {
         }
     }
 }
+
+extension RedisEngine: GrantRegister {}

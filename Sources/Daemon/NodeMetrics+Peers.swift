@@ -74,7 +74,8 @@ extension NodeMetrics {
             pieces, times, grants(counters), downloads(),
             MetricFamily(
                 "hawker_grants_unanswered_total", .counter,
-                "Members that did not answer a request for a grant, and were passed over.", counters.grantsUnanswered),
+                "Keepers of grants that did not answer, or refused for too long, and were passed over.",
+                counters.grantsUnanswered),
             MetricFamily(
                 "hawker_downloads_running", .gauge, "Blobs that are being fetched.",
                 status.downloads.count),

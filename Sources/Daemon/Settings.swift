@@ -1,5 +1,6 @@
 import Glibc
 package import OCIModel
+package import PeerDirectory
 package import PieceModel
 package import Telemetry
 
@@ -33,9 +34,12 @@ package struct Settings: Equatable, Sendable {
     /// With a literal address; `nil` means the system's.
     package var peersDNSServer: PeerEndpoint?
     package var peersDNSSeconds: UInt64 = 10
-    package var peersRedis: [PeerEndpoint] = []
+    package var peersRedis: [RedisAddress] = []
     package var peersRedisUser: String?
     package var peersRedisPasswordFile: String?
+    package var peersRedisAuthoritiesFile: String?
+    package var peersRedisCertificateFile: String?
+    package var peersRedisKeyFile: String?
     package var peersRedisSeconds: UInt64 = 10
     /// Nodes of another cluster are refused at the greeting.
     package var cluster = "default"

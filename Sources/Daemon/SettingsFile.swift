@@ -1,5 +1,6 @@
 import Glibc
 import OCIModel
+import PeerDirectory
 import TOMLEdit
 
 /// Why a settings file was not taken; nothing of it is in force then.
@@ -130,6 +131,13 @@ private struct SettingsReader {
         }
         if settings.peersRedisPasswordFile != nil, settings.peersRedis.isEmpty {
             throw fail(line, "peers.redis_password_file needs peers.redis: no server is named")
+        }
+        if (settings.peersRedisCertificateFile == nil) != (settings.peersRedisKeyFile == nil) {
+            throw fail(line, "peers.redis_cert_file and peers.redis_key_file need each other")
+        }
+        let namesTLSFile = (settings.peersRedisAuthoritiesFile ?? settings.peersRedisCertificateFile) != nil
+        if namesTLSFile, !settings.peersRedis.contains(where: \.isSecure) {
+            throw fail(line, "peers.redis_ca_file and redis_cert_file need a rediss:// server in peers.redis")
         }
     }
 

@@ -70,12 +70,13 @@ extension SettingsKeys {
     private static let redis: [SettingsKey] = [
         SettingsKey(
             path: "peers.redis", shown: "[]",
-            meaning: "Redis servers on which the nodes list themselves, each as \"host:port\"; every node names all.",
-            expected: "a list of \"host:port\" with ports from 1, at most \(redisServersMax)"
+            meaning: "Redis servers that list the nodes and keep what is granted to them to read from registries, each as "
+                + "\"host:port\", or \"rediss://host:port\" for TLS; every node names all.",
+            expected: "a list of \"host:port\" or \"rediss://host:port\" without a password, at most \(redisServersMax)"
         ) { value, settings in
-            guard let servers = endpoints(value, most: redisServersMax) else { return false }
-            settings.peersRedis = servers
-            return true
+            guard let texts = value.strings, texts.count <= redisServersMax else { return false }
+            settings.peersRedis = texts.compactMap { RedisAddress($0) }
+            return settings.peersRedis.count == texts.count
         },
         .text(
             "peers.redis_user", "The user to log in as. Default: Redis's default user.", expected: nameForm
@@ -89,6 +90,26 @@ extension SettingsKeys {
             expected: "an absolute path"
         ) { text, settings in
             settings.peersRedisPasswordFile = text
+            return SettingsText.isAbsolutePath(text)
+        },
+        .text(
+            "peers.redis_ca_file",
+            "PEM file of the authorities that certificates of rediss:// servers are of; read at each connect, as are the "
+                + "next two. Default: those that the system trusts.",
+            expected: "an absolute path"
+        ) { text, settings in
+            settings.peersRedisAuthoritiesFile = text
+            return SettingsText.isAbsolutePath(text)
+        },
+        .text(
+            "peers.redis_cert_file", "PEM file of the certificate to show to them. Default: none is shown.",
+            expected: "an absolute path"
+        ) { text, settings in
+            settings.peersRedisCertificateFile = text
+            return SettingsText.isAbsolutePath(text)
+        },
+        .text("peers.redis_key_file", "PEM file of its key.", expected: "an absolute path") { text, settings in
+            settings.peersRedisKeyFile = text
             return SettingsText.isAbsolutePath(text)
         },
         seconds(

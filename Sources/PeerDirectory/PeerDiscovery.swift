@@ -22,6 +22,9 @@ package final class PeerDiscovery {
         for case let engine as StaticEngine in engines { engine.replace(with: endpoints) }
     }
 
+    /// The engine that keeps grants as well, if there is one.
+    package var register: RedisEngine? { engines.lazy.compactMap { $0 as? RedisEngine }.first }
+
     /// Which engines know an endpoint, in the order of their names.
     package func sources(of endpoint: PeerEndpoint) -> [DiscoverySource] {
         found.filter { $0.value.contains(endpoint) }.map(\.key).sorted()

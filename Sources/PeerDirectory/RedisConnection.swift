@@ -1,25 +1,30 @@
 import EventLoop
 import PieceModel
+import TLS
 
 /// Why a Redis server is of no use at the moment. No text of the server's and no credential is in it.
 enum RedisFailure: Error, Equatable, Sendable, CustomStringConvertible {
     case unreachable(LoopError)
     case closed
+    /// The handshake failed, or the connection after it.
+    case insecure(TLSError)
     case timedOut
     /// What it sent is not Redis's protocol, or beyond what any answer may be.
     case nonsense
     /// With its error code, such as `WRONGPASS` or `NOPERM`.
     case refused(String)
-    case passwordFile(String)
+    /// Of the password, or of TLS.
+    case file(String)
 
     var description: String {
         switch self {
         case .unreachable(let error): "cannot be reached (\(error))"
         case .closed: "closed the connection"
+        case .insecure(let error): "TLS: \(error)"
         case .timedOut: "does not answer"
         case .nonsense: "does not speak Redis's protocol"
         case .refused(let code): "refused: \(code)"
-        case .passwordFile(let reason): reason
+        case .file(let reason): reason
         }
     }
 }
@@ -32,41 +37,38 @@ final class RedisConnection {
     typealias Answered = @LoopActor (Result<RedisReply, RedisFailure>) -> Void
 
     static let answerMillis: UInt64 = 5_000
-    private static let connectMillis: UInt64 = 5_000
 
-    private let stream: Stream
+    private let channel: RedisChannel
     private let reader = RedisReader()
     private let timer = LoopTimer()
     private var waiting: [Answered] = []
+    /// Called once, when it ends by itself or by `close`.
+    var onEnd: (@LoopActor (RedisFailure) -> Void)?
 
     /// The address of this host that the server is reached from.
-    var localHost: String? { stream.localHost }
+    var localHost: String? { channel.localHost }
 
-    private init(_ stream: Stream) {
-        self.stream = stream
+    private init(_ channel: RedisChannel) {
+        self.channel = channel
     }
 
-    static func open(_ server: PeerEndpoint) async -> Result<RedisConnection, RedisFailure> {
-        let connected = await withCheckedContinuation { continuation in
-            Stream.connect(host: server.host, port: server.port, timeoutMillis: connectMillis) {
-                continuation.resume(returning: $0)
-            }
-        }
-        switch connected {
-        case .failure(let error): return .failure(.unreachable(error))
-        case .success(let stream):
-            let connection = RedisConnection(stream)
-            stream.startReading { [weak connection] in connection?.heard($0) }
-            return .success(connection)
+    /// Over TLS if there is a context for it.
+    static func open(
+        _ server: PeerEndpoint, _ context: TLSServiceContext? = nil
+    ) async -> Result<RedisConnection, RedisFailure> {
+        await RedisChannel.open(server, context).map { channel in
+            let connection = RedisConnection(channel)
+            channel.startReading { [weak connection] in connection?.heard($0) }
+            return connection
         }
     }
 
     /// An error of the server's is a failure, of this command alone.
     func run(_ words: [[UInt8]]) async -> Result<RedisReply, RedisFailure> {
         await withCheckedContinuation { continuation in
-            guard stream.isOpen else { return continuation.resume(returning: .failure(.closed)) }
+            guard channel.isOpen else { return continuation.resume(returning: .failure(.closed)) }
             waiting.append { continuation.resume(returning: $0) }
-            stream.write(RedisCommand.encode(words))
+            channel.write(RedisCommand.encode(words))
             if waiting.count == 1 { setTimer() }
         }
     }
@@ -79,8 +81,12 @@ final class RedisConnection {
         end(.closed)
     }
 
-    private func heard(_ event: Stream.ReadEvent) {
-        guard case .bytes(let bytes) = event else { return end(.closed) }
+    private func heard(_ event: RedisChannel.Event) {
+        let bytes: UnsafeRawBufferPointer
+        switch event {
+        case .bytes(let some): bytes = some
+        case .end(let failure): return end(failure)
+        }
         do throws(RedisProtocolError) {
             try reader.feed(bytes)
             while let reply = try reader.next() {
@@ -105,11 +111,13 @@ final class RedisConnection {
     }
 
     private func end(_ failure: RedisFailure) {
-        guard stream.isOpen else { return }
+        guard channel.isOpen else { return }
         timer.stop()
-        stream.close()
+        channel.close()
         let unanswered = waiting
         waiting = []
         for answered in unanswered { answered(.failure(failure)) }
+        onEnd?(failure)
+        onEnd = nil
     }
 }

@@ -4,12 +4,15 @@ import PieceModel
 /// Membership on Redis servers that the cluster already has: each node says on every one of them that it is there,
 /// and takes for a member whoever any of them lists.
 ///
-/// A server that is lost leaves what it listed last as it is; the others, or nobody, go on without it. Redis never
-/// sees what a node holds or pulls.
+/// A server that is lost leaves what it listed last as it is; the others, or nobody, go on without it. The same servers
+/// keep the grants.
 @LoopActor
 package final class RedisEngine: DiscoveryEngine {
-    private let options: RedisOptions
-    private var servers: [RedisServer] = []
+    let options: RedisOptions
+    private(set) var servers: [RedisServer] = []
+    /// Called when a server comes or goes, and with it what it knows of grants. May not call back.
+    package var registerChanged: (@LoopActor (_ isThere: Bool) -> Void)?
+    private var keepers: [RedisAddress] = []
     private var handlers: DiscoveryHandlers?
     private var told: [PeerEndpoint] = []
     private var toldState = DiscoveryStatus.State.starting
@@ -34,6 +37,8 @@ package final class RedisEngine: DiscoveryEngine {
 
     package func stop() async {
         handlers = nil
+        registerChanged?(false)
+        registerChanged = nil
         for stopped in servers.map({ server in Task { @LoopActor in await server.stop() } }) { await stopped.value }
     }
 
@@ -53,6 +58,11 @@ package final class RedisEngine: DiscoveryEngine {
 
     private func look() {
         guard let handlers else { return }
+        let working = servers.filter(\.isWorking).map(\.address)
+        if working != keepers {
+            keepers = working
+            registerChanged?(!working.isEmpty)
+        }
         let (endpoints, state) = (endpoints, state)
         if endpoints != told {
             told = endpoints

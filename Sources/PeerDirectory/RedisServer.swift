@@ -1,6 +1,6 @@
 import EventLoop
-import Glibc
 import PieceModel
+import TLS
 
 /// This node's membership on one Redis server.
 ///
@@ -9,8 +9,11 @@ import PieceModel
 ///        +----failed-------+-------lost--------+
 @LoopActor
 final class RedisServer {
-    let address: PeerEndpoint
-    private(set) var state = DiscoveryStatus.State.starting
+    let address: RedisAddress
+    /// Its last sign of life was answered, and the connection is there.
+    private(set) var isWorking = false
+    /// Why it was lost, or never reached.
+    private var failure: RedisFailure?
     private(set) var members: MemberTable
 
     private let options: RedisOptions
@@ -21,21 +24,31 @@ final class RedisServer {
     private var connection: RedisConnection?
     private var version: Int64 = -1
     private var isStopped = false
+    private var isLiving = false
+    /// What the server said last to a command beside the membership's, if it was no.
+    private var refusal: RedisFailure?
     private var random = SystemRandomNumberGenerator()
 
     /// Endpoints asked for at once; with more members, each node gets a part.
     private static let listMax = 1024
     private static let leaveMillis: UInt64 = 1_000
-    nonisolated private static let passwordBytesMax = 4096
 
     /// `changed` is called when the state or the members may differ.
-    init(_ address: PeerEndpoint, options: RedisOptions, own: OwnEndpoint, changed: @escaping @LoopActor () -> Void) {
+    init(_ address: RedisAddress, options: RedisOptions, own: OwnEndpoint, changed: @escaping @LoopActor () -> Void) {
         self.address = address
         self.options = options
         self.own = own
         self.changed = changed
-        backoff = Backoff(firstMillis: options.retryMillisMin, longestMillis: options.retryMillisMax)
+        // One that is back is seen as soon as one that never went would be told again.
+        let longestMillis = min(options.retryMillisMax, max(options.everyMillis, options.retryMillisMin))
+        backoff = Backoff(firstMillis: options.retryMillisMin, longestMillis: longestMillis)
         members = MemberTable(graceNanoseconds: options.lifetimeMillis &* 1_000_000)
+    }
+
+    var state: DiscoveryStatus.State {
+        guard isWorking else { return failure.map { .failing($0.description) } ?? .starting }
+        guard let refusal else { return .working }
+        return .failing("keeps no grants (\(refusal)): has its user all rights that the README lists?")
     }
 
     func start() {
@@ -57,21 +70,41 @@ final class RedisServer {
     /// One step: connects if need be, gives a sign of life, and plans the next.
     private func live() async {
         guard !isStopped else { return }
+        isLiving = true
         let failure = await signOfLife()
+        isLiving = false
         guard !isStopped else { return }
-        let pause: UInt64
-        if let failure {
-            connection?.close()
-            connection = nil
-            state = .failing(failure.description)
-            pause = backoff.failed(using: &random)
-        } else {
-            backoff.succeeded()
-            state = .working
-            pause = Backoff.jittered(options.everyMillis, using: &random)
-        }
+        if let failure { return lost(failure) }
+        backoff.succeeded()
+        isWorking = true
         changed()
-        timer.start(after: pause) { [weak self] in self?.start() }
+        timer.start(after: Backoff.jittered(options.everyMillis, using: &random)) { [weak self] in self?.start() }
+    }
+
+    private func lost(_ failure: RedisFailure) {
+        guard !isStopped, !isLiving else { return }
+        let ended = connection
+        connection = nil
+        ended?.onEnd = nil
+        ended?.close()
+        isWorking = false
+        self.failure = failure
+        changed()
+        timer.start(after: backoff.failed(using: &random)) { [weak self] in self?.start() }
+    }
+
+    /// A command beside the membership's own; fails at once while the server is not a working one.
+    func run(_ words: [String]) async -> Result<RedisReply, RedisFailure> {
+        guard let connection, isWorking else { return .failure(.closed) }
+        let answer = await connection.run(words)
+        let before = refusal
+        switch answer {
+        case .success: refusal = nil
+        case .failure(.refused(let code)): refusal = .refused(code)
+        case .failure: break
+        }
+        if refusal != before { changed() }
+        return answer
     }
 
     private func signOfLife() async -> RedisFailure? {
@@ -126,8 +159,16 @@ final class RedisServer {
 
     private func connected() async -> Result<RedisConnection, RedisFailure> {
         if let connection { return .success(connection) }
+        var context: TLSServiceContext?
+        if address.isSecure {
+            let options = options
+            switch await Loop.offload({ options.context() }) {
+            case .failure(let failure): return .failure(failure)
+            case .success(let made): context = made
+            }
+        }
         let opened: RedisConnection
-        switch await RedisConnection.open(address) {
+        switch await RedisConnection.open(address.endpoint, context) {
         case .failure(let failure): return .failure(failure)
         case .success(let connection): opened = connection
         }
@@ -139,40 +180,29 @@ final class RedisServer {
             opened.close()
             return .failure(.closed)
         }
+        opened.onEnd = { [weak self] failure in self?.lost(failure) }
         connection = opened
         version = -1
+        refusal = nil
         return .success(opened)
     }
 
     private func authenticate(_ connection: RedisConnection) async -> RedisFailure? {
-        guard let file = options.passwordFile else {
+        let options = options
+        let password: [UInt8]?
+        switch await Loop.offload({ options.password() }) {
+        case .failure(let failure): return failure
+        case .success(let line): password = line
+        }
+        guard let password else {
             // A server that wants a password answers a command of more than ten words with a mere protocol error.
             guard case .failure(let failure) = await connection.run(["PING"]) else { return nil }
             return failure
-        }
-        let read = await Loop.offload { Self.password(in: file) }
-        let password: [UInt8]
-        switch read {
-        case .failure(let failure): return failure
-        case .success(let line): password = line
         }
         let user = options.user.map { [Array($0.utf8)] } ?? []
         switch await connection.run([Array("AUTH".utf8)] + user + [password]) {
         case .success: return nil
         case .failure(let failure): return failure
         }
-    }
-
-    /// The first line of a file.
-    nonisolated private static func password(in path: String) -> Result<[UInt8], RedisFailure> {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else {
-            return .failure(.passwordFile("\(path) cannot be read: \(String(cString: strerror(errno)))"))
-        }
-        defer { Glibc.close(file) }
-        var content = [UInt8](repeating: 0, count: passwordBytesMax)
-        let count = content.withUnsafeMutableBytes { read(file, $0.baseAddress, $0.count) }
-        let line = content.prefix(max(count, 0)).prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") }
-        return line.isEmpty ? .failure(.passwordFile("\(path) holds no password")) : .success(Array(line))
     }
 }

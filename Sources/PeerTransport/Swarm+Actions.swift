@@ -46,6 +46,10 @@ extension Swarm {
             drop(pieces, of: blob)
         case .failed(let blob, let reason):
             if let transfer = transfers[blob] { close(transfer, failing: failure(of: transfer, reason)) }
+        case .seekHolders(let blob): seekHolders(of: blob, register)
+        case .askRegister(let request): ask(register, request)
+        case .tellRegister(let progress): tell(register, progress)
+        case .tellRegisterLost(let blob, let bytes, let holder): tell(register, lost: holder, of: blob, bytes: bytes)
         case .connect(let peer):
             // Every peer this node knows by name is connected, or being dialled for ever: there is no other way to it.
             deliver(.unreachable(peer))

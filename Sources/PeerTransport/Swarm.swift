@@ -38,6 +38,8 @@ package final class Swarm {
     private static let publicBlobsMax = 100_000
     var counted: SwarmCounters
     private(set) var isStopping = false
+    /// Keeps the grants instead of the members, when it is there.
+    var register: (any GrantRegister)?
 
     private var exchange: PieceExchange
     private var loneExchange: PieceExchange
@@ -222,7 +224,8 @@ package final class Swarm {
             .blobChecked(let blob, _), .storeFailed(let blob):
             unshared.contains(blob) ? loneExchange.handle(event, now: now) : exchange.handle(event, now: now)
         case .blobAvailable, .members, .unreachable, .peerConnected, .peerDisconnected, .message, .pieceArrived,
-            .pieceChecked, .uploadEnded:
+            .pieceChecked, .uploadEnded, .registerChanged, .registerAnswered,
+            .holdersFound:
             exchange.handle(event, now: now)
         }
     }

@@ -54,6 +54,14 @@ package enum ExchangeEvent: Sendable {
     /// The upload that `upload` began has left this node, or its connection died.
     case uploadEnded(request: UInt32, to: PeerName)
 
+    // From the register of grants and holders, if this node has one.
+    /// It can be asked from now on, or not any more; said again when it may have forgotten what it was told.
+    case registerChanged(isThere: Bool)
+    /// Answer to `askRegister`; `nil` when none of use came.
+    case registerAnswered(blob: Digest, GrantAnswer?)
+    /// Answer to `seekHolders`; empty when the register knows nobody, or cannot be asked.
+    case holdersFound(blob: Digest, [PeerName])
+
     // From the registry.
     /// One piece of a running origin fetch is hashed and stored.
     case originPiece(blob: Digest, piece: PieceIndex, digest: Digest)
@@ -99,6 +107,14 @@ package enum ExchangeEvent: Sendable {
 /// What the shell has to do, in this order.
 package enum ExchangeAction: Equatable, Sendable {
     case send(PeerMessage, to: PeerName)
+    /// Tell the register that this node takes the blob, and ask who else has taken it; report `holdersFound`.
+    case seekHolders(blob: Digest)
+    /// Ask the register which of these pieces may be read from the registry; report `registerAnswered`.
+    case askRegister(PeerMessage.GrantRequest)
+    /// How far this node is with what it reads from the registry.
+    case tellRegister(PeerMessage.GrantProgress)
+    /// This node lost its connection with one that may be reading pieces of the blob, or may have read some.
+    case tellRegisterLost(blob: Digest, blobBytes: Int64, holder: PeerName)
     /// A connection to this member is needed; report `peerConnected` or `unreachable`.
     case connect(PeerName)
     /// Read the piece from the store and send it in answer to `request`; then report `uploadEnded`.

@@ -7,11 +7,6 @@ import PieceModel
 /// it is then given time to hand on; gone when that time is over, when the holder gives it back, falls silent or
 /// leaves. Two grants never share a piece; `taken` are the pieces of all grants.
 struct GrantBook: Sendable {
-    enum Answer: Equatable, Sendable {
-        case granted(Range<Int>)
-        case refused(retryAfterMillis: UInt64)
-    }
-
     struct Grant: Equatable, Sendable {
         let holder: PeerName
         var pieces: Range<Int>
@@ -56,11 +51,11 @@ struct GrantBook: Sendable {
         by asker: PeerName,
         limits: ExchangeLimits,
         now: Instant
-    ) -> Answer {
+    ) -> GrantAnswer {
         usedAt = now
         expire(now)
         note(asker, now)
-        let refusal = Answer.refused(retryAfterMillis: min(2_000, 100 + 25 * UInt64(takers.count)))
+        let refusal = GrantAnswer.refused(retryAfterMillis: min(2_000, 100 + 25 * UInt64(takers.count)))
         guard isInTurn(asker, limits) else {
             takers[asker]?.isWaiting = true
             return refusal

@@ -6,6 +6,6 @@ package struct GrantCounters: Hashable, Sendable {
     /// For blobs that this node wants, by whichever member keeps them.
     package var received: UInt64 = 0
     package var refused: UInt64 = 0
-    /// Members that did not answer, or had nothing for too long, and were passed over.
+    /// Keepers that did not answer, or had nothing for too long, and were passed over.
     package var unanswered: UInt64 = 0
 }

@@ -3,7 +3,7 @@ import PieceModel
 /// What a want may read from the registry by grant, and what it asked for.
 struct Permit: Sendable {
     struct Question: Equatable, Sendable {
-        let directory: PeerName
+        let keeper: GrantKeeper
         let deadline: Instant
         /// Goes out as soon as the member is connected.
         var unsent: PeerMessage.GrantRequest?
@@ -22,6 +22,8 @@ struct Permit: Sendable {
     var othersAskUntil: Instant?
     /// Members that did not answer, or refused for too long: others keep the grants instead.
     var unheard: Set<PeerName> = []
+    /// The register did not answer, or refused for too long: members keep the grants instead.
+    var isDoneWithRegister = false
     /// When a grant came last, or the last thing was done that it takes patience to wait for.
     var grantedAt: Instant
     var reportedAt: Instant

@@ -58,7 +58,7 @@ extension PieceExchange {
         of blob: Digest,
         _ layout: PieceLayout,
         to asker: PeerName
-    ) -> GrantBook.Answer {
+    ) -> GrantAnswer {
         let key = GrantKey(blob: blob, blobBytes: layout.blobBytes)
         openBook(key, layout)
         let answer =

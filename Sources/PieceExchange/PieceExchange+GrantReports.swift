@@ -1,17 +1,17 @@
 import OCIModel
 import PieceModel
 
-/// What the member that keeps the grants of a blob is told: how far this node is with what it reads, and what it is not
+/// What whoever keeps the grants of a blob is told: how far this node is with what it reads, and what it is not
 /// going to read.
 extension PieceExchange {
-    /// Tells the member that keeps the grants how far this node is with what it reads.
+    /// Tells who keeps the grants how far this node is with what it reads.
     mutating func report(_ id: WantID, isOver: Bool) {
         guard let reading = wants[id].permit.reading else { return }
         wants[id].permit.reportedAt = now
         tell(id, reading, read: countRead(reading, id), isOver: isOver)
     }
 
-    private func countRead(_ pieces: Range<Int>, _ id: WantID) -> Int {
+    func countRead(_ pieces: Range<Int>, _ id: WantID) -> Int {
         pieces.prefix { wants[id].held.contains($0) || wants[id].covered.contains($0) }.count
     }
 
@@ -24,10 +24,6 @@ extension PieceExchange {
 
     mutating func tell(_ id: WantID, _ pieces: Range<Int>, read: Int, isOver: Bool) {
         let blob = wants[id].blob
-        let directory = directory(of: id)
-        guard directory != name, let peer = peerIDs[directory] else {
-            return noteProgress(pieces, read: read, isOver: isOver, of: blob, wants[id].layout, by: name)
-        }
         let progress = PeerMessage.GrantProgress(
             blob: blob,
             blobBytes: wants[id].layout.blobBytes,
@@ -35,6 +31,10 @@ extension PieceExchange {
             read: UInt32(read),
             isOver: isOver
         )
+        guard case .member(let directory) = keeper(of: id) else { return act(.tellRegister(progress)) }
+        guard directory != name, let peer = peerIDs[directory] else {
+            return noteProgress(pieces, read: read, isOver: isOver, of: blob, wants[id].layout, by: name)
+        }
         send(.grantProgress(progress), to: peer)
     }
 
@@ -69,7 +69,7 @@ extension PieceExchange {
     mutating func loseDirectory(_ peerName: PeerName) {
         for id in wants.indices where wants[id].isLive && wants[id].permit.directory == peerName {
             wants[id].permit.directory = nil
-            if wants[id].permit.question?.directory == peerName { wants[id].permit.question = nil }
+            if wants[id].permit.question?.keeper == .member(peerName) { wants[id].permit.question = nil }
             touch(want: id)
         }
         for key in grantBooks.keys { grantBooks[key]?.lose(peerName) }

@@ -2,7 +2,7 @@ import OCIModel
 import PieceModel
 
 /// Leave to read from the registry, so that a cluster reads each byte once: asked of the member that keeps the
-/// grants of the blob, which may be this node itself.
+/// grants of the blob, which may be this node itself, or of the register, if there is one.
 ///
 /// A node without peers asks nobody. Who cannot be asked, or refuses while nothing comes, is passed over: to get the
 /// blob matters more than to read it once.
@@ -41,7 +41,7 @@ extension PieceExchange {
         return run
     }
 
-    private func usesGrants(_ id: WantID) -> Bool {
+    func usesGrants(_ id: WantID) -> Bool {
         !peerIDs.isEmpty && !wants[id].takesOnlyFromOrigin
     }
 
@@ -52,7 +52,7 @@ extension PieceExchange {
         if let question = wants[id].permit.question {
             let due = dueAt(question)
             guard due <= now else { return arm(want: id, at: due) }
-            passOver(question.directory, id)
+            passOver(question.keeper, id)
         }
         guard wants[id].permit.next == nil else { return }
         if let pause = wants[id].origin.retryAt, pause > now { return arm(want: id, at: pause) }
@@ -63,7 +63,7 @@ extension PieceExchange {
         let isRetry = wants[id].hasFailedPieces
         let wanted = wants[id].runsNeedingOrigin(onlyFailed: isRetry, atMost: PeerMessage.GrantRequest.runsMax)
         guard !wanted.isEmpty else { return }
-        if isOutOfPatience(id) { passOver(directory(of: id), id) }
+        if isOutOfPatience(id) { passOver(keeper(of: id), id) }
         // Patience is over, but a read runs: that has a deadline of its own.
         if let retryAt = wants[id].permit.retryAt, retryAt > now { return arm(want: id, at: retryAt) }
         guard isToAsk(id) else { return }
@@ -73,7 +73,9 @@ extension PieceExchange {
     /// The question goes out behind the pieces that this node is sending to the member, and the answer comes behind
     /// those that it is sending here: as long as there are any, it is waited for, but not beyond patience.
     private func dueAt(_ question: Permit.Question) -> Instant {
-        guard let id = peerIDs[question.directory] else { return question.deadline }
+        guard case .member(let directory) = question.keeper, let id = peerIDs[directory] else {
+            return question.deadline
+        }
         let peer = peers[id]
         let isBusy = !peer.uploading.isEmpty || !peer.requests.isEmpty && peer.lateCount == 0
         let silent = (isBusy ? now : peer.deliveredAt).adding(milliseconds: limits.grantAnswerMillis)
@@ -91,9 +93,8 @@ extension PieceExchange {
     }
 
     private mutating func put(_ wanted: [Range<Int>], isRetry: Bool, _ id: WantID) {
-        let directory = directory(of: id)
-        let layout = wants[id].layout
-        guard directory != name else {
+        let (keeper, layout) = (keeper(of: id), wants[id].layout)
+        guard keeper != .member(name) else {
             let isKeptByAnother = !wants[id].permit.unheard.isEmpty && audiences[wants[id].blob] != nil
             let order = isKeptByAnother ? fromAnywhere(wanted) : wanted
             let answer = answer(order, isRetry: isRetry, of: wants[id].blob, layout, to: name)
@@ -107,7 +108,8 @@ extension PieceExchange {
             wanted: wanted.map { .init(first: UInt32($0.lowerBound), count: UInt32($0.count)) },
             isRetry: isRetry
         )
-        wants[id].permit.question = Permit.Question(directory: directory, deadline: deadline)
+        wants[id].permit.question = Permit.Question(keeper: keeper, deadline: deadline)
+        guard case .member(let directory) = keeper else { return act(.askRegister(request)) }
         if let peer = peerIDs[directory] { return send(.grantRequest(request), to: peer) }
         wants[id].permit.question?.unsent = request
         if errands.insert(directory).inserted { act(.connect(directory)) }
@@ -126,7 +128,7 @@ extension PieceExchange {
     /// The member is connected now: it is asked what was waiting for it.
     mutating func putUnsent(to peer: PeerID) {
         for id in wants.indices where wants[id].isLive {
-            guard let question = wants[id].permit.question, question.directory == peers[peer].name,
+            guard let question = wants[id].permit.question, question.keeper == .member(peers[peer].name),
                 let request = question.unsent
             else { continue }
             wants[id].permit.question?.unsent = nil
@@ -141,8 +143,8 @@ extension PieceExchange {
 
     mutating func unreachable(_ member: PeerName) {
         errands.remove(member)
-        for id in wants.indices where wants[id].isLive && wants[id].permit.question?.directory == member {
-            passOver(member, id)
+        for id in wants.indices where wants[id].isLive && wants[id].permit.question?.keeper == .member(member) {
+            passOver(.member(member), id)
             touch(want: id)
         }
     }
@@ -167,14 +169,21 @@ extension PieceExchange {
         return false
     }
 
-    private mutating func passOver(_ directory: PeerName, _ id: WantID) {
+    mutating func passOver(_ keeper: GrantKeeper, _ id: WantID) {
         wants[id].permit.question = nil
         wants[id].permit.retryAt = nil
         wants[id].permit.grantedAt = now
         wants[id].permit.directory = nil
-        guard directory != name else { return }
+        guard keeper != .member(name) else { return }
         grantCounters.unanswered += 1
-        wants[id].permit.unheard.insert(directory)
+        switch keeper {
+        case .member(let directory): wants[id].permit.unheard.insert(directory)
+        case .register: wants[id].permit.isDoneWithRegister = true
+        }
+    }
+
+    mutating func keeper(of id: WantID) -> GrantKeeper {
+        hasRegister && !wants[id].permit.isDoneWithRegister ? .register : .member(directory(of: id))
     }
 
     /// The member that keeps the grants of the want's blob: of this node and its peers, the one whose name and the
@@ -214,16 +223,16 @@ extension PieceExchange {
         guard let id = wantIDs[blob] else { return }
         let (first, count) = (Int(pieces.first), Int(pieces.count))
         guard count > 0, first + count <= wants[id].pieceCount else { return violate(peer) }
-        guard wants[id].permit.question?.directory == peers[peer].name else { return }
+        guard wants[id].permit.question?.keeper == .member(peers[peer].name) else { return }
         answered(.granted(first..<(first + count)), id)
     }
 
     mutating func grantRefused(_ blob: Digest, _ retryAfterMillis: UInt32, by peer: PeerID) {
-        guard let id = wantIDs[blob], wants[id].permit.question?.directory == peers[peer].name else { return }
+        guard let id = wantIDs[blob], wants[id].permit.question?.keeper == .member(peers[peer].name) else { return }
         answered(.refused(retryAfterMillis: UInt64(retryAfterMillis)), id)
     }
 
-    private mutating func answered(_ answer: GrantBook.Answer, _ id: WantID) {
+    mutating func answered(_ answer: GrantAnswer, _ id: WantID) {
         wants[id].permit.question = nil
         switch answer {
         case .granted(let pieces):

@@ -20,7 +20,7 @@ extension PieceExchange {
 
     /// Peers have said what they hold, or took too long.
     func isProbeOver(_ id: WantID) -> Bool {
-        now >= wants[id].probeUntil || wants[id].unansweredCount == 0
+        now >= wants[id].probeUntil || wants[id].unansweredCount == 0 && !wants[id].awaitsHolders
     }
 
     private mutating func runToStart(_ id: WantID) -> Range<Int>? {

@@ -33,6 +33,7 @@ extension PieceExchange {
         guard let id = peerIDs.removeValue(forKey: peerName) else { return }
         for request in peers[id].requests { drop(request) }
         loseDirectory(peerName)
+        tellRegister(lost: id)
         for want in wants.indices where wants[want].hasClaim(of: id) {
             wants[want].removeClaim(of: id)
             touch(want: want)

@@ -36,6 +36,7 @@ extension PieceExchange {
         if id == wants.count { wants.append(want) } else { wants[id] = want }
         wantIDs[blob] = id
         askWhoHolds(id)
+        seekHolders(id)
         dealImports(of: blob)
         if !wants[id].held.isEmpty { retell(blob) }
         touch(want: id)

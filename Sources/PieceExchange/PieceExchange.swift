@@ -23,7 +23,8 @@ package import PieceModel
 ///   brings into its zone. `Membership`: who there is beside the connected peers.
 /// - `Peer`: a connection: its requests, uploads, pauses. `Standing`: what outlives it: benches and bans.
 /// - `Permit`: what a want was granted to read from the registry, and asked for. `GrantBook`: what this node, as
-///   the member that keeps the grants of a blob, knows of who reads what.
+///   the member that keeps the grants of a blob, knows of who reads what. `PieceExchange+Register`: a register
+///   outside of the nodes in the place of such members.
 /// - `Deadlines`: when to look at whom again.
 ///
 /// Invariants, checked by `checkInvariants()`:
@@ -60,6 +61,8 @@ package struct PieceExchange: Sendable {
     /// Members that this node asked the shell to connect with.
     var errands: Set<PeerName> = []
     var standing = Standing()
+    /// Grants are kept outside of the nodes.
+    var hasRegister = false
     var grantBooks: [GrantKey: GrantBook] = [:]
     package internal(set) var grantCounters = GrantCounters()
     let nameKey: UInt64
@@ -107,6 +110,9 @@ package struct PieceExchange: Sendable {
         case .pieceArrived(let header, let peer): pieceArrived(header, from: peer)
         case .pieceChecked(let request, _, let outcome): pieceChecked(request, outcome)
         case .uploadEnded(let request, let peer): uploadEnded(request, peer)
+        case .registerChanged(let isThere): registerChanged(isThere: isThere)
+        case .registerAnswered(let blob, let answer): registerAnswered(blob, answer)
+        case .holdersFound(let blob, let names): holdersFound(blob, names)
         case .tick: ring()
         }
         settle()

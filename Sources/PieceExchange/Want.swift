@@ -69,6 +69,8 @@ struct Want: Sendable {
     var orphansDue = Instant(nanoseconds: 0)
     var orphanReleases = 0
     var probeUntil: Instant
+    /// The register was asked who holds the blob, and may name peers that were not asked.
+    var awaitsHolders = false
     /// Smoothed time between two stored pieces; 0 at first.
     var intervalNanos: UInt64 = 0
     /// When a piece was last stored, or the want began.

@@ -8,7 +8,7 @@ import Glibc
 package final class TLSContext: Sendable {
     /// Certificates between a node's and its authority's, both included, and bytes of such a chain.
     private static let chainDepthMax: Int32 = 4
-    private static let chainBytesMax: Int32 = 32 << 10
+    static let chainBytesMax: Int32 = 32 << 10
     /// The fastest where the processor knows AES, then the one for those that do not.
     private static let ciphers = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 
@@ -55,7 +55,7 @@ package final class TLSContext: Sendable {
         return own
     }
 
-    private static func use(chain text: [UInt8], in context: OpaquePointer) throws(TLSError) -> Certificate {
+    static func use(chain text: [UInt8], in context: OpaquePointer) throws(TLSError) -> Certificate {
         let chain = try PEM.certificates(text)
         defer { PEM.free(chain) }
         guard let own = chain.first, SSL_CTX_use_certificate(context, own) == 1 else { throw .taken() }
@@ -65,7 +65,7 @@ package final class TLSContext: Sendable {
         return Certificate(own)
     }
 
-    private static func use(key text: [UInt8], in context: OpaquePointer) throws(TLSError) {
+    static func use(key text: [UInt8], in context: OpaquePointer) throws(TLSError) {
         let key = try PEM.key(text)
         defer { EVP_PKEY_free(key) }
         let used = SSL_CTX_use_PrivateKey(context, key) == 1 && SSL_CTX_check_private_key(context) == 1
@@ -73,7 +73,7 @@ package final class TLSContext: Sendable {
         guard used else { throw .unusable("is not the key of the certificate") }
     }
 
-    private static func trust(_ text: [UInt8], in context: OpaquePointer) throws(TLSError) {
+    static func trust(_ text: [UInt8], in context: OpaquePointer) throws(TLSError) {
         let authorities = try PEM.certificates(text)
         defer { PEM.free(authorities) }
         let store = SSL_CTX_get_cert_store(context)

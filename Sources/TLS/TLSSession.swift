@@ -26,7 +26,6 @@ package final class TLSSession {
     /// A key of AES-GCM is good for 2^24.5 records (RFC 8446 section 5.5); the next one comes far earlier.
     private static let keyBytesMax = 64 << 30
 
-    private let context: TLSContext
     private let ssl: OpaquePointer
     private let pipe: BytePipe
     private let side: Side
@@ -34,8 +33,20 @@ package final class TLSSession {
     private var keyBytes = 0
     private var failure: TLSError?
 
-    package init(_ context: TLSContext, _ side: Side, keyBytesMax: Int = TLSSession.keyBytesMax) {
-        guard let ssl = SSL_new(context.pointer) else { preconditionFailure("out of memory for a TLS connection") }
+    package convenience init(_ context: TLSContext, _ side: Side, keyBytesMax: Int = TLSSession.keyBytesMax) {
+        self.init(context.pointer, side, keyBytesMax: keyBytesMax)
+    }
+
+    /// With a service at `host`, a name or a literal address, which its certificate has to list.
+    package convenience init(_ context: TLSServiceContext, host: String) throws(TLSError) {
+        self.init(context.pointer, .client, keyBytesMax: Self.keyBytesMax)
+        // Of a literal address it checks the certificate's addresses.
+        guard SSL_set1_host(ssl, host) == 1, hawker_ssl_name_server(ssl, host) != 0 else { throw .taken() }
+    }
+
+    /// The session counts as an owner of the context.
+    private init(_ context: OpaquePointer, _ side: Side, keyBytesMax: Int) {
+        guard let ssl = SSL_new(context) else { preconditionFailure("out of memory for a TLS connection") }
         pipe = BytePipe()
         let bio = pipe.makeBIO()
         // Both directions share it, and the one reference goes with `ssl`.
@@ -45,7 +56,6 @@ package final class TLSSession {
         case .server: SSL_set_accept_state(ssl)
         }
         self.ssl = ssl
-        self.context = context
         self.side = side
         self.keyBytesMax = keyBytesMax
     }

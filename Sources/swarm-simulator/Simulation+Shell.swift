@@ -25,6 +25,8 @@ extension Simulation {
         case .completed: complete(node)
         case .failed(_, let reason): fail(node, reason)
         case .connect(let member): connect(node, member)
+        case .seekHolders, .askRegister, .tellRegister, .tellRegisterLost:
+            preconditionFailure("no node is told of a register")
         case .dropPieces(_, let pieces): for piece in pieces { nodes[node].disk.drop(piece.value) }
         case .ban(let peer, _, let retry): ban(peer, until: retry, by: node)
         }

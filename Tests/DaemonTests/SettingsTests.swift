@@ -1,6 +1,7 @@
 import Daemon
 import EventLoop
 import OCIModel
+import PeerDirectory
 import PieceModel
 import Telemetry
 import Testing
@@ -106,9 +107,12 @@ struct SettingsTests {
             dns = "_hawker._tcp.nodes"
             dns_server = "10.0.0.10:53"
             dns_seconds = 30
-            redis = ["redis-a:6379", "[::1]:6380"]
+            redis = ["redis-a:6379", "rediss://[::1]:6380"]
             redis_user = "hawker"
             redis_password_file = "/etc/hawker/redis"
+            redis_ca_file = "/etc/hawker/redis.ca"
+            redis_cert_file = "/etc/hawker/redis.crt"
+            redis_key_file = "/etc/hawker/redis.key"
             redis_seconds = 5
             [limits]
             upload = "50MB/s"
@@ -126,9 +130,12 @@ struct SettingsTests {
         #expect(settings.peersDNS == "_hawker._tcp.nodes")
         #expect(settings.peersDNSServer?.description == "10.0.0.10:53")
         #expect(settings.peersDNSSeconds == 30)
-        #expect(settings.peersRedis.map(\.description) == ["redis-a:6379", "[::1]:6380"])
+        #expect(settings.peersRedis.map(\.description) == ["redis-a:6379", "rediss://[::1]:6380"])
         #expect(settings.peersRedisUser == "hawker")
         #expect(settings.peersRedisPasswordFile == "/etc/hawker/redis")
+        #expect(settings.peersRedisAuthoritiesFile == "/etc/hawker/redis.ca")
+        #expect(settings.peersRedisCertificateFile == "/etc/hawker/redis.crt")
+        #expect(settings.peersRedisKeyFile == "/etc/hawker/redis.key")
         #expect(settings.peersRedisSeconds == 5)
         #expect(!settings.compression)
         #expect(settings.trust.allowed.map(\.port) == [nil, 4001, nil, 4002])
@@ -174,6 +181,9 @@ struct SettingsTests {
             ("[peers]\nlisten = \"a:1\"\nredis = [\"a\"]", 3, "peers.redis"),
             ("[peers]\nlisten = \"[::1]:1\"\nredis = [\"a:1\"]\nredis_user = \"u\"", 1, "needs peers.redis_password_file"),
             ("[peers]\nredis_password_file = \"/p\"", 1, "needs peers.redis"),
+            ("[peers]\nlisten = \"[::1]:1\"\nredis = [\"rediss://u:p@a:1\"]", 3, "without a password"),
+            ("[peers]\nlisten = \"[::1]:1\"\nredis = [\"a:1\"]\nredis_ca_file = \"/c\"", 1, "need a rediss:// server"),
+            ("[peers]\nlisten = \"[::1]:1\"\nredis = [\"rediss://a\"]\nredis_key_file = \"/k\"", 1, "need each other"),
             ("[peers]\nlisten = \"0.0.0.0:4000\"", 1, "`hawker cert`"),
             ("[peers]\nlisten = \"127.0.0.1:1\"\nadvertise = \"a:1\"", 1, "`hawker cert`"),
             ("[peers]\nlisten = \"a:1\"\n[peers.tls]\nkey = \"/k\"", 1, "peers.tls also needs certificate"),

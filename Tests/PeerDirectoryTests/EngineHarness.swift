@@ -138,7 +138,7 @@ final class RedisHarness: EngineHarness {
     ) -> RedisEngine {
         guard let node = PeerName(name) else { preconditionFailure(name) }
         var options = RedisOptions(
-            servers: servers.compactMap { PeerEndpoint($0.address) }, cluster: cluster, node: node)
+            servers: servers.compactMap { RedisAddress($0.address) }, cluster: cluster, node: node)
         options.everyMillis = Endpoints.everyMillis
         options.retryMillisMin = 50
         options.retryMillisMax = 200

@@ -102,7 +102,7 @@ struct HostileRedisTests {
                 if case .bytes = event { stream?.write(Array(answer.utf8)) }
             }
         }
-        let address = try #require(PeerEndpoint(host: "127.0.0.1", port: server.port))
+        let address = try #require(RedisAddress("127.0.0.1:\(server.port)"))
         let name = try #require(PeerName("own"))
         var options = RedisOptions(servers: [address], cluster: "test", node: name)
         options.everyMillis = Endpoints.everyMillis

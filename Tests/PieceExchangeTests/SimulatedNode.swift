@@ -47,6 +47,7 @@ struct SimulatedNode {
     var originFailsPercent = 0
     var originAllowed = true
     var originIsGone = false
+    var seesRegister = false
     /// The tick that is scheduled.
     var tickAt: UInt64?
 

@@ -31,6 +31,8 @@ extension SimulatedSwarm {
             for node in nodes.indices { tell(node, .members(members)) }
         }
         drawWants()
+        // Last, so that all else is drawn as without it.
+        if seed % 2 == 1 { drawRegister() }
     }
 
     private mutating func addNode(_ number: Int, _ limits: ExchangeLimits, liars: Bool) {
@@ -133,6 +135,10 @@ extension SimulatedSwarm {
         case .completed(let blob): 9 &+ blob.words.0 << 8
         case .dropPieces(let blob, let pieces): 10 &+ blob.words.0 << 8 &+ UInt64(pieces.count) << 16
         case .failed(let blob, _): 11 &+ blob.words.0 << 8
+        case .seekHolders(let blob): 17 &+ blob.words.0 << 8
+        case .askRegister(let request): request.wanted.reduce(14) { $0 &* 31 &+ fingerprint($1) }
+        case .tellRegister(let progress): 15 &+ fingerprint(progress.pieces) << 8 &+ UInt64(progress.read) << 48
+        case .tellRegisterLost(_, _, let holder): 16 &+ UInt64(numbers[holder] ?? 0) << 8
         case .connect(let peer): 13 &+ UInt64(numbers[peer] ?? 0) << 8
         case .ban(let peer, _, let retry): 12 &+ UInt64(numbers[peer] ?? 0) << 8 ^ retry.nanoseconds
         }

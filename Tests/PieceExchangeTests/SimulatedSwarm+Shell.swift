@@ -34,6 +34,10 @@ extension SimulatedSwarm {
         case .failed(let blob, let reason): nodes[node].ended[blob] = .some(reason)
         case .dropPieces(let blob, let pieces):
             for piece in pieces { nodes[node].disk[blob]?[piece.value] = nil }
+        case .seekHolders(let blob): seek(blob, by: node)
+        case .askRegister(let request): ask(request, by: node)
+        case .tellRegister(let progress): note(progress, of: node)
+        case .tellRegisterLost(let blob, let bytes, let holder): lose(holder, of: blob, bytes, by: node)
         case .connect(let member): connect(member, for: node)
         case .ban(let peer, let reason, let retry): ban(peer, reason, retry, by: node)
         }

@@ -25,6 +25,10 @@ struct SimulatedSwarm {
         case readerMoves(node: Int, blob: Int, piece: Int)
         case unwant(node: Int, blob: Int)
         case evict(node: Int, blob: Int)
+        case register(node: Int, isThere: Bool)
+        case registerAnswers(node: Int, blob: Digest, GrantAnswer?)
+        case holdersFound(node: Int, blob: Digest, [PeerName])
+        case registerForgets
     }
 
     static let faultsEnd: UInt64 = 20_000_000_000
@@ -43,6 +47,9 @@ struct SimulatedSwarm {
     var latencies: [Pair: UInt64] = [:]
     var lastArrival: [Direction: UInt64] = [:]
     var serial = 0
+    /// Grants kept outside of the nodes.
+    var register: [GrantKey: GrantBook] = [:]
+    var holders: [Digest: [PeerName]] = [:]
     /// 0 when nobody has a zone.
     var zoneCount = 0
     var trace: UInt64 = 0xCBF2_9CE4_8422_2325
@@ -138,6 +145,13 @@ struct SimulatedSwarm {
             guard nodes[node].whole.remove(blobs[blob].digest) != nil else { return }
             nodes[node].disk[blobs[blob].digest] = nil
             tell(node, .blobRemoved(blob: blobs[blob].digest))
+        case .register(let node, let isThere):
+            nodes[node].seesRegister = isThere
+            tell(node, .registerChanged(isThere: isThere))
+        case .registerAnswers(let node, let blob, let answer):
+            tell(node, .registerAnswered(blob: blob, answer))
+        case .holdersFound(let node, let blob, let names): tell(node, .holdersFound(blob: blob, names))
+        case .registerForgets: (register, holders) = ([:], [:])
         }
     }
 

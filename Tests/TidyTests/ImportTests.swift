@@ -28,7 +28,7 @@ private let importTable = """
     MirrorServer   | OCIModel HTTPHead EventLoop Telemetry Glibc
     StatusServer   | HTTPHead EventLoop
     PeerTransport  | OCIModel PieceModel PieceExchange Wire EventLoop Pacing TLS ContentStore Compression Hashing Telemetry Glibc
-    PeerDirectory  | PieceModel EventLoop CAres CHiredis Glibc
+    PeerDirectory  | OCIModel PieceModel PieceExchange EventLoop TLS CAres CHiredis Glibc
     OriginClient   | OCIModel Hashing EventLoop HTTPTransfer Telemetry FoundationEssentials Glibc Synchronization
     AdminAPI       | EventLoop Wire ProtobufCodec CAdminProto CLinux Glibc
     RuntimeConfig  | OCIModel TOMLEdit CLinux Glibc FoundationEssentials Synchronization

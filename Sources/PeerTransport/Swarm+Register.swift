@@ -1,0 +1,49 @@
+package import EventLoop
+package import OCIModel
+package import PieceExchange
+package import PieceModel
+
+/// Keeps grants outside of the nodes, the same for all of them, and who took a blob. It never fails: it is there or it
+/// is not.
+@LoopActor
+package protocol GrantRegister: AnyObject, Sendable {
+    /// `nil` when it cannot be asked.
+    func ask(_ request: PeerMessage.GrantRequest) async -> GrantAnswer?
+    func tell(_ progress: PeerMessage.GrantProgress) async
+    /// Notes that this node takes the blob; others that did. Some of them may be gone, or hold nothing of it.
+    func holders(of blob: Digest) async -> [PeerName]
+    /// This node lost its connection with one that may read the blob.
+    func tellLost(_ holder: PeerName, of blob: Digest, bytes: Int64) async
+}
+
+/// Grants of a register: the exchange says what to ask it, and goes on with the members of the swarm without it.
+extension Swarm {
+    /// The register keeps the grants from now on; `nil`: the members do. To be said again when the register may have
+    /// forgotten what it was told.
+    package func use(_ register: (any GrantRegister)?) {
+        self.register = register
+        deliver(.registerChanged(isThere: register != nil))
+    }
+
+    func ask(_ register: (any GrantRegister)?, _ request: PeerMessage.GrantRequest) {
+        Task { @LoopActor in
+            let answer = await register?.ask(request)
+            deliver(.registerAnswered(blob: request.blob, answer))
+        }
+    }
+
+    func seekHolders(of blob: Digest, _ register: (any GrantRegister)?) {
+        Task { @LoopActor in
+            let names = await register?.holders(of: blob) ?? []
+            deliver(.holdersFound(blob: blob, names))
+        }
+    }
+
+    func tell(_ register: (any GrantRegister)?, _ progress: PeerMessage.GrantProgress) {
+        Task { @LoopActor in await register?.tell(progress) }
+    }
+
+    func tell(_ register: (any GrantRegister)?, lost holder: PeerName, of blob: Digest, bytes: Int64) {
+        Task { @LoopActor in await register?.tellLost(holder, of: blob, bytes: bytes) }
+    }
+}
