@@ -25,6 +25,8 @@ RANGE_BYTES = 1 << 20
 def arguments():
     parser = argparse.ArgumentParser(prog="bench clients")
     parser.add_argument("--rate", type=int, default=200, help="of the links in Mbit/s (%(default)s)")
+    parser.add_argument("--delay", type=float, default=5,
+                        help="that a packet takes to the registry and back, in ms (%(default)s)")
     parser.add_argument("--mib", type=int, default=128, help="size of the blobs (%(default)s)")
     parser.add_argument("--clients", default="4,16", help="how many at once (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="blobs for each number (%(default)s)")
@@ -59,7 +61,8 @@ class Bench:
         with Children() as before:
             digests = push_noise(Registry(before, os.path.join(folder, "registry")), sizes, layers)
         shutil.rmtree(layers)
-        with Network([HOST, "origin"], self.options.rate) as network, Children() as children:
+        delays = {"origin": self.options.delay / 2}
+        with Network([HOST, "origin"], self.options.rate, delays=delays) as network, Children() as children:
             self.network = network
             registry = Registry(children, os.path.join(folder, "registry"), host="0.0.0.0",
                                 namespace=network.namespace("origin"))

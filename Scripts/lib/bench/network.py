@@ -8,12 +8,15 @@ cubic: some kernels' default (bbr) does not fill such queues, and would hide wha
 """
 
 import os
+import subprocess
+import sys
 
 from tools import Failure, run
 
 PREFIX = "hawker-bench-"
 QUEUE = "25ms"
 FRAME = "16000"
+DELAY = os.path.join(os.path.dirname(os.path.abspath(__file__)), "delay.py")
 # Several frames: of less than one tbf would cut it up, and what comes due while a timer is late would be lost.
 BURST = "64kb"
 
@@ -26,11 +29,12 @@ class Network:
     """`names` are the hosts; each gets an address and a namespace. Use it in a `with`.
 
     `zones` maps a host to a zone's name: those hosts hang on a bridge of their own, which a link of `zone_mbit` joins
-    to the others.
+    to the others. `delays` maps a host to the milliseconds that a frame takes on its link, each way.
     """
 
-    def __init__(self, names, mbit, zones=None, zone_mbit=None):
+    def __init__(self, names, mbit, zones=None, zone_mbit=None, delays=None):
         self.names, self.mbit = list(names), mbit
+        self.delays, self.wires = delays or {}, []
         self.zones, self.zone_mbit = zones or {}, zone_mbit
 
     def namespace(self, name):
@@ -58,6 +62,10 @@ class Network:
         self.remove()
 
     def remove(self):
+        for wire in self.wires:
+            wire.stdin.close()
+            wire.wait()
+        self.wires = []
         for line in run("ip", "netns", "list").splitlines():
             if line.startswith(PREFIX):
                 run("ip", "netns", "delete", line.split()[0])
@@ -98,7 +106,11 @@ class Network:
         namespace = self.namespace(name)
         ip("netns", "add", namespace)
         ip("-n", namespace, "link", "set", "lo", "up")
-        ip("-n", namespace, "link", "add", "eth0", "type", "veth", "peer", "name", f"p{number}", "netns", self.switch)
+        if self.delays.get(name):
+            self.add_wire(namespace, f"p{number}", self.delays[name])
+        else:
+            ip("-n", namespace, "link", "add", "eth0", "type", "veth", "peer", "name", f"p{number}",
+               "netns", self.switch)
         ip("-n", namespace, "address", "add", f"{self.address(name)}/24", "dev", "eth0")
         ip("-n", namespace, "link", "set", "eth0", "up")
         self.in_switch("link", "set", f"p{number}", "master", f"br-{self.zones.get(name, 'core')}", "up")
@@ -108,6 +120,17 @@ class Network:
         # By the route, because a namespace may not choose what the kernel calls restricted.
         ip("-n", namespace, "route", "replace", "10.77.0.0/24", "dev", "eth0", "src", self.address(name),
            "congctl", "cubic")
+
+    def add_wire(self, namespace, port, milliseconds):
+        wire = subprocess.Popen(
+            [sys.executable, "-B", DELAY, namespace, "eth0", self.switch, port, str(milliseconds)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.wires.append(wire)
+        if wire.stdout.readline() != "ready\n":
+            raise Failure(f"no wire with a delay to {namespace}: it needs /dev/net/tun")
+        # A frame of a device without offloads is one packet: only so do as large ones as elsewhere travel whole.
+        ip("-n", namespace, "link", "set", "eth0", "mtu", FRAME)
+        self.in_switch("link", "set", port, "mtu", FRAME)
 
     def shape(self, namespace, device, mbit):
         run("tc", "-n", namespace, "qdisc", "add", "dev", device, "root", "tbf",
