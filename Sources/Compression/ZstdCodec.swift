@@ -17,7 +17,7 @@ package enum ZstdCodec {
     /// One frame with its content size and without a checksum, or `nil` when memory ran out.
     ///
     /// The result may be larger than `bytes`; the caller decides whether it pays.
-    package static func compress(_ bytes: UnsafeRawBufferPointer, level: Int32 = 1) -> [UInt8]? {
+    package static func compress(_ bytes: UnsafeRawBufferPointer, level: Int32) -> [UInt8]? {
         let bound = ZSTD_compressBound(bytes.count)
         guard ZSTD_isError(bound) == 0, let context = ZSTD_createCCtx() else { return nil }
         defer { ZSTD_freeCCtx(context) }

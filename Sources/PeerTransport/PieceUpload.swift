@@ -30,7 +30,7 @@ extension PreparedPiece {
         _ piece: PieceIndex,
         layout: PieceLayout,
         from source: PieceSource,
-        takesZstd: Bool
+        packing: Packing
     ) -> PreparedPiece {
         let file: Int32
         let owner: any AnyObject & Sendable
@@ -47,19 +47,20 @@ extension PreparedPiece {
         }
         let offset = layout.start(of: piece)
         let count = layout.byteCount(of: piece)
-        let packed = takesZstd ? compress(file, offset: offset, count: count) : nil
+        var packed: [UInt8]?
+        if case .zstd(let level) = packing { packed = compress(file, offset: offset, count: count, level: level) }
         return withExtendedLifetime(owner) {
             packed.map { .compressed($0, rawBytes: count) }
                 ?? .file(file, offset: offset, bytes: count, owner: owner)
         }
     }
 
-    private static func compress(_ file: Int32, offset: Int64, count: Int) -> [UInt8]? {
+    private static func compress(_ file: Int32, offset: Int64, count: Int, level: Int32) -> [UInt8]? {
         let sampleBytes = min(count, ZstdCodec.sampleBytes)
         guard let sample = read(file, offset: offset, count: sampleBytes),
             sample.withUnsafeBytes({ ZstdCodec.isWorthTrying(sample: $0) }),
             let bytes = read(file, offset: offset, count: count),
-            let packed = bytes.withUnsafeBytes({ ZstdCodec.compress($0) }),
+            let packed = bytes.withUnsafeBytes({ ZstdCodec.compress($0, level: level) }),
             packed.count < count - count / savedPartMin
         else { return nil }
         return packed

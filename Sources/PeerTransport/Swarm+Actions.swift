@@ -208,10 +208,14 @@ extension Swarm {
             return refuse(blob, request: request, to: peer)
         }
         let takesZstd = options.compression && connection.hello?.takesZstd == true
+        let packing =
+            takesZstd ? Packing.choose(running: counted.uploadsRunning, preparing: counted.uploadsPreparing) : .none
         counted.uploadsRunning += 1
+        counted.uploadsPreparing += 1
         work.run {
-            PreparedPiece.prepare(piece, layout: layout, from: source, takesZstd: takesZstd)
+            PreparedPiece.prepare(piece, layout: layout, from: source, packing: packing)
         } then: { prepared in
+            self.counted.uploadsPreparing -= 1
             self.send(prepared, of: blob, request: request, over: connection, to: peer)
         }
     }

@@ -28,7 +28,7 @@ private func decompress(_ bytes: [UInt8], _ expectedBytes: Int) -> [UInt8]? {
 }
 
 private func compress(_ bytes: [UInt8]) -> [UInt8]? {
-    bytes.withUnsafeBytes { ZstdCodec.compress($0) }
+    bytes.withUnsafeBytes { ZstdCodec.compress($0, level: 1) }
 }
 
 /// Deterministic bytes without structure.

@@ -77,9 +77,10 @@ extension NodeTests {
 
             let (ofA, ofB) = (try await a.report(), try await b.report())
             let taken = try #require(ofB.received.first { $0.isPeer })
-            // All pieces of the one layer, but perhaps its last, and none of the other.
-            #expect(taken.compressedBytes <= plain && taken.compressedBytes > plain - 65_536)
-            #expect(taken.contentBytes >= plain + packed && taken.wireBytes < packed + plain / 2)
+            // Pieces of the one layer, as many as there was time for, and none of the other.
+            #expect((65_536...plain).contains(taken.compressedBytes))
+            #expect(taken.contentBytes >= plain + packed)
+            #expect(taken.wireBytes < taken.contentBytes - taken.compressedBytes / 2)
             #expect(ofA.uploadedBytes == taken.contentBytes && ofA.uploadedWireBytes == taken.wireBytes)
             #expect(ofA.uploadedCompressedBytes == taken.compressedBytes)
             let share = Int((Double(taken.compressedBytes) / Double(taken.contentBytes) * 100).rounded())

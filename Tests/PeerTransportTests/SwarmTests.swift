@@ -160,7 +160,7 @@ struct SwarmTests {
         await node.stopAndRemove()
     }
 
-    @Test("pieces that compress travel compressed, those that do not travel as they are")
+    @Test("pieces that compress travel compressed if there is time for it, those that do not travel as they are")
     func compression() async throws {
         let text = Blob.text(3_000_000)
         let noise = Blob.random(3_000_000, seed: 33)
@@ -172,10 +172,13 @@ struct SwarmTests {
         #expect(try await taker.pull(text) == text.bytes)
         let afterText = taker.swarm.status.received
         #expect(afterText.rawBytes == text.count)
-        #expect(afterText.wireBytes < text.count / 5 && afterText.compressedBytes == text.count)
+        // The first always does, the others unless the loopback would have to wait for it.
+        #expect(afterText.compressedBytes >= 65_536)
+        #expect(afterText.rawBytes - afterText.wireBytes > afterText.compressedBytes * 4 / 5)
         #expect(try await taker.pull(noise) == noise.bytes)
         let wire = taker.swarm.status.received.wireBytes - afterText.wireBytes
-        #expect(wire == noise.count && taker.swarm.status.received.compressedBytes == text.count)
+        #expect(wire == noise.count)
+        #expect(taker.swarm.status.received.compressedBytes == afterText.compressedBytes)
         #expect(holder.swarm.status.sent == taker.swarm.status.received)
         let plain = try TestNode("plain", peers: [holder.port]) { $0.compression = false }
         await plain.untilConnected(to: holder.name)
