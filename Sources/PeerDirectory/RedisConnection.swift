@@ -42,8 +42,12 @@ final class RedisConnection {
     private let reader = RedisReader()
     private let timer = LoopTimer()
     private var waiting: [Answered] = []
+    /// A server that is this far behind is no help.
+    private static let waitingMax = 1024
     /// Called once, when it ends by itself or by `close`.
     var onEnd: (@LoopActor (RedisFailure) -> Void)?
+
+    var isOpen: Bool { channel.isOpen }
 
     /// The address of this host that the server is reached from.
     var localHost: String? { channel.localHost }
@@ -67,6 +71,10 @@ final class RedisConnection {
     func run(_ words: [[UInt8]]) async -> Result<RedisReply, RedisFailure> {
         await withCheckedContinuation { continuation in
             guard channel.isOpen else { return continuation.resume(returning: .failure(.closed)) }
+            guard waiting.count < Self.waitingMax else {
+                end(.timedOut)
+                return continuation.resume(returning: .failure(.timedOut))
+            }
             waiting.append { continuation.resume(returning: $0) }
             channel.write(RedisCommand.encode(words))
             if waiting.count == 1 { setTimer() }

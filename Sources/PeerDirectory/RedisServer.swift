@@ -75,6 +75,8 @@ final class RedisServer {
         isLiving = false
         guard !isStopped else { return }
         if let failure { return lost(failure) }
+        // It may have ended with the last answer, when nobody could be told.
+        if connection?.isOpen != true { return lost(.closed) }
         backoff.succeeded()
         isWorking = true
         changed()

@@ -12,6 +12,14 @@ enum PieceMemory {
     private static let roomPart = 2
     private static var spares: [[UInt8]] = []
     private static var sparesBytes = 0
+    /// A blob is on its way.
+    static var isUsed = false {
+        didSet {
+            guard !isUsed, !spares.isEmpty else { return }
+            spares = []
+            sparesBytes = 0
+        }
+    }
 
     /// An empty array: with room for `bytes` if there is such a spare, else without any.
     static func take(_ bytes: Int) -> [UInt8] {
@@ -26,14 +34,9 @@ enum PieceMemory {
 
     /// The caller does not use `array` any more.
     static func giveBack(_ array: [UInt8]) {
-        guard array.capacity > 0, array.capacity <= sparesBytesMax else { return }
+        guard isUsed, array.capacity > 0, array.capacity <= sparesBytesMax else { return }
         spares.append(array)
         sparesBytes += array.capacity
         while sparesBytes > sparesBytesMax { sparesBytes -= spares.removeFirst().capacity }
-    }
-
-    static func clear() {
-        spares = []
-        sparesBytes = 0
     }
 }

@@ -22,14 +22,29 @@ extension Swarm {
     /// forgotten what it was told.
     package func use(_ register: (any GrantRegister)?) {
         self.register = register
+        registerChanges += 1
         deliver(.registerChanged(isThere: register != nil))
     }
 
     func ask(_ register: (any GrantRegister)?, _ request: PeerMessage.GrantRequest) {
+        let asked = registerChanges
         Task { @LoopActor in
             let answer = await register?.ask(request)
-            deliver(.registerAnswered(blob: request.blob, answer))
+            if asked == registerChanges { return deliver(.registerAnswered(blob: request.blob, answer)) }
+            // The exchange asked anew when the register changed, and takes the next answer for the one to that.
+            if case .granted(let pieces) = answer { giveBack(pieces, of: request, to: register) }
         }
+    }
+
+    private func giveBack(
+        _ pieces: Range<Int>, of request: PeerMessage.GrantRequest, to register: (any GrantRegister)?
+    ) {
+        guard let first = UInt32(exactly: pieces.lowerBound), let count = UInt32(exactly: pieces.count) else { return }
+        tell(
+            register,
+            PeerMessage.GrantProgress(
+                blob: request.blob, blobBytes: request.blobBytes, pieces: .init(first: first, count: count), read: 0,
+                isOver: true))
     }
 
     func seekHolders(of blob: Digest, _ register: (any GrantRegister)?) {

@@ -30,7 +30,7 @@ package final class Swarm {
     private let observer: @LoopActor (SwarmEvent) -> Void
 
     var transfers: [Digest: BlobTransfer] = [:] {
-        didSet { if transfers.isEmpty { PieceMemory.clear() } }
+        didSet { PieceMemory.isUsed = !transfers.isEmpty }
     }
     var origins: [Digest: OriginReads] = [:]
     /// Beyond `publicBlobsMax` no more are remembered: other nodes then ask the registry.
@@ -40,6 +40,8 @@ package final class Swarm {
     private(set) var isStopping = false
     /// Keeps the grants instead of the members, when it is there.
     var register: (any GrantRegister)?
+    /// How often it changed: an answer to a question from before is to none.
+    var registerChanges = 0
 
     private var exchange: PieceExchange
     private var loneExchange: PieceExchange
