@@ -34,6 +34,7 @@ package final class ContentStore: Sendable {
     let folder: ContentFolder
     let disk: Disk
     let ledger: Guarded<Ledger>
+    let fresh = FreshBytes.Budget()
     let catalogue: Catalogue
     let runtime: RuntimeStore
     let sharing = Guarded(Sharing())

@@ -29,7 +29,7 @@ package final class PartialBlob: Sendable {
     struct State {
         var phase = Phase.open
         var held: [Int: Journal.Entry] = [:]
-        var fresh: [Int: [UInt8]] = [:]
+        var fresh: [Int: FreshBytes] = [:]
         /// What the prefix last had; a hint.
         var hashedPieces = 0
 
@@ -64,6 +64,7 @@ package final class PartialBlob: Sendable {
 
     /// How far ahead of the hash a piece's bytes are kept for it, and how many pieces.
     private static let freshMax = 8
+    private static let waitingRange = 4..<16
 
     static func dataName(_ digest: Digest) -> String { digest.hex + ".data" }
     static func journalName(_ digest: Digest) -> String { digest.hex + ".journal" }
@@ -114,9 +115,9 @@ package final class PartialBlob: Sendable {
     ) throws(StoreError) {
         precondition(bytes.count == layout.byteCount(of: piece), "a piece is stored whole")
         let entry = Journal.Entry(digest: digest, author: author)
-        try store.noting { () throws(StoreError) in
+        let isNew = try store.noting { () throws(StoreError) in
             try writer(of: piece).withLock { () throws(StoreError) in
-                guard try isWanted(piece) else { return }
+                guard try isWanted(piece) else { return false }
                 try store.disk.writeAll(data.number, bytes, at: layout.start(of: piece))
                 // Else the commit waits for all of it.
                 store.disk.beginWriting(data.number, layout.start(of: piece), Int64(bytes.count))
@@ -125,15 +126,18 @@ package final class PartialBlob: Sendable {
                 state.withLock { state in
                     state.held[piece.value] = entry
                     let near = state.hashedPieces..<(state.hashedPieces + Self.freshMax)
-                    if near.contains(piece.value) { state.fresh[piece.value] = bytes }
+                    if near.contains(piece.value) { state.fresh[piece.value] = store.fresh.take(bytes) }
                 }
+                return true
             }
         }
-        // What the hash is too far behind of would have to be read again: who brings more waits for it.
-        let isAhead = state.withLock {
-            $0.held[$0.hashedPieces] != nil && piece.value - $0.hashedPieces >= Self.freshMax / 2
+        // What the hash is too far behind of would have to be read again: who brings more waits for it. Not when it is
+        // so far behind that it reads anyway, as after a resume: that would hold up all other work.
+        let waiting = state.withLock {
+            let isHeldUp = $0.held[$0.hashedPieces] != nil
+            return isNew && isHeldUp && Self.waitingRange.contains(piece.value - $0.hashedPieces)
         }
-        prefix.withLock(waiting: isAhead) { prefix in
+        prefix.withLock(waiting: waiting) { prefix in
             // A piece that cannot be read back now is the business of `finish`.
             store.quietly { () throws(StoreError) in try advance(&prefix, atMost: Self.hashedPerStoreMax) }
         }
@@ -242,8 +246,8 @@ extension PartialBlob {
         for _ in 0..<count {
             let next = prefix.hashedPieces
             guard let piece = layout.piece(next), state.withLock({ $0.held[next] != nil }) else { return }
-            if let bytes = state.withLock({ $0.fresh.removeValue(forKey: next) }) {
-                bytes.withUnsafeBytes { prefix.hasher.update($0) }
+            if let fresh = state.withLock({ $0.fresh.removeValue(forKey: next) }) {
+                fresh.bytes.withUnsafeBytes { prefix.hasher.update($0) }
             } else {
                 try Disk.scan(
                     data.number,

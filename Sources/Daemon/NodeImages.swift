@@ -10,7 +10,8 @@ import PeerTransport
 ///
 /// - Nothing is served that the registry does not give to this caller (`NodeImages+Access.swift`).
 /// - A tag is resolved at the registry (`NodeImages+Tags.swift`).
-/// - A manifest leaves only after its digest was checked; a blob leaves piece by piece, as pieces are checked.
+/// - A manifest leaves only after its digest was checked; a blob leaves piece by piece, as pieces are checked,
+///   its first bytes already while the registry sends their piece.
 /// - What this node may not or cannot fetch is declined, and the runtime goes to the registry itself.
 @LoopActor
 final class NodeImages: ImageSource {

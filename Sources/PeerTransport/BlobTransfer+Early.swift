@@ -4,19 +4,25 @@ import PieceModel
 /// piece of a large blob takes longer than anybody should wait for a first byte. Whoever has some waits for whole
 /// pieces, which cost less.
 extension BlobTransfer {
-    /// Somebody waits for a byte among the first `count` of the piece.
-    func isAwaited(_ piece: PieceIndex, count: Int) -> Bool {
-        guard phase == .running, piece != layout.lastPiece, !held.contains(piece), early[piece.value] == nil else {
-            return false
-        }
+    /// Whether to write the first `count` bytes of the piece, because somebody waits for one of them; then `endEarly`
+    /// has to follow.
+    func beginEarly(_ piece: PieceIndex, count: Int) -> Bool {
+        guard phase == .running, piece != layout.lastPiece, !held.contains(piece), early[piece.value] == nil,
+            !earlyComing.contains(piece.value)
+        else { return false }
         let start = layout.start(of: piece)
         let awaited = start..<start + Int64(count)
-        return readers.values.contains { !$0.isServed && $0.waiter != nil && awaited.contains($0.offset) }
+        guard readers.values.contains(where: { !$0.isServed && $0.waiter != nil && awaited.contains($0.offset) }) else {
+            return false
+        }
+        earlyComing.insert(piece.value)
+        return true
     }
 
-    /// The piece begins with `bytes`, and these are in the file.
-    func holdEarly(_ piece: PieceIndex, _ bytes: [UInt8]) {
-        guard phase == .running, !held.contains(piece), early[piece.value] == nil else { return }
+    /// The piece begins with `bytes`, and these are in the file; `nil` when they could not be written.
+    func endEarly(_ piece: PieceIndex, _ bytes: [UInt8]?) {
+        earlyComing.remove(piece.value)
+        guard let bytes, phase == .running, !held.contains(piece), early[piece.value] == nil else { return }
         early[piece.value] = bytes
         for number in Array(readers.keys) { wake(number) }
     }

@@ -60,6 +60,8 @@ final class BlobTransfer {
     var readers: [Int: Reader] = [:]
     /// What readers were told of pieces that are still being read from the registry: each from its start.
     var early: [Int: [UInt8]] = [:]
+    /// Pieces whose first bytes are being written.
+    var earlyComing: Set<Int> = []
     private var readerNumber = 0
     private var slowest: PieceIndex?
     private var phaseWaiters: [CheckedContinuation<Void, Never>] = []

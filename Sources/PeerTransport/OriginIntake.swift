@@ -107,7 +107,7 @@ final class OriginIntake {
     /// A reader that has no byte yet need not wait for the whole piece.
     private func handOnEarly() {
         guard isReading, !buffer.isEmpty, let piece = transfer.layout.piece(next), let partial = transfer.partial,
-            transfer.isAwaited(piece, count: buffer.count)
+            transfer.beginEarly(piece, count: buffer.count)
         else { return }
         let bytes = Array(buffer[...])
         transfer.beginWork()
@@ -116,7 +116,7 @@ final class OriginIntake {
                 // A disk that does not take them fails the piece soon.
                 (try? partial.storeEarly(piece, bytes: bytes)) == true
             } then: { isStored in
-                if isStored { self.transfer.holdEarly(piece, bytes) }
+                self.transfer.endEarly(piece, isStored ? bytes : nil)
                 self.transfer.endWork()
             }
         }
