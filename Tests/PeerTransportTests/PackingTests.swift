@@ -9,7 +9,7 @@ struct PackingTests {
         arguments: [
             (0, 0, .zstd(level: 1)), (1, 0, .zstd(level: 1)), (1, 1, .zstd(level: 1)), (2, 1, .zstd(level: 1)),
             (2, 0, .zstd(level: 3)), (4, 2, .zstd(level: 3)), (12, 3, .zstd(level: 3)), (5, 3, .zstd(level: 1)),
-            (2, 2, .none), (12, 12, .none),
+            (2, 2, .zstd(level: 1)), (3, 3, .zstd(level: 1)), (4, 4, .none), (12, 12, .none),
         ] as [(Int, Int, Packing)])
     func choice(running: Int, preparing: Int, expected: Packing) {
         #expect(Packing.choose(running: running, preparing: preparing) == expected)
