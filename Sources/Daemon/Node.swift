@@ -2,6 +2,7 @@ import AdminAPI
 import ContentStore
 package import EventLoop
 import Glibc
+import Hashing
 import Logging
 import MirrorServer
 import OCIModel
@@ -242,6 +243,7 @@ extension Node {
         _ file: SettingsFile, path: String?, version: String
     ) async throws(NodeError) {
         ProcessMemory.returnLargeBlocks()
+        HashLibrary.keepToTheEnd()
         // Swift's handler prints where each thread is and lets the process go on; a watchdog's SIGABRT must end it.
         signal(SIGABRT, SIG_DFL)
         let node = try await Node(file.settings, version: version)
