@@ -63,11 +63,7 @@ extension ContentStore {
         var pieces: [Digest] = []
         for piece in layout.pieces {
             var hasher = SHA256Hasher()
-            try Disk.scan(
-                file.descriptor,
-                from: layout.start(of: piece),
-                count: Int64(layout.byteCount(of: piece))
-            ) { bytes in
+            try Disk.scan(file.descriptor, piece, of: layout) { bytes in
                 whole.update(bytes)
                 hasher.update(bytes)
             }

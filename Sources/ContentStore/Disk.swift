@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import PieceModel
 
 /// The calls that change the disk, so that a test can make any one of them fail.
 ///
@@ -88,6 +89,13 @@ extension Disk {
             body(UnsafeRawBufferPointer(rebasing: buffer[..<got]))
             done += Int64(got)
         }
+    }
+
+    /// The same for a piece.
+    static func scan(
+        _ file: Int32, _ piece: PieceIndex, of layout: PieceLayout, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(StoreError) {
+        try scan(file, from: layout.start(of: piece), count: Int64(layout.byteCount(of: piece)), body)
     }
 
     private static let scanBytes = 32 << 10

@@ -25,11 +25,7 @@ extension PartialBlob {
                 var hasher = SHA256Hasher()
                 // What cannot be read is a piece to fetch again.
                 let isRead: Void? = store.quietly { () throws(StoreError) in
-                    try Disk.scan(
-                        data.number,
-                        from: layout.start(of: piece),
-                        count: Int64(layout.byteCount(of: piece))
-                    ) { hasher.update($0) }
+                    try Disk.scan(data.number, piece, of: layout) { hasher.update($0) }
                 }
                 guard isRead != nil, hasher.finalize() == entry.digest else { continue }
                 state.withLock { $0.held[piece.value] = entry }

@@ -249,11 +249,7 @@ extension PartialBlob {
             if let fresh = state.withLock({ $0.fresh.removeValue(forKey: next) }) {
                 fresh.bytes.withUnsafeBytes { prefix.hasher.update($0) }
             } else {
-                try Disk.scan(
-                    data.number,
-                    from: layout.start(of: piece),
-                    count: Int64(layout.byteCount(of: piece))
-                ) { prefix.hasher.update($0) }
+                try Disk.scan(data.number, piece, of: layout) { prefix.hasher.update($0) }
             }
             prefix.hashedPieces = next + 1
             state.withLock { $0.hashedPieces = next + 1 }
