@@ -58,6 +58,11 @@ enum Endpoints {
     static let own = OwnEndpoint(advertised: node(0), listenHost: "127.0.0.9", listenPort: port)
     static let everyMillis: UInt64 = 100
 
+    /// Of a node that listens on all addresses.
+    static func own(_ number: Int) -> OwnEndpoint {
+        OwnEndpoint(advertised: node(number), listenHost: "0.0.0.0", listenPort: port)
+    }
+
     static func node(_ number: Int) -> PeerEndpoint {
         guard let endpoint = PeerEndpoint(host: "10.1.0.\(number)", port: port) else {
             preconditionFailure("a literal address")

@@ -8,10 +8,6 @@ import Testing
 @Suite("membership on Redis", .serialized, .timeLimit(.minutes(1)))
 @LoopActor
 struct RedisTests {
-    private func own(_ number: Int) -> OwnEndpoint {
-        OwnEndpoint(advertised: Endpoints.node(number), listenHost: "0.0.0.0", listenPort: Endpoints.port)
-    }
-
     @Test("a node that says nothing any more is forgotten by the server and by the others")
     func silent() async throws {
         let server = try RedisProcess()
@@ -19,7 +15,7 @@ struct RedisTests {
         let address = try #require(PeerEndpoint(server.address))
         let connection = try await RedisConnection.open(address).get()
         try await heartbeat(connection, name: "ghost", endpoint: Endpoints.node(1), lifetimeMillis: 300)
-        let engine = RedisHarness.engine("own", own(0), [server])
+        let engine = RedisHarness.engine("own", Endpoints.own(0), [server])
         let listener = Audience()
         engine.start(listener.handlers)
         try await listener.hears([Endpoints.node(1)])
@@ -74,9 +70,9 @@ struct RedisTests {
         let process = try await server.start()
         let (blue, green) = (Audience(), Audience())
         let engines = [
-            RedisHarness.engine("a", own(1), [server], cluster: "blue"),
-            RedisHarness.engine("b", own(2), [server], cluster: "blue"),
-            RedisHarness.engine("a", own(3), [server], cluster: "green"),
+            RedisHarness.engine("a", Endpoints.own(1), [server], cluster: "blue"),
+            RedisHarness.engine("b", Endpoints.own(2), [server], cluster: "blue"),
+            RedisHarness.engine("a", Endpoints.own(3), [server], cluster: "green"),
         ]
         engines[0].start(blue.handlers)
         engines[1].start(DiscoveryHandlers { _ in })
@@ -92,7 +88,7 @@ struct RedisTests {
     func oneOfTwo() async throws {
         let servers = try [RedisProcess(), RedisProcess()]
         let processes = [try await servers[0].start(), try await servers[1].start()]
-        let engines = (0...2).map { RedisHarness.engine("n\($0)", own($0), servers) }
+        let engines = (0...2).map { RedisHarness.engine("n\($0)", Endpoints.own($0), servers) }
         let listener = Audience()
         engines[0].start(listener.handlers)
         engines[1].start(DiscoveryHandlers { _ in })
@@ -116,7 +112,7 @@ struct RedisTests {
         let right = try folder.write("right", "secret-word\n")
         let wrong = try folder.write("wrong", "other-secret\n")
         func engine(_ number: Int, _ user: String?, _ file: String?) -> RedisEngine {
-            RedisHarness.engine("n\(number)", own(number), [server]) {
+            RedisHarness.engine("n\(number)", Endpoints.own(number), [server]) {
                 $0.user = user
                 $0.passwordFile = file
             }

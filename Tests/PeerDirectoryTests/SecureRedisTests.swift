@@ -10,10 +10,6 @@ import Testing
 @Suite("Redis over TLS", .serialized, .timeLimit(.minutes(1)))
 @LoopActor
 struct SecureRedisTests {
-    private func own(_ number: Int) -> OwnEndpoint {
-        OwnEndpoint(advertised: Endpoints.node(number), listenHost: "0.0.0.0", listenPort: Endpoints.port)
-    }
-
     private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
     private func server(
@@ -36,7 +32,7 @@ struct SecureRedisTests {
         let folder = try TemporaryFolder("passwords")
         let password = try folder.write("password", "secret-word\n")
         let engines = (1...2).map { number in
-            RedisHarness.engine("n\(number)", own(number), [server]) {
+            RedisHarness.engine("n\(number)", Endpoints.own(number), [server]) {
                 $0.user = "hawker"
                 $0.passwordFile = password
                 $0.authoritiesFile = authority.certificate
@@ -64,7 +60,7 @@ struct SecureRedisTests {
         let server = try await server(authority, asksForCertificate: true)
         let process = try await server.start()
         let folder = try TemporaryFolder("client")
-        let engine = RedisHarness.engine("a", own(1), [server]) {
+        let engine = RedisHarness.engine("a", Endpoints.own(1), [server]) {
             $0.authoritiesFile = authority.certificate
             $0.certificateFile = folder.path("client.crt")
             $0.keyFile = folder.path("client.key")
@@ -105,7 +101,7 @@ struct SecureRedisTests {
                 servers: [try #require(RedisAddress(address))], cluster: "test", node: try #require(PeerName("a")))
             options.authoritiesFile = authority.certificate
             options.passwordFile = password
-            let engine = RedisEngine(options, own: own(1))
+            let engine = RedisEngine(options, own: Endpoints.own(1))
             engine.start(DiscoveryHandlers { _ in })
             try await eventually("it says \(reason) of \(address)") {
                 if case .failing(let text) = engine.status.state { text.contains(reason) } else { false }

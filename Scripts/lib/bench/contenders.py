@@ -21,6 +21,20 @@ READERS = os.path.join(HERE, "readers.py")
 TORRENT = os.path.join(HERE, "torrent.py")
 
 
+def pull(namespace, folder, place, what):
+    """One reader in a namespace gets `blobs/DIGEST` or `manifests/TAG` from a host and port; what it said. Its log goes
+    to `folder`."""
+    command = [sys.executable, READER, place[0], str(place[1]), f"/v2/{REPOSITORY}/{what}"]
+    with Children() as own:
+        client = own.start(command, os.path.join(folder, "reader.log"), namespace=namespace, talks=True)
+        client.hear()
+        client.tell("go")
+        result = json.loads(client.hear())
+    if result["status"] != 200 or result["missing"]:
+        raise Failure(f"{namespace} did not get {what}: {result}")
+    return result
+
+
 class Stage:
     """What all samples of a run share: the network, the registry in it, the blob, and folders."""
 

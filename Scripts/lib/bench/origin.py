@@ -10,13 +10,12 @@ import json
 import os
 import random
 import shutil
-import sys
 import tempfile
 
 import hawker
-from contenders import READER
+from contenders import pull
 from network import Network
-from registry import PORT, REPOSITORY, Registry, push_noise
+from registry import PORT, Registry, push_noise
 from tools import Children, Failure, await_quiet, main, median, parsed, print_table, say, spread
 
 MANIFEST = "manifest"
@@ -109,16 +108,7 @@ class Bench:
                 "last": result["end"] - result["begin"]})
 
     def read(self, host, place, what):
-        command = [sys.executable, READER, place[0], str(place[1]), f"/v2/{REPOSITORY}/{what}"]
-        with Children() as own:
-            log = os.path.join(self.folder, "reader.log")
-            client = own.start(command, log, namespace=self.network.namespace(host), talks=True)
-            client.hear()
-            client.tell("go")
-            result = json.loads(client.hear())
-        if result["status"] != 200 or result["missing"]:
-            raise Failure(f"host {host} did not get {what}: {result}")
-        return result
+        return pull(self.network.namespace(host), self.folder, place, what)
 
     def values(self, rate, size, way, key):
         return [sample[key] for sample in self.samples

@@ -10,14 +10,12 @@ import json
 import os
 import random
 import shutil
-import subprocess
-import sys
 import tempfile
 
 import hawker
-from contenders import READER
+from contenders import pull
 from network import Network, counters
-from registry import PORT, REPOSITORY, Registry, push_layer
+from registry import PORT, Registry, push_layer
 from tools import Children, Failure, Watch, await_quiet, main, median, parsed, print_table, run, say, sha256, spread
 
 LAYERS = ("tar", "tar.gz")
@@ -89,15 +87,7 @@ class Bench:
             f"{self.network.address('a')}:{PORT}", namespace=self.network.namespace(name), compression=compression)
 
     def read(self, host, what):
-        command = [sys.executable, READER, "127.0.0.1", str(hawker.MIRROR_PORT), f"/v2/{REPOSITORY}/{what}"]
-        with Children() as own:
-            log = os.path.join(self.folder, "reader.log")
-            client = own.start(command, log, namespace=self.network.namespace(host), talks=True)
-            client.hear()
-            client.tell("go")
-            result = json.loads(client.hear())
-        if result["status"] != 200 or result["missing"]:
-            raise Failure(f"host {host} did not get {what}: {result}")
+        result = pull(self.network.namespace(host), self.folder, ("127.0.0.1", hawker.MIRROR_PORT), what)
         return result["end"] - result["begin"]
 
     def sample(self, layer, way, number):
