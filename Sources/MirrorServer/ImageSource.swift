@@ -118,12 +118,13 @@ extension WholeBlob {
     package func noteSent(_ bytes: Int64) {}
 }
 
-/// A blob of known size whose verified bytes become readable over time, not always from the front.
+/// A blob of known size whose bytes become readable over time, not always from the front: as pieces are checked, and
+/// the first ones as the registry sends them.
 @LoopActor package protocol ArrivingBlob: AnyObject {
     var bytes: Int64 { get }
     /// Open for reading until `release()`.
     var descriptor: Int32 { get }
-    /// The end of the run of verified bytes that contains or begins at `offset`; `offset` if there is none.
+    /// The end of the run of readable bytes that contains or begins at `offset`; `offset` if there is none.
     func availableEnd(from offset: Int64) -> Int64
     /// Calls `then` exactly once, now or later, when `availableEnd(from: offset)` exceeds `offset` or when
     /// that will never be. At most one call is outstanding; after `release()` it need not come.

@@ -66,7 +66,8 @@ package final class BlobDownload {
     /// Where the blob's bytes came from so far, for all readers together.
     package var sources: DownloadSources { transfer.sources }
 
-    /// End of the run of verified bytes on disk that begins at `offset`; `offset` when there is none.
+    /// End of the run of bytes on disk that begins at `offset`; `offset` when there is none. They are of checked
+    /// pieces, or the first that the registry sent, for a reader that has none yet.
     ///
     /// Never within the last piece, except at the end of a blob that matched its digest as a whole.
     package func contiguousEnd(from offset: Int64) -> Int64 {
