@@ -33,7 +33,7 @@ struct ManifestMemory {
     }
 
     private var manifests = RecentlyUsed<Digest, Held>(costMax: bytesMax)
-    private var names = RecentlyUsed<Name, Void>(costMax: namesMax)
+    private var names = RecentlyUsed<Name, Int64?>(costMax: namesMax)
     private var arriving: [Digest: OriginManifest] = [:]
     private var arrivingBytes = 0
     /// Goes up when something was forgotten: what was read before may be no longer what should be kept.
@@ -41,7 +41,13 @@ struct ManifestMemory {
 
     mutating func isNamed(_ name: Name) -> Bool { names.value(name) != nil }
 
-    mutating func noteNamed(_ name: Name) { names.put(name, ()) }
+    /// The size that a manifest of the place gives the blob, which nobody has checked.
+    mutating func bytes(of name: Name) -> Int64? { names.value(name) ?? nil }
+
+    /// `bytes` by a manifest's word; without, what was known stays.
+    mutating func noteNamed(_ name: Name, bytes: Int64? = nil) {
+        names.put(name, bytes ?? names.value(name) ?? nil)
+    }
 
     /// The manifest, and whether the store should hear that it was used; `now` in nanoseconds.
     mutating func manifest(_ digest: Digest, now: UInt64) -> (manifest: OriginManifest, tellsStore: Bool)? {

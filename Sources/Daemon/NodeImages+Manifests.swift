@@ -9,6 +9,10 @@ import PeerTransport
 extension NodeImages {
     /// How long peers are waited for before the registry is asked.
     private static let peersMillis: UInt64 = 2_000
+    /// Bytes of a manifest that the loop thread reads itself: less than a millisecond's work.
+    private static let parsedAtOnceMax = 16 << 10
+    /// Manifests whose names are on their way to the disk; beyond, who brings one more waits for it.
+    private static let keepingMax = 256
 
     /// A manifest that was asked for lately, for a caller whom the registry let pull from the repository lately: what
     /// `manifest` would find without asking anybody.
@@ -174,37 +178,55 @@ extension NodeImages {
         return manifest
     }
 
-    /// Keeps a manifest, its media type, and what it names. Who asked for it waits for what their next question needs,
-    /// and not until it is safe on the disk. A cache that fails costs speed later, never this pull.
+    /// Keeps a manifest, its media type, and what it names. Who asked for it waits until what their next question
+    /// needs is in memory, and not for the disk. A cache that fails costs speed later, never this pull.
     private func remember(_ manifest: OriginManifest, _ query: ManifestQuery) async {
-        let (store, digest, place) = (store, manifest.digest, query.place)
-        let names = await Loop.offload {
-            let children = ManifestFile.summary(manifest.bytes, manifest.mediaType)?.children ?? []
-            store.recordManifest(
-                digest, mediaType: manifest.mediaType.text, registry: place.registry.description,
-                repository: place.repository.text, naming: children.map { (digest: $0.digest, bytes: $0.bytes) })
-            return [digest] + children.map(\.digest)
-        }
+        let (digest, place) = (manifest.digest, query.place)
+        let children = await children(of: manifest)
         // It may have been read with another media type.
         memory.forget(digest)
-        for name in names { memory.noteNamed(ManifestMemory.Name(place: place, digest: name)) }
-        if permissions.isFresh(nil, place, now: Loop.nowNanoseconds) { swarm.notePublic(names) }
+        memory.noteNamed(ManifestMemory.Name(place: place, digest: digest), bytes: Int64(manifest.bytes.count))
+        for child in children {
+            memory.noteNamed(ManifestMemory.Name(place: place, digest: child.digest), bytes: child.bytes)
+        }
+        if permissions.isFresh(nil, place, now: Loop.nowNanoseconds) {
+            swarm.notePublic([digest] + children.map(\.digest))
+        }
         let isNew = !store.isCommitted(digest)
         if isShared(place) { swarm.share(digest) } else if isNew { swarm.keep(digest) }
-        guard isNew, memory.begin(manifest) else { return }
-        let task = Task { @LoopActor in await commit(manifest) }
-        committing[digest] = task
-        if memory.isBehind { await task.value }
+        let isBrought = isNew && memory.begin(manifest)
+        let number = keepingNumber
+        keepingNumber &+= 1
+        let task = Task { @LoopActor in
+            await keep(manifest, of: place, naming: children, isBrought: isBrought)
+            keeping[number] = nil
+        }
+        keeping[number] = task
+        if memory.isBehind || keeping.count > Self.keepingMax { await task.value }
+    }
+
+    private func children(of manifest: OriginManifest) async -> [Descriptor] {
+        if manifest.bytes.count <= Self.parsedAtOnceMax {
+            return ManifestFile.summary(manifest.bytes, manifest.mediaType)?.children ?? []
+        }
+        return await Loop.offload { ManifestFile.summary(manifest.bytes, manifest.mediaType)?.children ?? [] }
     }
 
     /// Returns when no manifest is on its way into the cache.
     func settled() async {
-        while let task = committing.values.first { await task.value }
+        while let task = keeping.values.first { await task.value }
     }
 
-    private func commit(_ manifest: OriginManifest) async {
+    /// To the disk: first what it names, then, if it is not there yet, the manifest itself.
+    private func keep(
+        _ manifest: OriginManifest, of place: Permissions.Place, naming children: [Descriptor], isBrought: Bool
+    ) async {
         let (store, digest) = (store, manifest.digest)
         let failure = await Loop.offload { () -> StoreError? in
+            store.recordManifest(
+                digest, mediaType: manifest.mediaType.text, registry: place.registry.description,
+                repository: place.repository.text, naming: children.map { (digest: $0.digest, bytes: $0.bytes) })
+            guard isBrought else { return nil }
             do throws(StoreError) {
                 try store.commitSmall(digest, bytes: manifest.bytes)
                 return nil
@@ -212,8 +234,8 @@ extension NodeImages {
                 return error
             }
         }
+        guard isBrought else { return }
         memory.end(digest)
-        committing[digest] = nil
         if let failure {
             return logger.warning("manifest not cached", metadata: ["digest": "\(digest)", "reason": "\(failure)"])
         }

@@ -32,8 +32,9 @@ final class NodeImages: ImageSource {
     let manifests = Flights<ManifestQuestion, Result<OriginManifest, OriginError>>()
     let leaves = Flights<Item, Result<Int64?, OriginError>>()
     let files: TicketedFiles
-    /// Manifests on their way into the cache.
-    var committing: [Digest: Task<Void, Never>] = [:]
+    /// Manifests whose names, and most often whose bytes, are on their way to the disk, by the order they came in.
+    var keeping: [UInt64: Task<Void, Never>] = [:]
+    var keepingNumber: UInt64 = 0
     /// Registries that could not be reached lately, and until when they are not asked for what may be served without.
     var silentUntil: [RegistryHost: UInt64] = [:]
 
@@ -98,6 +99,7 @@ final class NodeImages: ImageSource {
     private func size(_ query: BlobQuery, told: Int64?, _ endpoint: OriginEndpoint) async -> Int64? {
         let (store, digest) = (store, query.digest)
         let place = Permissions.Place(registry: query.registry.canonical, repository: query.repository)
+        if let size = memory.bytes(of: ManifestMemory.Name(place: place, digest: digest)) { return size }
         let (registry, repository) = (place.registry.description, place.repository.text)
         let known = await Loop.offload { store.knownSize(digest, registry: registry, repository: repository) }
         if let size = known ?? told { return size }

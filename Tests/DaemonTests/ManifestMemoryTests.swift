@@ -72,5 +72,10 @@ struct ManifestMemoryTests {
         #expect(memory.isNamed(try name("r.test", "a", one)))
         #expect(try !memory.isNamed(name("r.test", "b", one)) && !memory.isNamed(name("s.test", "a", one)))
         #expect(try !memory.isNamed(name("r.test", "a", other)))
+        #expect(memory.bytes(of: try name("r.test", "a", one)) == nil)
+        memory.noteNamed(try name("r.test", "a", one), bytes: 7)
+        memory.noteNamed(try name("r.test", "a", one))
+        #expect(memory.bytes(of: try name("r.test", "a", one)) == 7, "a name without a size takes none away")
+        #expect(memory.bytes(of: try name("r.test", "b", one)) == nil, "nor is it another repository's")
     }
 }
