@@ -1,17 +1,24 @@
 import OCIModel
 
-/// The digests of blobs' pieces.
+/// The digests of blobs' pieces, and of what each blob is up to the end of each piece.
 extension Catalogue {
+    enum PieceTable {
+        case pieces
+        case prefixes
+    }
+
     /// Forgets those of what is not committed.
     func removeOrphanedPieces() throws(StoreError) {
         try perform { database throws(DatabaseError) in
-            _ = try database.run("DELETE FROM pieces WHERE digest NOT IN (SELECT digest FROM blob)")
+            for table in [PieceTable.pieces, .prefixes] {
+                _ = try database.run("DELETE FROM \(table) WHERE digest NOT IN (SELECT digest FROM blob)")
+            }
         }
     }
 
-    func pieceDigests(_ digest: Digest) throws(StoreError) -> [Digest]? {
+    func digests(_ digest: Digest, in table: PieceTable) throws(StoreError) -> [Digest]? {
         let rows = try perform { database throws(DatabaseError) in
-            try database.run("SELECT digests FROM pieces WHERE digest = ?", [.blob(digest.bytes)])
+            try database.run("SELECT digests FROM \(table) WHERE digest = ?", [.blob(digest.bytes)])
         }
         guard let bytes = rows.first?.first?.bytes, bytes.count % Digest.byteCount == 0 else { return nil }
         return stride(from: 0, to: bytes.count, by: Digest.byteCount).compactMap { start in
@@ -19,10 +26,10 @@ extension Catalogue {
         }
     }
 
-    func storePieceDigests(_ digest: Digest, _ digests: [Digest]) throws(StoreError) {
+    func store(_ digests: [Digest], of digest: Digest, in table: PieceTable) throws(StoreError) {
         try perform { database throws(DatabaseError) in
             _ = try database.run(
-                "INSERT OR REPLACE INTO pieces (digest, digests) VALUES (?, ?)",
+                "INSERT OR REPLACE INTO \(table) (digest, digests) VALUES (?, ?)",
                 [.blob(digest.bytes), .blob(digests.flatMap(\.bytes))]
             )
         }

@@ -89,6 +89,7 @@ final class Catalogue: Sendable {
             use_order INTEGER NOT NULL, last_used INTEGER NOT NULL) WITHOUT ROWID
         """,
         "CREATE TABLE IF NOT EXISTS pieces (digest BLOB PRIMARY KEY, digests BLOB NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS prefixes (digest BLOB PRIMARY KEY, digests BLOB NOT NULL)",
         "CREATE TABLE IF NOT EXISTS media_type (digest BLOB PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID",
         """
         CREATE TABLE IF NOT EXISTS descriptor (
@@ -187,6 +188,7 @@ extension Catalogue {
                 for digest in digests {
                     try database.run("DELETE FROM blob WHERE digest = ?", [.blob(digest.bytes)])
                     try database.run("DELETE FROM pieces WHERE digest = ?", [.blob(digest.bytes)])
+                    try database.run("DELETE FROM prefixes WHERE digest = ?", [.blob(digest.bytes)])
                 }
             }
         }

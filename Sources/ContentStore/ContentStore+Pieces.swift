@@ -5,22 +5,32 @@ import PieceModel
 /// The digests of a blob's pieces, by which a node vouches for them one by one.
 extension ContentStore {
     /// The digests of a blob's pieces in order, if they were kept; else `computePieceDigests` makes them.
-    package func pieceDigests(_ digest: Digest) -> [Digest]? {
+    package func pieceDigests(_ digest: Digest) -> [Digest]? { digests(digest, in: .pieces) }
+
+    /// For each piece of a blob the digest of all bytes up to its end, if these were kept.
+    package func prefixDigests(_ digest: Digest) -> [Digest]? { digests(digest, in: .prefixes) }
+
+    private func digests(_ digest: Digest, in table: Catalogue.PieceTable) -> [Digest]? {
         guard isCommitted(digest) || runtime.isSound(digest),
             let bytes = blob(digest)?.bytes, let layout = PieceLayout(blobBytes: bytes),
-            let digests = quietly({ () throws(StoreError) in try catalogue.pieceDigests(digest) }) ?? nil,
+            let digests = quietly({ () throws(StoreError) in try catalogue.digests(digest, in: table) }) ?? nil,
             digests.count == layout.pieceCount
         else { return nil }
         return digests
     }
 
     /// Keeps the digests of a blob's pieces; ignored when there are not as many as it has pieces.
-    package func storePieceDigests(_ digest: Digest, _ digests: [Digest]) {
+    package func storePieceDigests(_ digest: Digest, _ digests: [Digest]) { keep(digests, of: digest, in: .pieces) }
+
+    /// As `storePieceDigests`, for those of prefixes.
+    package func storePrefixDigests(_ digest: Digest, _ digests: [Digest]) { keep(digests, of: digest, in: .prefixes) }
+
+    private func keep(_ digests: [Digest], of digest: Digest, in table: Catalogue.PieceTable) {
         guard let bytes = blob(digest)?.bytes, PieceLayout(blobBytes: bytes)?.pieceCount == digests.count
         else {
             return
         }
-        quietly { () throws(StoreError) in try catalogue.storePieceDigests(digest, digests) }
+        quietly { () throws(StoreError) in try catalogue.store(digests, of: digest, in: table) }
     }
 
     /// Reads a blob, makes the digests of its pieces and keeps them.
@@ -35,14 +45,14 @@ extension ContentStore {
             _ = try remove(digest)
             return nil
         }
-        storePieceDigests(digest, made.pieces)
+        keep(made, of: digest)
         return made.pieces
     }
 
     /// The pass over the file that has to be made before anybody may have it makes the pieces' digests, too.
     private func computeRuntimePieceDigests(_ digest: Digest) -> [Digest]? {
         guard let bytes = runtime.bytes(of: digest), let layout = PieceLayout(blobBytes: bytes) else { return nil }
-        var made: (whole: Digest, pieces: [Digest])?
+        var made: Made?
         let opened = runtime.open(digest) { file throws(StoreError) in
             let digests = try Self.digests(of: file, layout)
             made = digests
@@ -51,16 +61,26 @@ extension ContentStore {
         guard let opened else { return nil }
         if made == nil { made = try? Self.digests(of: opened, layout) }  // What cannot be read now is not offered.
         guard let made, made.whole == digest else { return nil }
-        storePieceDigests(digest, made.pieces)
+        keep(made, of: digest)
         return made.pieces
     }
 
+    private struct Made {
+        let whole: Digest
+        let pieces: [Digest]
+        let prefixes: [Digest]
+    }
+
+    private func keep(_ made: Made, of digest: Digest) {
+        storePieceDigests(digest, made.pieces)
+        storePrefixDigests(digest, made.prefixes)
+    }
+
     /// A file that ends before the layout does is `EIO`.
-    private static func digests(
-        of file: BlobFile, _ layout: PieceLayout
-    ) throws(StoreError) -> (whole: Digest, pieces: [Digest]) {
+    private static func digests(of file: BlobFile, _ layout: PieceLayout) throws(StoreError) -> Made {
         var whole = SHA256Hasher()
         var pieces: [Digest] = []
+        var prefixes: [Digest] = []
         for piece in layout.pieces {
             var hasher = SHA256Hasher()
             try Disk.scan(file.descriptor, piece, of: layout) { bytes in
@@ -68,7 +88,8 @@ extension ContentStore {
                 hasher.update(bytes)
             }
             pieces.append(hasher.finalize())
+            prefixes.append(whole.digestSoFar())
         }
-        return (whole.finalize(), pieces)
+        return Made(whole: whole.finalize(), pieces: pieces, prefixes: prefixes)
     }
 }

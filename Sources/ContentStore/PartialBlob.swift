@@ -15,7 +15,9 @@ package import PieceModel
 /// - a held piece is not written again until it is dropped, so what was hashed is what is in the file;
 /// - the first `hashedPieces` pieces are held, and the hasher has seen exactly them;
 /// - `fresh` are held pieces near the end of these, whose bytes need not be read again;
-/// - from a match until a piece is dropped `isRight` says so, and the hasher has seen nothing.
+/// - `prefix.digests` are the digests of what it had seen after each of them;
+/// - from a match until a piece is dropped `isRight` says so, and the hasher has seen nothing;
+/// - `unproven` are held pieces that are what the whole needs, but were not compared with their own digests.
 /// One thread at a time writes a given piece (`writers`) and one advances the hash (`prefix`).
 package final class PartialBlob: Sendable {
     package let digest: Digest
@@ -30,31 +32,38 @@ package final class PartialBlob: Sendable {
         var phase = Phase.open
         var held: [Int: Journal.Entry] = [:]
         var fresh: [Int: FreshBytes] = [:]
+        var unproven: Set<Int> = []
         /// What the prefix last had; a hint.
         var hashedPieces = 0
 
         /// Returns whether the piece was held.
         mutating func lose(_ piece: PieceIndex) -> Bool {
             fresh[piece.value] = nil
+            unproven.remove(piece.value)
             return held.removeValue(forKey: piece.value) != nil
         }
     }
 
-    private struct Prefix: ~Copyable {
+    struct Prefix: ~Copyable {
         var hasher = SHA256Hasher()
-        var hashedPieces = 0
+        var digests: [Digest] = []
         /// All pieces are held and the whole matches.
         var isRight = false
 
+        var hashedPieces: Int { digests.count }
+
+        /// The hasher has seen one more piece.
+        mutating func noteHashed() { digests.append(hasher.digestSoFar()) }
+
         mutating func restart() {
             hasher.reset()
-            hashedPieces = 0
+            digests = []
             isRight = false
         }
     }
 
     // Lock order: `prefix`, a writer's, `state`.
-    private let prefix = Guarded(Prefix())
+    let prefix = Guarded(Prefix())
     private let writers = (0..<8).map { _ in Lock() }
     let state = Guarded(State())
 
@@ -118,11 +127,7 @@ package final class PartialBlob: Sendable {
         let isNew = try store.noting { () throws(StoreError) in
             try writer(of: piece).withLock { () throws(StoreError) in
                 guard try isWanted(piece) else { return false }
-                try store.disk.writeAll(data.number, bytes, at: layout.start(of: piece))
-                // Else the commit waits for all of it.
-                store.disk.beginWriting(data.number, layout.start(of: piece), Int64(bytes.count))
-                let slot = Journal.slot(piece, entry, blob: self.digest)
-                try store.disk.writeAll(journal.number, slot, at: Journal.slotOffset(piece))
+                try write(piece, bytes, entry)
                 state.withLock { state in
                     state.held[piece.value] = entry
                     let near = state.hashedPieces..<(state.hashedPieces + Self.freshMax)
@@ -194,7 +199,7 @@ package final class PartialBlob: Sendable {
         try store.noting { () throws(StoreError) in
             try prefix.withLock { prefix throws(StoreError) in
                 guard try matches(&prefix) else { return false }
-                if state.withLock({ $0.phase }) == .open { try commit() }
+                if state.withLock({ $0.phase }) == .open { try commit(prefix.digests) }
                 return true
             }
         }
@@ -225,10 +230,26 @@ extension PartialBlob {
         if prefix.isRight { return true }
         guard heldCount == layout.pieceCount else { throw .piecesMissing(layout.pieceCount - heldCount) }
         try advance(&prefix, atMost: layout.pieceCount)
-        let actual = prefix.hasher.finalize()
-        prefix.restart()
-        prefix.isRight = actual == digest
-        return prefix.isRight
+        guard prefix.digests.last == digest else {
+            prefix.restart()
+            return false
+        }
+        prefix.hasher.reset()
+        prefix.isRight = true
+        return true
+    }
+
+    /// The bytes, then the slot; the caller is the piece's only writer, and holds it afterwards.
+    func write(_ piece: PieceIndex, _ bytes: [UInt8], _ entry: Journal.Entry) throws(StoreError) {
+        try store.disk.writeAll(data.number, bytes, at: layout.start(of: piece))
+        // Else the commit waits for all of it.
+        store.disk.beginWriting(data.number, layout.start(of: piece), Int64(bytes.count))
+        try writeSlot(piece, entry)
+    }
+
+    func writeSlot(_ piece: PieceIndex, _ entry: Journal.Entry) throws(StoreError) {
+        let slot = Journal.slot(piece, entry, blob: digest)
+        try store.disk.writeAll(journal.number, slot, at: Journal.slotOffset(piece))
     }
 
     func isWanted(_ piece: PieceIndex) throws(StoreError) -> Bool {
@@ -251,13 +272,13 @@ extension PartialBlob {
             } else {
                 try Disk.scan(data.number, piece, of: layout) { prefix.hasher.update($0) }
             }
-            prefix.hashedPieces = next + 1
+            prefix.noteHashed()
             state.withLock { $0.hashedPieces = next + 1 }
         }
     }
 
-    private func commit() throws(StoreError) {
-        let digests = held().map(\.digest)
+    private func commit(_ prefixes: [Digest]) throws(StoreError) {
+        let digests = state.withLock(\.unproven).isEmpty ? held().map(\.digest) : []
         do {
             try store.publish(data, Self.dataName(digest), in: store.folder.partials, as: digest)
         } catch {
@@ -275,6 +296,7 @@ extension PartialBlob {
         store.ledger.withLock { $0.commitOpen(digest, now: ContentStore.now()) }
         store.saveRow(digest)
         store.storePieceDigests(digest, digests)
+        store.storePrefixDigests(digest, prefixes)
     }
 
     /// Ends an open blob: with pieces it stays on disk, without it goes.

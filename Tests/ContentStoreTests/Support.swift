@@ -69,6 +69,8 @@ struct Sample: Sendable {
 
     var pieceDigests: [Digest] { layout.pieces.map { SHA256Hasher.hash(bytes(of: $0)) } }
 
+    var prefixDigests: [Digest] { layout.pieces.map { SHA256Hasher.hash(Array(bytes[..<Int(layout.end(of: $0))])) } }
+
     func path(in folder: TemporaryFolder) -> String {
         "\(folder.path)/blobs/sha256/\(digest.hex.prefix(2))/\(digest.hex)"
     }
