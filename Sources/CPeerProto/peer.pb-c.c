@@ -1117,7 +1117,7 @@ const ProtobufCMessageDescriptor hawker__peer__holdings__descriptor =
   (ProtobufCMessageInit) hawker__peer__holdings__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__peer__piece_digests__field_descriptors[4] =
+static const ProtobufCFieldDescriptor hawker__peer__piece_digests__field_descriptors[5] =
 {
   {
     "blob",
@@ -1167,17 +1167,30 @@ static const ProtobufCFieldDescriptor hawker__peer__piece_digests__field_descrip
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "prefixes",
+    5,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BYTES,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__PieceDigests, prefixes),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__peer__piece_digests__field_indices_by_name[] = {
   1,   /* field[1] = author */
   0,   /* field[0] = blob */
   3,   /* field[3] = digests */
   2,   /* field[2] = first */
+  4,   /* field[4] = prefixes */
 };
 static const ProtobufCIntRange hawker__peer__piece_digests__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 4 }
+  { 0, 5 }
 };
 const ProtobufCMessageDescriptor hawker__peer__piece_digests__descriptor =
 {
@@ -1187,7 +1200,7 @@ const ProtobufCMessageDescriptor hawker__peer__piece_digests__descriptor =
   "Hawker__Peer__PieceDigests",
   "hawker.peer",
   sizeof(Hawker__Peer__PieceDigests),
-  4,
+  5,
   hawker__peer__piece_digests__field_descriptors,
   hawker__peer__piece_digests__field_indices_by_name,
   1,  hawker__peer__piece_digests__number_ranges,

@@ -13,7 +13,7 @@ package import PieceModel
 /// Invariants:
 /// - a piece is in `held` only when its bytes and then its journal slot were written;
 /// - a held piece is not written again until it is dropped, so what was hashed is what is in the file;
-/// - the first `hashedPieces` pieces are held, and the hasher has seen exactly them;
+/// - the first `hashedPieces` pieces are held or `following`, and the hasher has seen exactly them;
 /// - `fresh` are held pieces near the end of these, whose bytes need not be read again;
 /// - `prefix.digests` are the digests of what it had seen after each of them;
 /// - from a match until a piece is dropped `isRight` says so, and the hasher has seen nothing;
@@ -33,8 +33,12 @@ package final class PartialBlob: Sendable {
         var held: [Int: Journal.Entry] = [:]
         var fresh: [Int: FreshBytes] = [:]
         var unproven: Set<Int> = []
+        /// Hashed, and about to be stored.
+        var following: Set<Int> = []
         /// What the prefix last had; a hint.
         var hashedPieces = 0
+        /// Of the committed blob.
+        var prefixDigests: [Digest] = []
 
         /// Returns whether the piece was held.
         mutating func lose(_ piece: PieceIndex) -> Bool {
@@ -69,7 +73,7 @@ package final class PartialBlob: Sendable {
 
     /// Pieces that one `store` hashes at most, its own included, so that filling a gap does not make one
     /// caller pay for all that waited behind it.
-    private static let hashedPerStoreMax = 5
+    static let hashedPerStoreMax = 5
 
     /// How far ahead of the hash a piece's bytes are kept for it, and how many pieces.
     private static let freshMax = 8
@@ -224,11 +228,11 @@ extension PartialBlob {
     func writer(of piece: PieceIndex) -> Lock { writers[piece.value % writers.count] }
 
     private func matches(_ prefix: inout Prefix) throws(StoreError) -> Bool {
-        let (phase, heldCount) = state.withLock { ($0.phase, $0.held.count) }
+        let (phase, heldCount, isSettled) = state.withLock { ($0.phase, $0.held.count, $0.following.isEmpty) }
         if phase == .committed { return true }
         guard phase == .open else { throw .closed }
         if prefix.isRight { return true }
-        guard heldCount == layout.pieceCount else { throw .piecesMissing(layout.pieceCount - heldCount) }
+        guard heldCount == layout.pieceCount, isSettled else { throw .piecesMissing(layout.pieceCount - heldCount) }
         try advance(&prefix, atMost: layout.pieceCount)
         guard prefix.digests.last == digest else {
             prefix.restart()
@@ -237,19 +241,6 @@ extension PartialBlob {
         prefix.hasher.reset()
         prefix.isRight = true
         return true
-    }
-
-    /// The bytes, then the slot; the caller is the piece's only writer, and holds it afterwards.
-    func write(_ piece: PieceIndex, _ bytes: [UInt8], _ entry: Journal.Entry) throws(StoreError) {
-        try store.disk.writeAll(data.number, bytes, at: layout.start(of: piece))
-        // Else the commit waits for all of it.
-        store.disk.beginWriting(data.number, layout.start(of: piece), Int64(bytes.count))
-        try writeSlot(piece, entry)
-    }
-
-    func writeSlot(_ piece: PieceIndex, _ entry: Journal.Entry) throws(StoreError) {
-        let slot = Journal.slot(piece, entry, blob: digest)
-        try store.disk.writeAll(journal.number, slot, at: Journal.slotOffset(piece))
     }
 
     func isWanted(_ piece: PieceIndex) throws(StoreError) -> Bool {
@@ -263,7 +254,7 @@ extension PartialBlob {
     }
 
     /// Hashes held pieces that are next in order.
-    private func advance(_ prefix: inout Prefix, atMost count: Int) throws(StoreError) {
+    func advance(_ prefix: inout Prefix, atMost count: Int) throws(StoreError) {
         for _ in 0..<count {
             let next = prefix.hashedPieces
             guard let piece = layout.piece(next), state.withLock({ $0.held[next] != nil }) else { return }
@@ -291,26 +282,14 @@ extension PartialBlob {
             store.ledger.withLock { $0.discarded(digest) }
             throw error
         }
-        state.withLock { $0.phase = .committed }
+        state.withLock {
+            $0.phase = .committed
+            $0.prefixDigests = prefixes
+        }
         store.discard([Self.journalName(digest)], in: store.folder.partials)
         store.ledger.withLock { $0.commitOpen(digest, now: ContentStore.now()) }
         store.saveRow(digest)
         store.storePieceDigests(digest, digests)
         store.storePrefixDigests(digest, prefixes)
-    }
-
-    /// Ends an open blob: with pieces it stays on disk, without it goes.
-    private func park() {
-        let isWorthKeeping = state.withLock { state in
-            state.phase = .abandoned
-            state.fresh = [:]
-            return !state.held.isEmpty
-        }
-        if isWorthKeeping, !store.isCommitted(digest) {
-            store.ledger.withLock { $0.park(digest, now: ContentStore.now()) }
-        } else {
-            store.discard([Self.dataName(digest), Self.journalName(digest)], in: store.folder.partials)
-            store.ledger.withLock { $0.discarded(digest) }
-        }
     }
 }

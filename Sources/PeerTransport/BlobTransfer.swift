@@ -36,6 +36,7 @@ final class BlobTransfer {
     private(set) var partial: PartialBlob?
     private(set) var committed: BlobFile?
     private(set) var held: PieceSet
+    let order: PieceOrder
     private(set) var failure: DownloadFailure?
     var sources = DownloadSources()
     /// What the store last said when it failed.
@@ -76,6 +77,7 @@ final class BlobTransfer {
         self.source = source
         self.registry = source?.registry ?? registry
         held = PieceSet(layout: layout)
+        order = PieceOrder(digest, layout)
     }
 
     var bytes: Int64 { layout.blobBytes }

@@ -38,6 +38,8 @@ extension Swarm {
             origins.removeValue(forKey: blob)?.stop()
         case .loadDigests(let blob):
             loadDigests(blob)
+        case .provePieces(let blob):
+            provePieces(of: blob)
         case .checkBlob(let blob):
             checkBlob(blob)
         case .completed(let blob):
@@ -78,13 +80,16 @@ extension Swarm {
         let zone = connection?.hello?.zone?.text ?? ""
         connection?.received.count(raw: rawBytes, wire: intake.payload.count)
         counted.count(received: rawBytes, wire: intake.payload.count, from: zone)
-        intake.run(into: transfer, work: work) { outcome in
+        func stored(_ outcome: ExchangeEvent.PieceOutcome) {
+            transfer.sources.peerBytes[peer, default: 0] += Int64(rawBytes)
+            counted.stored(
+                request, bytes: rawBytes, registry: transfer.registry, zone: zone, now: Loop.nowNanoseconds)
+            deliver(.pieceChecked(request: request, from: peer, outcome: outcome))
+        }
+        intake.run(into: transfer, work: work, mayGoByOrder: mayGoByOrder(blob)) { outcome in
             switch outcome {
-            case .stored:
-                transfer.sources.peerBytes[peer, default: 0] += Int64(rawBytes)
-                self.counted.stored(
-                    request, bytes: rawBytes, registry: transfer.registry, zone: zone, now: Loop.nowNanoseconds)
-                self.deliver(.pieceChecked(request: request, from: peer, outcome: .stored))
+            case .stored: stored(.stored)
+            case .storedInOrder: stored(.storedInOrder)
             case .wrongBytes:
                 self.counted.piecesWrong += 1
                 self.deliver(.pieceChecked(request: request, from: peer, outcome: .wrongBytes))
@@ -105,6 +110,7 @@ extension Swarm {
             self.counted.originBytes += Int64(bytes)
         } stored: { piece, digest in
             self.deliver(.originPiece(blob: blob, piece: piece, digest: digest))
+            transfer.order.resume(transfer, self.work)
         } ended: { failure, isTail in
             if isTail { self.origins[blob]?.tail = nil } else { self.origins[blob]?.running = nil }
             self.deliver(.originEnded(blob: blob, failure: failure, isTail: isTail))
@@ -141,7 +147,7 @@ extension Swarm {
             // Nobody has to wait for the disk.
             transfer.matched()
             self.checkBlob(transfer) { () throws(StoreError) in try partial.finish() } then: { matches in
-                self.deliver(.blobChecked(blob: blob, matches: matches))
+                self.deliver(.blobChecked(blob: blob, matches: matches, prefixes: partial.prefixDigests))
             }
         }
     }
@@ -174,16 +180,6 @@ extension Swarm {
             partial.drop(pieces)
         } then: {
             transfer.endDrop()
-        }
-    }
-
-    private func loadDigests(_ blob: Digest) {
-        let store = store
-        work.run {
-            // A blob that cannot be read is one that this node does not offer.
-            try? store.pieceDigests(blob) ?? store.computePieceDigests(blob)
-        } then: { digests in
-            self.deliver(.digestsLoaded(blob: blob, digests: digests))
         }
     }
 

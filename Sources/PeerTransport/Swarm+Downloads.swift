@@ -167,6 +167,7 @@ extension Swarm {
         }
         deliver(.unwant(blob: digest))
         let work = work
+        transfer.order.close(transfer, work)
         transfer.whenNoWork { [weak self] in
             let partial = transfer.partial
             work.run {

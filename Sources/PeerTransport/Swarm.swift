@@ -222,8 +222,8 @@ package final class Swarm {
         switch event {
         case .tick, .blobRemoved: exchange.handle(event, now: now) + loneExchange.handle(event, now: now)
         case .want(let blob, _, _, _), .readerMoved(let blob, _), .unwant(let blob),
-            .digestsLoaded(let blob, _), .originPiece(let blob, _, _), .originEnded(let blob, _, _),
-            .blobChecked(let blob, _), .storeFailed(let blob):
+            .digestsLoaded(let blob, _, _), .piecesProven(let blob, _), .originPiece(let blob, _, _),
+            .originEnded(let blob, _, _), .blobChecked(let blob, _, _), .storeFailed(let blob):
             unshared.contains(blob) ? loneExchange.handle(event, now: now) : exchange.handle(event, now: now)
         case .blobAvailable, .members, .unreachable, .peerConnected, .peerDisconnected, .message, .pieceArrived,
             .pieceChecked, .uploadEnded, .registerChanged, .registerAnswered,
@@ -231,6 +231,9 @@ package final class Swarm {
             exchange.handle(event, now: now)
         }
     }
+
+    /// See `PieceExchange.mayGoByOrder`.
+    func mayGoByOrder(_ blob: Digest) -> Bool { exchange.mayGoByOrder(blob) }
 
     /// The payload that came with the event that is being handled; to be taken once.
     func takeArrived() -> [UInt8] {
@@ -270,6 +273,7 @@ extension Swarm: PeerRosterOwner {
         if case .holdings(let blob, let held) = message {
             locator.heard(blob, from: peer, held)
         }
+        if case .pieceDigests(let run) = message { transfers[run.blob]?.order.note(run, from: peer) }
         deliver(.message(message, from: peer))
     }
 

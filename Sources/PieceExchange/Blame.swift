@@ -41,10 +41,10 @@ struct Blame: Sendable {
 
     func distrusts(_ name: PeerName) -> Bool { distrusted.contains(name) }
 
-    /// The suspects that the true digests convict, by piece.
-    func guilty(_ trueDigest: (Int) -> Digest?) -> [Statement] {
+    /// The suspects that the true digests convict, by piece; `unknown` are pieces of which these are not known.
+    func guilty(_ trueDigest: (Int) -> Digest?, except unknown: Set<Int>) -> [Statement] {
         suspects.sorted { $0.key < $1.key }.compactMap { piece, suspect in
-            trueDigest(piece) == suspect.digest ? nil : suspect
+            unknown.contains(piece) || trueDigest(piece) == suspect.digest ? nil : suspect
         }
     }
 }

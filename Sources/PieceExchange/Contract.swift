@@ -33,9 +33,9 @@ package enum ExchangeEvent: Sendable {
     case blobAvailable(blob: Digest, layout: PieceLayout)
     /// The store no longer has it.
     case blobRemoved(blob: Digest)
-    /// Answer to `loadDigests`: all piece digests of a whole blob, authored by this node; `nil` if they can't
-    /// be made.
-    case digestsLoaded(blob: Digest, digests: [Digest]?)
+    /// Answer to `loadDigests`: all piece digests of a whole blob, authored by this node, and those of its prefixes if
+    /// they are known; `nil` if they can't be made.
+    case digestsLoaded(blob: Digest, digests: [Digest]?, prefixes: [Digest] = [])
 
     // From peers.
     /// All members known by name now, connected or not. Only those named here may be asked for by `connect`.
@@ -51,6 +51,8 @@ package enum ExchangeEvent: Sendable {
     case pieceArrived(PeerMessage.PieceHeader, from: PeerName)
     /// Outcome of `checkPiece`.
     case pieceChecked(request: UInt32, from: PeerName, outcome: PieceOutcome)
+    /// Answer to `provePieces`: those that are still held, with their true digests.
+    case piecesProven(blob: Digest, [HeldPiece])
     /// The upload that `upload` began has left this node, or its connection died.
     case uploadEnded(request: UInt32, to: PeerName)
 
@@ -68,8 +70,8 @@ package enum ExchangeEvent: Sendable {
     /// The running origin fetch ended, or the one before it if `isTail`: `nil` when it delivered all it was asked for.
     case originEnded(blob: Digest, failure: OriginFailure?, isTail: Bool = false)
 
-    /// Outcome of `checkBlob`.
-    case blobChecked(blob: Digest, matches: Bool)
+    /// Outcome of `checkBlob`; of one that matches with the digests of its prefixes, if they are known.
+    case blobChecked(blob: Digest, matches: Bool, prefixes: [Digest] = [])
     /// The local disk failed at what no other event can report: storing a piece of the registry, or the
     /// commit.
     case storeFailed(blob: Digest)
@@ -90,6 +92,9 @@ package enum ExchangeEvent: Sendable {
 
     package enum PieceOutcome: Equatable, Sendable {
         case stored
+        /// Stored as what comes next in the blob, on the word of a peer that has all of it; whether it has the digest
+        /// it was said to have was not looked at. Only where `mayGoByOrder` said so.
+        case storedInOrder
         /// The bytes are not those of the digest, or did not decompress to the piece's size.
         case wrongBytes
         /// The local disk failed; says nothing about the peer.
@@ -129,6 +134,8 @@ package enum ExchangeAction: Equatable, Sendable {
         request: UInt32,
         from: PeerName
     )
+    /// Make the digests of the pieces that were stored in order; report `piecesProven`.
+    case provePieces(blob: Digest)
     /// Throw away the payload that just arrived.
     case discardPayload(request: UInt32, from: PeerName)
     /// Read these pieces, in order, from the registry with one request; report each as `originPiece`, then

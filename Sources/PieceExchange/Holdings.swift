@@ -6,7 +6,12 @@ struct Holding: Sendable {
     let layout: PieceLayout
     /// All piece digests, or `nil` when they are not in memory.
     var digests: [Digest]?
+    /// For each piece the digest of the blob up to its end; empty when they are not known.
+    var prefixes: [Digest] = []
     var isLoading = false
+
+    /// Digests in memory.
+    var loaded: Int { (digests?.count ?? 0) + prefixes.count }
 
     init(layout: PieceLayout) { self.layout = layout }
 }
@@ -27,31 +32,33 @@ extension PieceExchange {
 
     mutating func removeHolding(_ blob: Digest) {
         guard let holding = holdings.removeValue(forKey: blob) else { return }
-        if let digests = holding.digests {
-            loadedDigests -= digests.count
+        if holding.digests != nil {
+            loadedDigests -= holding.loaded
             loadedHoldings.removeAll { $0 == blob }
         }
         retell(blob)
         // Orders for it are refused when their turn comes.
     }
 
-    mutating func digestsLoaded(_ blob: Digest, _ digests: [Digest]?) {
+    mutating func digestsLoaded(_ blob: Digest, _ digests: [Digest]?, _ prefixes: [Digest]) {
         guard let holding = holdings[blob], holding.isLoading else { return }
         holdings[blob]?.isLoading = false
         guard let digests, digests.count == holding.layout.pieceCount else { return removeHolding(blob) }
-        keep(digests, of: blob)
+        keep(digests, prefixes, of: blob)
         announce(blob)
     }
 
     /// Keeps the digests in memory, and lets go of those least recently asked for that nobody listens to.
-    mutating func keep(_ digests: [Digest], of blob: Digest) {
+    mutating func keep(_ digests: [Digest], _ prefixes: [Digest], of blob: Digest) {
         holdings[blob]?.digests = digests
-        loadedDigests += digests.count
+        if prefixes.count == digests.count { holdings[blob]?.prefixes = prefixes }
+        loadedDigests += holdings[blob]?.loaded ?? 0
         loadedHoldings.append(blob)
         for old in loadedHoldings where loadedDigests > limits.loadedDigestsMax {
             guard old != blob, audiences[old] == nil else { continue }
-            loadedDigests -= holdings[old]?.digests?.count ?? 0
+            loadedDigests -= holdings[old]?.loaded ?? 0
             holdings[old]?.digests = nil
+            holdings[old]?.prefixes = []
             loadedHoldings.removeAll { $0 == old }
         }
     }

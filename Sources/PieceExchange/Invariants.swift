@@ -30,6 +30,9 @@ extension PieceExchange {
         {
             return "held piece \(piece) has no digest"
         }
+        if want.unproven.union(want.doubtful).contains(where: { !want.held.contains($0) }) {
+            return "a piece is unproven or doubtful, and not held"
+        }
         if want.phase == .verifying, !want.held.isFull { return "a want with gaps is being verified" }
         return nil
     }

@@ -20,6 +20,7 @@ extension PieceExchange {
         audiences[blob, default: Audience()].listeners.append(Audience.Listener(peer: peer))
         considerNeighbour(peer, blob)
         dealImports(of: blob)
+        proveIfHeard(blob)
         announce(blob)
     }
 
@@ -94,6 +95,8 @@ extension PieceExchange {
         guard let audience = audiences[blob], !audience.fresh.isEmpty, let id = wantIDs[blob] else { return }
         audiences[blob]?.fresh = []
         audiences[blob]?.batchDue = nil
+        // Once all are proven, or the blob is whole, everybody is told anew.
+        guard wants[id].unproven.isEmpty else { return }
         for (index, listener) in audience.listeners.enumerated() {
             audiences[blob]?.listeners[index].skip = 0
             switch listener.stage {
@@ -125,7 +128,9 @@ extension PieceExchange {
             guard useDigests(of: blob), let holding = holdings[blob] else { return .comes }
             return .some(.whole(holding))
         }
-        if let id = wantIDs[blob], !wants[id].held.isEmpty { return .some(.want(id)) }
+        if let id = wantIDs[blob], !wants[id].held.isEmpty {
+            return wants[id].unproven.isEmpty ? .some(.want(id)) : .comes
+        }
         return .none
     }
 
@@ -235,16 +240,26 @@ extension PieceExchange {
         var run: PeerMessage.PieceDigests?
         for piece in pieces {
             guard let (digest, author) = digest(of: piece, holder) else { continue }
-            if let open = run, open.author == author, open.digests.count < PeerMessage.PieceDigests.countMax,
+            let prefix = prefix(of: piece, holder)
+            let countMax = prefix == nil ? PeerMessage.PieceDigests.countMax : PeerMessage.PieceDigests.prefixesMax
+            if let open = run, open.author == author, open.digests.count < countMax,
                 Int(open.first) + open.digests.count == piece
             {
                 run?.digests.append(digest)
+                if let prefix { run?.prefixes.append(prefix) }
                 continue
             }
             if let run { send(.pieceDigests(run), to: peer) }
-            run = .init(blob: blob, author: author, first: UInt32(piece), digests: [digest])
+            run = .init(
+                blob: blob, author: author, first: UInt32(piece), digests: [digest],
+                prefixes: prefix.map { [$0] } ?? [])
         }
         if let run { send(.pieceDigests(run), to: peer) }
+    }
+
+    private func prefix(of piece: Int, _ holder: Holder) -> Digest? {
+        guard case .whole(let holding) = holder, !holding.prefixes.isEmpty else { return nil }
+        return holding.prefixes[piece]
     }
 
     private func digest(of piece: Int, _ holder: Holder) -> (Digest, PeerName)? {

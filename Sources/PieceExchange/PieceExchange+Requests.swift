@@ -177,15 +177,16 @@ extension PieceExchange {
             return
         }
         let isSettled =
-            outcome == .stored && !request.isContradicted
+            (outcome == .stored || outcome == .storedInOrder) && !request.isContradicted
             && wants[want].table.digest(of: request.piece) == request.told?.digest
         if isSettled {
             wants[want].flights[request.piece]?.checking = nil
+            if outcome == .storedInOrder { wants[want].unproven.insert(request.piece) }
             return store(request.piece, of: want)
         }
         leaveFlight(id, of: request.piece, want)
         switch outcome {
-        case .stored: forsake(request.piece, of: want)
+        case .stored, .storedInOrder: forsake(request.piece, of: want)
         case .wrongBytes:
             wants[want].noteFailure(of: request.piece)
             ban(request.peerName, .wrongBytes)
@@ -214,6 +215,7 @@ extension PieceExchange {
         if let checking = flight?.checking { wants[want].flights[piece] = Want.Flight(checking: checking) }
         wants[want].noteStored(now)
         stored(piece, of: want)
+        proveIfHeard(wants[want].blob)
     }
 
     mutating func refused(

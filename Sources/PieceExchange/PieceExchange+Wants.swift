@@ -75,17 +75,18 @@ extension PieceExchange {
         retell(blob)
     }
 
-    mutating func complete(_ id: WantID) {
+    mutating func complete(_ id: WantID, prefixes: [Digest] = []) {
         let blob = wants[id].blob
         let layout = wants[id].layout
         let digests = (0..<wants[id].pieceCount).compactMap { wants[id].table.digest(of: $0) }
+        let areProven = wants[id].unproven.isEmpty
         flush(blob)
         convict(id)
         end(id)
         holdings[blob] = Holding(layout: layout)
-        if digests.count == layout.pieceCount { keep(digests, of: blob) }
+        if areProven, digests.count == layout.pieceCount { keep(digests, prefixes, of: blob) }
         act(.completed(blob: blob))
-        sayComplete(blob)
+        if areProven { sayComplete(blob) } else { retell(blob) }
     }
 
     /// Frees everything that belongs to the want.
@@ -112,15 +113,16 @@ extension PieceExchange {
         touchedWants.removeAll { $0 == id }
     }
 
-    mutating func blobChecked(_ blob: Digest, matches: Bool) {
+    mutating func blobChecked(_ blob: Digest, matches: Bool, prefixes: [Digest]) {
         guard let id = wantIDs[blob], wants[id].phase == .verifying else { return }
-        if matches { return complete(id) }
+        if matches { return complete(id, prefixes: prefixes) }
         wants[id].phase = .fetching
         wants[id].blame.mismatches += 1
+        let wereCompared = wants[id].unproven.isEmpty && wants[id].doubtful.isEmpty
         let pieces = dropSuspects(id)
         act(.dropPieces(blob: blob, pieces: pieces.map { wants[id].index($0) }))
         if wants[id].blame.mismatches > 1 { return fail(id, .wrongContent) }
-        convictAlone(id, pieces)
+        if wereCompared { convictAlone(id, pieces) }
         // What peers said before is not gone by any more; the honest ones are asked again.
         for peer in peers.indices where wants[id].hasClaim(of: peer) { wants[id].removeClaim(of: peer) }
         askWhoHolds(id)
@@ -128,12 +130,13 @@ extension PieceExchange {
         touch(want: id)
     }
 
-    /// Drops the pieces whose digests others authored, or all of them when there are none or it is the second
-    /// time.
+    /// Drops the pieces whose digests others authored, or that came in order and have others, or all of them when there
+    /// are none or it is the second time.
     private mutating func dropSuspects(_ id: WantID) -> [Int] {
         var dropped: [Int] = []
         for piece in 0..<wants[id].pieceCount {
-            guard let told = wants[id].table.statement(of: piece), told.author != name else { continue }
+            let replaced = wants[id].doubtful.contains(piece) ? wants[id].blame.suspects[piece] : nil
+            guard let told = replaced ?? wants[id].table.statement(of: piece), told.author != name else { continue }
             wants[id].blame.suspect(piece, told, isDropped: true)
             dropped.append(piece)
         }
@@ -155,9 +158,10 @@ extension PieceExchange {
     ///
     /// Who only passed them on may have been fooled; that is believed twice.
     private mutating func convict(_ id: WantID) {
-        let table = wants[id].table
+        let (table, unproven) = (wants[id].table, wants[id].unproven)
         var judged: Set<PeerName> = []
-        for suspect in wants[id].blame.guilty({ table.digest(of: $0) })
+        // Of a piece that was stored in order the true digest is not known.
+        for suspect in wants[id].blame.guilty({ table.digest(of: $0) }, except: unproven)
         where suspect.teller != name && judged.insert(suspect.teller).inserted {
             if suspect.isFirsthand || standing.relayedLie(suspect.teller, now: now) {
                 ban(suspect.teller, .wrongDigests)

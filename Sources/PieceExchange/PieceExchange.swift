@@ -101,7 +101,7 @@ package struct PieceExchange: Sendable {
             handleWant(event)
         case .blobAvailable(let blob, let layout): becomeAvailable(blob, layout)
         case .blobRemoved(let blob): removeHolding(blob)
-        case .digestsLoaded(let blob, let digests): digestsLoaded(blob, digests)
+        case .digestsLoaded(let blob, let digests, let prefixes): digestsLoaded(blob, digests, prefixes)
         case .members(let known): know(known)
         case .unreachable(let peer): unreachable(peer)
         case .peerConnected(let peer, let zone): connect(peer, in: zone)
@@ -109,6 +109,7 @@ package struct PieceExchange: Sendable {
         case .message(let message, let peer): receive(message, from: peer)
         case .pieceArrived(let header, let peer): pieceArrived(header, from: peer)
         case .pieceChecked(let request, _, let outcome): pieceChecked(request, outcome)
+        case .piecesProven(let blob, let pieces): piecesProven(blob, pieces)
         case .uploadEnded(let request, let peer): uploadEnded(request, peer)
         case .registerChanged(let isThere): registerChanged(isThere: isThere)
         case .registerAnswered(let blob, let answer): registerAnswered(blob, answer)
@@ -127,7 +128,8 @@ package struct PieceExchange: Sendable {
             beginWant(blob, layout, held: held, originAllowed: originAllowed)
         case .readerMoved(let blob, let piece): readerMoved(blob, to: piece)
         case .unwant(let blob): unwant(blob)
-        case .blobChecked(let blob, let matches): blobChecked(blob, matches: matches)
+        case .blobChecked(let blob, let matches, let prefixes):
+            blobChecked(blob, matches: matches, prefixes: prefixes)
         case .storeFailed(let blob):
             if let id = wantIDs[blob] { fail(id, .storeFailed) }
         case .originPiece(let blob, let piece, let digest): originPiece(blob, piece, digest)

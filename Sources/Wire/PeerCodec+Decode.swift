@@ -146,13 +146,16 @@ struct PeerFrameReader {
                 guard UInt64(message.first) + UInt64(count) <= UInt64(UInt32.max) else {
                     return .failure(BadField("first"))
                 }
-                let digests = Self.digests(bytes)
+                let prefixes = ProtobufField.bytes(message.prefixes)
+                let isPaired = prefixes.count == bytes.count && count <= PeerMessage.PieceDigests.prefixesMax
+                guard prefixes.isEmpty || isPaired else { return .failure(BadField("prefixes")) }
                 return .success(
                     PeerMessage.PieceDigests(
                         blob: blob,
                         author: author,
                         first: message.first,
-                        digests: digests
+                        digests: Self.digests(bytes),
+                        prefixes: Self.digests(prefixes)
                     )
                 )
             }

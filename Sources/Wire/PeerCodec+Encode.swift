@@ -33,7 +33,7 @@ package enum PeerCodec {
     /// The frame of a message; for `piece` its head only: `payloadBytes` raw bytes have to follow.
     ///
     /// Keeps to the protocol's limits if the message does: digests and piece numbers within the counts of
-    /// `PeerMessage.PieceDigests.countMax` and `PeerMessage.haveCountMax`, bit fields of a `PieceLayout`.
+    /// `PeerMessage.PieceDigests` and of `PeerMessage.haveCountMax`, bit fields of a `PieceLayout`.
     package static func encode(_ message: PeerMessage) -> [UInt8] {
         switch message {
         case .interest(let blob):
@@ -100,6 +100,7 @@ package enum PeerCodec {
             message.author = arena.text(run.author.text)
             message.first = run.first
             message.digests = arena.bytes(run.digests.flatMap(\.bytes))
+            message.prefixes = arena.bytes(run.prefixes.flatMap(\.bytes))
         }
     }
 

@@ -50,5 +50,13 @@ struct Blob: Sendable {
 
     func digest(of piece: PieceIndex) -> Digest { SHA256Hasher.hash(bytes(of: piece)) }
 
+    var prefixDigests: [Digest] {
+        var hasher = SHA256Hasher()
+        return layout.pieces.map { piece in
+            bytes(of: piece).withUnsafeBytes { hasher.update($0) }
+            return hasher.digestSoFar()
+        }
+    }
+
     var pieceDigests: [Digest] { layout.pieces.map(digest(of:)) }
 }

@@ -219,10 +219,16 @@ struct  Hawker__Peer__PieceDigests
    * 32 bytes for each piece, 1 to 1024 pieces.
    */
   ProtobufCBinaryData digests;
+  /*
+   * Empty, or for each of at most 512 pieces the SHA-256 of all bytes of the blob up to the end of that piece: from a
+   * node that has all of them. Who takes the pieces in order may check each by this instead of by its own digest, and
+   * has then hashed the whole blob as well. Such a node tells nobody the digests of pieces that it did not compare.
+   */
+  ProtobufCBinaryData prefixes;
 };
 #define HAWKER__PEER__PIECE_DIGESTS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__piece_digests__descriptor) \
-    , {0,NULL}, (char *)protobuf_c_empty_string, 0, {0,NULL} }
+    , {0,NULL}, (char *)protobuf_c_empty_string, 0, {0,NULL}, {0,NULL} }
 
 
 /*
