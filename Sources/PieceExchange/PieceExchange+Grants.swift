@@ -144,6 +144,7 @@ extension PieceExchange {
 
     mutating func unreachable(_ member: PeerName) {
         errands.remove(member)
+        giveUpSeeking(member)
         for id in wants.indices where wants[id].isLive && wants[id].permit.question?.keeper == .member(member) {
             passOver(.member(member), id)
             touch(want: id)

@@ -22,7 +22,8 @@ extension PieceExchange {
 
     /// Peers have said what they hold, or took too long.
     func isProbeOver(_ id: WantID) -> Bool {
-        now >= wants[id].probeUntil || wants[id].unansweredCount == 0 && !wants[id].awaitsHolders
+        now >= wants[id].probeUntil
+            || wants[id].unansweredCount == 0 && !wants[id].awaitsHolders && wants[id].sought.isEmpty
     }
 
     private mutating func runToStart(_ id: WantID) -> Range<Int>? {

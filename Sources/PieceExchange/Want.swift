@@ -71,6 +71,8 @@ struct Want: Sendable {
     var probeUntil: Instant
     /// The register was asked who holds the blob, and may name peers that were not asked.
     var awaitsHolders = false
+    /// Holders that the register named, while the shell connects with them.
+    var sought: Set<PeerName> = []
     /// Smoothed time between two stored pieces; 0 at first.
     var intervalNanos: UInt64 = 0
     /// When a piece was last stored, or the want began.
