@@ -12,7 +12,7 @@ extension SettingsKeys {
         },
         number(
             "limits.peer_connections", shown: "256",
-            "Connections with other nodes, strangers included; a node seeks 64 of them, and dials whom it needs besides.",
+            "Connections with other nodes, strangers included; with more members than 3/4 of it, 64 and those needed.",
             range: 1...4096
         ) { $1.limits.peerConnections = Int($0) },
         number(

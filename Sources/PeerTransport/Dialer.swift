@@ -22,8 +22,8 @@ final class Dialer {
     /// Why nobody is known there, in a few words.
     private(set) var lastFailure = ""
 
-    /// The connection is one that was needed, beyond those that are kept.
-    var isOnDemand = false
+    /// The connection is beyond those that are kept, and is let go when it was of no use for so long.
+    var idleMillis: UInt64?
     private(set) var isDialling = false
     private var failures = 0
     private var due: UInt64 = 0
@@ -61,7 +61,7 @@ final class Dialer {
 
     func ended(_ cause: DisconnectCause, _ options: SwarmOptions) {
         connection = nil
-        isOnDemand = false
+        idleMillis = nil
         lastFailure = if case .failed(let error) = cause, case .other(let text) = error.code { text } else { "\(cause)" }
         switch cause {
         case .closedByPeer(.banned), .closedByPeer(.notAPeer), .closedByPeer(.version),

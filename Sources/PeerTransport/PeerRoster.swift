@@ -147,6 +147,7 @@ final class PeerRoster {
         for dialer in dialers where !isStopped && dialer.isDue(now) {
             guard connections.count + door.dialling < keptMax else { return visitSomebody(now) }
             if let name = dialer.name, peers[name] != nil || bans.ban(of: name, now: now) != nil { continue }
+            dialer.idleMillis = nil
             dial(dialer)
         }
     }

@@ -26,8 +26,9 @@ struct DemandTests {
     private func cluster(of count: Int, _ change: (inout SwarmOptions) -> Void) async throws -> (
         members: [TestNode], node: TestNode
     ) {
-        let members = try (0..<count).map { try TestNode("member-\($0)") { $0.connectionsKept = 0 } }
+        let members = try (0..<count).map { try TestNode("member-\($0)") }
         let node = try TestNode("node", peers: members.map(\.port)) {
+            $0.connectionsMax = 7
             $0.connectionsKept = 2
             $0.visitMillis = 1
             change(&$0)
@@ -90,7 +91,7 @@ struct DemandTests {
             nodes.append(
                 try TestNode("node-\(number)", peers: ports) {
                     $0.connectionsKept = 2
-                    $0.connectionsMax = 8
+                    $0.connectionsMax = 4
                     $0.visitMillis = 60_000
                 })
         }
