@@ -11,7 +11,8 @@ extension SettingsKeys {
             $1.limits.origin = $0
         },
         number(
-            "limits.peer_connections", shown: "256", "Connections with other nodes, strangers included.",
+            "limits.peer_connections", shown: "256",
+            "Connections with other nodes, strangers included; with more members than 3/4 of it, 64 and those needed.",
             range: 1...4096
         ) { $1.limits.peerConnections = Int($0) },
         number(

@@ -22,13 +22,18 @@ final class Dialer {
     /// Why nobody is known there, in a few words.
     private(set) var lastFailure = ""
 
-    private var isDialling = false
+    /// The connection is beyond those that are kept, and is let go when it was of no use for so long.
+    var idleMillis: UInt64?
+    private(set) var isDialling = false
     private var failures = 0
     private var due: UInt64 = 0
 
     init(endpoint: PeerEndpoint) {
         self.endpoint = endpoint
     }
+
+    /// Being dialled, or connected.
+    var isBusy: Bool { isDialling }
 
     func isDue(_ now: UInt64) -> Bool { !isDialling && !isSelf && now >= due }
 
@@ -38,6 +43,9 @@ final class Dialer {
         name = peer
         failures = 0
     }
+
+    /// Somebody whose name is known listened there when it was dialled last.
+    var isReachable: Bool { name != nil && failures == 0 && !isSelf }
 
     /// Who listens there is connected already, by another way.
     func met(_ peer: PeerName, _ options: SwarmOptions) {
@@ -53,6 +61,7 @@ final class Dialer {
 
     func ended(_ cause: DisconnectCause, _ options: SwarmOptions) {
         connection = nil
+        idleMillis = nil
         lastFailure = if case .failed(let error) = cause, case .other(let text) = error.code { text } else { "\(cause)" }
         switch cause {
         case .closedByPeer(.banned), .closedByPeer(.notAPeer), .closedByPeer(.version),

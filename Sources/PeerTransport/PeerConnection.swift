@@ -42,6 +42,8 @@ final class PeerConnection {
     private let began: UInt64
     private var lastAlive: UInt64
     private var lastTaken: UInt64
+    /// When something was said or sent last, by either side, that only one who needs the other says.
+    var lastUsed: UInt64
     private var pinged = false
     private var probeDeadline: UInt64?
 
@@ -55,6 +57,7 @@ final class PeerConnection {
         unsent = UnsentLimit(now: began)
         lastAlive = began
         lastTaken = began
+        lastUsed = began
     }
 
     var peer: PeerName? { isOpen ? hello?.node : nil }
@@ -71,11 +74,6 @@ final class PeerConnection {
         precondition(hello != nil && !isClosed)
         isOpen = true
         decoder.limits = PeerLimits.afterHello
-    }
-
-    /// Ends the connection; a goodbye is said if one is given and the other side still takes it.
-    func close(_ goodbye: Goodbye) {
-        end(.closedHere(goodbye), saying: goodbye)
     }
 
     // MARK: Reading
@@ -117,9 +115,11 @@ final class PeerConnection {
             break
         case (.message(let message), true):
             if case .refuse(let request, _, _) = message { credit(request) }
+            noteUse(message)
             owner?.connection(self, received: message)
         case (.piece(let header, let payload), true):
             credit(header.request)
+            lastUsed = lastAlive
             owner?.connection(self, received: header, payload: payload)
         case (.hello, true), (.ping, false), (.pong, false), (.message, false), (.piece, false):
             end(.outOfTurn, saying: .banned)
@@ -132,6 +132,7 @@ final class PeerConnection {
     /// another.
     func send(_ message: PeerMessage) {
         guard isOpen, !isClosed else { return }
+        noteUse(message)
         switch message {
         case .request(let request, _, _):
             let frame = PeerCodec.encode(message)
@@ -215,6 +216,7 @@ final class PeerConnection {
     private func delivered() {
         lastTaken = Loop.nowNanoseconds
         lastAlive = lastTaken
+        lastUsed = lastTaken
     }
 
     /// The request needs no answer any more, so that another may be sent.
@@ -263,10 +265,8 @@ final class PeerConnection {
         }
     }
 
-    /// The other side's certificate is not good any more.
-    func distrust() { end(.distrusted, saying: .unspecified) }
-
-    private func end(_ cause: DisconnectCause, saying goodbye: Goodbye? = nil) {
+    /// A goodbye is said if one is given and the other side still takes it.
+    func end(_ cause: DisconnectCause, saying goodbye: Goodbye? = nil) {
         guard !isClosed else { return }
         if let goodbye { outbox += PeerCodec.encode(goodbye) }
         flush()

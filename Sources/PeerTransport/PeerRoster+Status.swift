@@ -5,6 +5,13 @@ import Wire
 
 /// What the roster tells of its peers, those included that are gone.
 extension PeerRoster {
+    struct Past {
+        var address: String
+        var zone: Zone?
+        var received = PieceTraffic()
+        var sent = PieceTraffic()
+    }
+
     func status(now: UInt64) -> [SwarmStatus.Peer] {
         var states: [PeerName: SwarmStatus.Peer] = [:]
         for (name, before) in past {
@@ -52,5 +59,14 @@ extension PeerRoster {
         record.received.add(connection.received)
         record.sent.add(connection.sent)
         past[peer] = record
+    }
+}
+
+extension PieceTraffic {
+    mutating func add(_ other: PieceTraffic) {
+        pieces += other.pieces
+        rawBytes += other.rawBytes
+        wireBytes += other.wireBytes
+        compressedBytes += other.compressedBytes
     }
 }

@@ -12,22 +12,27 @@ protocol PeerRosterOwner: AnyObject {
     func peerWent(_ peer: PeerName)
     func peer(_ peer: PeerName, said message: PeerMessage)
     func peer(_ peer: PeerName, sent piece: PeerMessage.PieceHeader, payload: [UInt8])
+    /// A member that was called cannot be reached now.
+    func couldNotReach(_ member: PeerName)
+    /// `reachable` is another set of names than before.
+    func membersChanged()
     func observe(_ event: SwarmEvent)
 }
 
-/// Keeps one connection to every peer it can: dials, greets, sends away. `PeerDoor` is where they come from.
+/// Keeps one connection to every peer it can, or to some of them and to those that are needed: dials, greets, sends
+/// away. `PeerDoor` is where they come from.
 ///
 /// Every connection is a stranger's until its Hello came and was accepted. Of two connections to one peer the
 /// one dialled by the node of the smaller name stays, whichever side decides first, so that both decide
 /// alike; of two dialled by the same node the newer stays, because the older must have died.
 @LoopActor
 final class PeerRoster {
-    private let options: SwarmOptions
+    let options: SwarmOptions
     private let arrivals: Pacer
     /// Set before `start`.
     weak var owner: (any PeerRosterOwner)?
-    private let door: PeerDoor
-    private var connections: [ObjectIdentifier: PeerConnection] = [:]
+    let door: PeerDoor
+    private(set) var connections: [ObjectIdentifier: PeerConnection] = [:]
     private(set) var peers: [PeerName: PeerConnection] = [:]
     /// One for each endpoint that `dialOnly` named last.
     private(set) var dialers: [Dialer] = []
@@ -37,14 +42,10 @@ final class PeerRoster {
     private let sweeper = LoopTimer()
     private var unflushed: Set<PeerName> = []
     private var isStarted = false
-    private var isStopped = false
-
-    struct Past {
-        var address: String
-        var zone: Zone?
-        var received = PieceTraffic()
-        var sent = PieceTraffic()
-    }
+    private(set) var isStopped = false
+    /// Members that were called and have neither come nor proved unreachable.
+    var called: Set<PeerName> = []
+    var visitDue: UInt64 = 0
 
     private static let sweepMillis: UInt64 = 250
     private static let probeMillis: UInt64 = 5_000
@@ -76,6 +77,7 @@ final class PeerRoster {
         // In no order: where there are more than can be connected, nodes should not all choose the same.
         dialers = Set(endpoints).shuffled().map { known[$0] ?? Dialer(endpoint: $0) }
         if isStarted { sweep() }
+        owner?.membersChanged()
     }
 
     /// No new connections from now on.
@@ -141,14 +143,16 @@ final class PeerRoster {
     private func sweep() {
         for connection in Array(connections.values) { connection.check(options) }
         let now = Loop.nowNanoseconds
+        letIdleGo(now)
         for dialer in dialers where !isStopped && dialer.isDue(now) {
-            guard connections.count + door.dialling < options.connectionsMax else { return }
+            guard connections.count + door.dialling < keptMax else { return visitSomebody(now) }
             if let name = dialer.name, peers[name] != nil || bans.ban(of: name, now: now) != nil { continue }
+            dialer.idleMillis = nil
             dial(dialer)
         }
     }
 
-    private func dial(_ dialer: Dialer) {
+    func dial(_ dialer: Dialer) {
         dialer.began()
         let endpoint = dialer.endpoint
         door.dial(endpoint) { [weak self] result in
@@ -164,9 +168,11 @@ final class PeerRoster {
                 dialer.connection = adopt(channel, outbound: true)
             case .failure(.unreachable(let error)):
                 dialer.failed("\(error)", options)
+                missed(dialer.name)
                 owner?.observe(.dialFailed(endpoint, error))
             case .failure(.refused(let refusal)):
                 dialer.failed("\(refusal)", options)
+                missed(dialer.name)
                 owner?.observe(.strangerRefused(address: endpoint.description, refusal))
             }
         }
@@ -236,7 +242,11 @@ extension PeerRoster: PeerConnectionOwner {
         if hello.node == options.name, mayHave(hello.node, connection) { dialer?.isSelf = true }
         if let refusal = refusal(of: hello, on: connection) { return connection.close(refusal) }
         let peer = hello.node
+        let isNews = dialer.map { $0.name != peer || !$0.isReachable } ?? false
+        if dialer?.name != peer { missed(dialer?.name) }
         dialer?.reached(peer)
+        called.remove(peer)
+        defer { if isNews { owner?.membersChanged() } }
         if let old = peers[peer] {
             guard replaces(connection, old, peer: peer) else {
                 // The other side would hardly dial if it knew of the connection that stays: is that one
@@ -268,7 +278,9 @@ extension PeerRoster: PeerConnectionOwner {
 
     func connection(_ connection: PeerConnection, endedBy cause: DisconnectCause) {
         connections[ObjectIdentifier(connection)] = nil
-        dialer(of: connection)?.ended(cause, options)
+        let dialer = dialer(of: connection)
+        dialer?.ended(cause, options)
+        missed(dialer?.name)
         guard let peer = connection.peer, peers[peer] === connection else {
             owner?.observe(.strangerDisconnected(address: connection.address, cause))
             return
@@ -284,14 +296,5 @@ extension PeerRoster: PeerConnectionOwner {
             break
         }
         owner?.peerWent(peer)
-    }
-}
-
-extension PieceTraffic {
-    mutating func add(_ other: PieceTraffic) {
-        pieces += other.pieces
-        rawBytes += other.rawBytes
-        wireBytes += other.wireBytes
-        compressedBytes += other.compressedBytes
     }
 }

@@ -53,8 +53,7 @@ extension Swarm {
         case .tellRegister(let progress): tell(register, progress)
         case .tellRegisterLost(let blob, let bytes, let holder): tell(register, lost: holder, of: blob, bytes: bytes)
         case .connect(let peer):
-            // Every peer this node knows by name is connected, or being dialled for ever: there is no other way to it.
-            deliver(.unreachable(peer))
+            if !roster.call(peer) { deliver(.unreachable(peer)) }
         case .ban(let peer, let reason, let retry):
             roster.ban(peer, cause: BanCause(reason), until: retry.nanoseconds)
         }

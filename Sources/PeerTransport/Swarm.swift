@@ -269,6 +269,10 @@ extension Swarm: PeerRosterOwner {
         deliver(.peerDisconnected(peer))
     }
 
+    func couldNotReach(_ member: PeerName) { deliver(.unreachable(member)) }
+
+    func membersChanged() { deliver(.members(Membership(roster.reachable))) }
+
     func peer(_ peer: PeerName, said message: PeerMessage) {
         if case .holdings(let blob, let held) = message {
             locator.heard(blob, from: peer, held)

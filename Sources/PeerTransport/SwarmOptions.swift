@@ -32,6 +32,14 @@ package struct SwarmOptions: Sendable {
     package var handshakeMillis: UInt64 = 3_000
     /// Connections open at once, strangers included; further ones are told that the node is busy.
     package var connectionsMax = 256
+    /// Of more members than three quarters of these not all are connected: as many are sought, and one that is needed
+    /// beyond them is let go when it was of no use for `idleMillis`. So a cluster of thousands is no more work than one
+    /// of hundreds, and who comes last finds room.
+    package var connectionsKept = 64
+    package var idleMillis: UInt64 = 30_000
+    /// Then one whose name is not known is dialled this often, to be told it. In simulation of 1,000 nodes that know
+    /// only the names of 64, they choose so many keepers of grants that the registry sends a blob 23 times.
+    package var visitMillis: UInt64 = 250
     /// Of them, those whose other side has not said who it is.
     package var strangersMax = 64
     /// A connection whose other side has not said Hello by then is closed.

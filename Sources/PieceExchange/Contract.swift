@@ -14,6 +14,12 @@ package struct Instant: Hashable, Sendable, Comparable {
         let (sum, tooLate) = nanoseconds.addingReportingOverflow(added)
         return Instant(nanoseconds: tooLong || tooLate ? .max : sum)
     }
+
+    /// At most the latest moment there is.
+    func adding(nanoseconds added: UInt64) -> Instant {
+        let (sum, overflow) = nanoseconds.addingReportingOverflow(added)
+        return Instant(nanoseconds: overflow ? .max : sum)
+    }
 }
 
 /// Everything that can happen to the exchange.

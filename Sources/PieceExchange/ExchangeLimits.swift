@@ -25,6 +25,19 @@ package struct ExchangeLimits: Sendable {
     package var windowPieces = 16
     /// Age of a request from which on, in the endgame, another peer is asked too.
     package var endgameMillis: UInt64 = 250
+    /// A piece that takes longer than this, and so many times as long as nine of ten took, is asked of a second peer
+    /// before the endgame: of a want's pieces this share, and always one.
+    ///
+    /// In simulation of 100 nodes, twice as long sent 0.7 % of all pieces twice, three times 0.2 %.
+    package var hedgeMillisMin: UInt64 = 500
+    package var hedgeFactor: UInt64 = 3
+    package var hedgedPerMille = 50
+    /// A node that reads one piece from the registry while the others read this many each gives back what it was
+    /// granted, and so does one that for so long has had a piece that it could not begin to hand on. It waits before it
+    /// asks again, at first this long.
+    package var slowReaderFactor = 4
+    package var handOnMillis: UInt64 = 1_000
+    package var yieldMillis: UInt64 = 2_000
     /// Stored pieces are announced together this late, or up to the larger bound when they come slowly, or earlier when
     /// `haveBatchMax` have come together.
     package var haveDelayMillis: UInt64 = 50

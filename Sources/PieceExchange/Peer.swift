@@ -56,8 +56,10 @@ struct Peer: Sendable {
         name.text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 
-    func mayBeAsked(_ now: Instant) -> Bool {
-        isConnected && lateCount == 0 && requests.count < allowance && benchedUntil == nil
+    func mayBeAsked(_ now: Instant) -> Bool { mayBeAsked(now, outstandingMax: allowance) }
+
+    func mayBeAsked(_ now: Instant, outstandingMax: Int) -> Bool {
+        isConnected && lateCount == 0 && requests.count < outstandingMax && benchedUntil == nil
             && (pausedUntil.map { $0 <= now } ?? true)
     }
 }

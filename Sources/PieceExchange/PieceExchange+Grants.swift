@@ -60,6 +60,7 @@ extension PieceExchange {
             return arm(want: id, at: min(retryAt, patienceEnd(id)))
         }
         if let pause = wants[id].permit.othersAskUntil, pause > now { return arm(want: id, at: pause) }
+        if waitsToGive(id) { return }
         let isRetry = wants[id].hasFailedPieces
         let wanted = wants[id].runsNeedingOrigin(onlyFailed: isRetry, atMost: PeerMessage.GrantRequest.runsMax)
         guard !wanted.isEmpty else { return }
@@ -143,6 +144,7 @@ extension PieceExchange {
 
     mutating func unreachable(_ member: PeerName) {
         errands.remove(member)
+        giveUpSeeking(member)
         for id in wants.indices where wants[id].isLive && wants[id].permit.question?.keeper == .member(member) {
             passOver(.member(member), id)
             touch(want: id)

@@ -11,16 +11,19 @@ extension PieceExchange {
             if let next = remaining.first, !wants[id].open.contains(next) { stopOrigin(id) }
         }
         guard isProbeOver(id) else { return }
+        yieldIfSlow(id)
         askForGrant(id)
         guard let run = wants[id].origin.mayHandOver ? runAfterTail(id) : runToStart(id) else { return }
         wants[id].origin.start(run, now: now)
+        wants[id].coveredSinceRead = 0
         act(.fetchFromOrigin(blob: wants[id].blob, pieces: run))
         askForGrant(id)
     }
 
     /// Peers have said what they hold, or took too long.
     func isProbeOver(_ id: WantID) -> Bool {
-        now >= wants[id].probeUntil || wants[id].unansweredCount == 0 && !wants[id].awaitsHolders
+        now >= wants[id].probeUntil
+            || wants[id].unansweredCount == 0 && !wants[id].awaitsHolders && wants[id].sought.isEmpty
     }
 
     private mutating func runToStart(_ id: WantID) -> Range<Int>? {
@@ -44,6 +47,8 @@ extension PieceExchange {
             return isNews ? retell(blob) : ()
         }
         wants[id].origin.delivered(piece, now: now)
+        wants[id].coveredSinceRead = 0
+        if wants[id].permit.reading != nil { wants[id].readForOthers.append((piece, now)) }
         touch(want: id)
         if let told = wants[id].table.statement(of: piece), told.digest != digest {
             if told.teller != name { wants[id].blame.suspect(piece, told, isDropped: false) }

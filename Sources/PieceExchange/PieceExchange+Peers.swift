@@ -26,6 +26,7 @@ extension PieceExchange {
             wants[want].permit.directory = nil
             discloseReading(want)
         }
+        askIfSought(id)
         putUnsent(to: id)
     }
 

@@ -49,17 +49,39 @@ extension PieceExchange {
         act(.seekHolders(blob: wants[id].blob))
     }
 
-    /// Those of them that are peers are asked, beside the neighbours that were chosen blindly.
+    /// They are asked beside the neighbours that were chosen blindly; those that are no peers are connected with first.
     mutating func holdersFound(_ blob: Digest, _ names: [PeerName]) {
         guard let id = wantIDs[blob], wants[id].phase == .fetching else { return }
         wants[id].awaitsHolders = false
         touch(want: id)
-        for name in names {
-            guard let peer = peerIDs[name], !wants[id].hasClaim(of: peer) else { continue }
-            guard wants[id].claimCount < limits.neighboursMax + limits.neighboursMax / 2 else { return }
-            wants[id].passed.remove(peer)
-            showInterest(in: id, to: peer)
+        let peers = names.compactMap { peerIDs[$0] }
+        for peer in peers where hasRoomForHolder(id) { askHolder(peer, id) }
+        for name in names where name != self.name && peerIDs[name] == nil && hasRoomForHolder(id) {
+            guard standing.ban(of: name, now: now) == nil, wants[id].sought.insert(name).inserted else { continue }
+            act(.connect(name))
         }
+    }
+
+    private func hasRoomForHolder(_ id: WantID) -> Bool {
+        let most = limits.neighboursMax + limits.neighboursMax / 2
+        return wants[id].claimCount + wants[id].sought.count < most
+    }
+
+    private mutating func askHolder(_ peer: PeerID, _ id: WantID) {
+        guard !wants[id].hasClaim(of: peer) else { return }
+        wants[id].passed.remove(peer)
+        showInterest(in: id, to: peer)
+    }
+
+    /// The shell connected with a peer that may be one of those the register named.
+    mutating func askIfSought(_ peer: PeerID) {
+        for id in wants.indices where wants[id].isLive && wants[id].sought.remove(peers[peer].name) != nil {
+            if wants[id].phase == .fetching { askHolder(peer, id) }
+        }
+    }
+
+    mutating func giveUpSeeking(_ member: PeerName) {
+        for id in wants.indices where wants[id].isLive && wants[id].sought.remove(member) != nil { touch(want: id) }
     }
 
     private mutating func disclose(_ id: WantID) {

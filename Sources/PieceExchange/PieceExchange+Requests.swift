@@ -163,6 +163,10 @@ extension PieceExchange {
     private mutating func noteAnswer(_ request: Request, from peer: PeerID) {
         peers[peer].busyStreak = 0
         peers[peer].deliveredAt = now
+        if let want = want(of: request) {
+            wants[want].pace.add(nanoseconds: now.nanoseconds - request.sent.nanoseconds)
+            if wants[want].hedgeDue <= now { touch(want: want) }
+        }
         if now <= request.sent.adding(milliseconds: Self.promptMillis) {
             peers[peer].allowance = min(peers[peer].allowance + 1, limits.requestsPerPeerMax)
         } else if now > request.sent.adding(milliseconds: Self.slowMillis) {
@@ -249,7 +253,7 @@ extension PieceExchange {
         }
     }
 
-    private var leastAllowance: Int { min(limits.requestsPerPeerMin, limits.requestsPerPeerMax) }
+    var leastAllowance: Int { min(limits.requestsPerPeerMin, limits.requestsPerPeerMax) }
 
     private mutating func noteBusy(_ peer: PeerID, hintMillis: UInt64) {
         // Requests sent together are refused together: that is one refusal.

@@ -10,6 +10,8 @@ extension PieceExchange {
             for want in due {
                 checkIfWhole(want)
                 if wants[want].isLive { exchangeIdleNeighbours(want) }
+                // Before peers are asked for more: those that are well have no room left after that.
+                if wants[want].isLive { hedge(want) }
                 if wants[want].isLive, let next = wants[want].releaseDeferred(now) { arm(want: want, at: next) }
             }
             askPeers(due, free)
@@ -73,7 +75,7 @@ extension PieceExchange {
         return hasAsked
     }
 
-    private func hasRoom(for want: WantID) -> Bool {
+    func hasRoom(for want: WantID) -> Bool {
         requestedBytes <= limits.requestedBytesMax - wants[want].layout.pieceBytes
     }
 

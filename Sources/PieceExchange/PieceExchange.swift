@@ -25,6 +25,8 @@ package import PieceModel
 /// - `Permit`: what a want was granted to read from the registry, and asked for. `GrantBook`: what this node, as
 ///   the member that keeps the grants of a blob, knows of who reads what. `PieceExchange+Register`: a register
 ///   outside of the nodes in the place of such members.
+/// - `PieceExchange+Hedging`: what takes long is asked of another. `PieceExchange+Yielding`: a slow node reads nothing
+///   from the registry for others.
 /// - `Deadlines`: when to look at whom again.
 ///
 /// Invariants, checked by `checkInvariants()`:

@@ -130,9 +130,10 @@ extension Want {
     }
 
     /// Pieces that one peer alone was asked for, longest ago first: those worth asking another peer for.
-    func endgamePieces() -> [(piece: Int, request: UInt32)] {
-        guard isEndgame else { return [] }
-        return flights.compactMap { piece, flight in
+    func endgamePieces() -> [(piece: Int, request: UInt32)] { isEndgame ? lonePieces() : [] }
+
+    func lonePieces() -> [(piece: Int, request: UInt32)] {
+        flights.compactMap { piece, flight in
             guard flight.checking == nil, flight.requests.count == 1 else { return nil }
             return (piece, flight.requests[0])
         }.sorted { ($0.request, $0.piece) < ($1.request, $1.piece) }

@@ -214,7 +214,7 @@ extension Want {
     private mutating func shiftSupply(of piece: Int, up: Bool) {
         if up {
             supply[piece] = supply[piece] == .max ? .max : supply[piece] + 1
-            covered.insert(piece)
+            if covered.insert(piece) { coveredSinceRead += 1 }
         } else if supply[piece] > 0 {
             supply[piece] -= 1
             if supply[piece] == 0 {

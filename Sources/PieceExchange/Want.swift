@@ -77,6 +77,8 @@ struct Want: Sendable {
     var probeUntil: Instant
     /// The register was asked who holds the blob, and may name peers that were not asked.
     var awaitsHolders = false
+    /// Holders that the register named, while the shell connects with them.
+    var sought: Set<PeerName> = []
     /// Smoothed time between two stored pieces; 0 at first.
     var intervalNanos: UInt64 = 0
     /// When a piece was last stored, or the want began.
@@ -87,6 +89,18 @@ struct Want: Sendable {
     /// Peers that held nothing and wanted nothing when they were asked.
     var passed: Set<PeerID> = []
     var blame = Blame()
+    /// Pieces that peers came to offer since the registry last brought this node one, or began to.
+    var coveredSinceRead = 0
+    /// Since when this node is slower than the others.
+    var slowSince: Instant?
+    /// Times that this node gave back what it was granted, because it was slow.
+    var yields = 0
+    /// Pieces read by a grant, oldest first; those at the front leave once they were given to somebody.
+    var readForOthers: ArraySlice<(piece: Int, at: Instant)> = []
+    var pace = Pace()
+    /// Pieces that were asked of a second peer before the endgame, and when to look for the next.
+    var hedges = 0
+    var hedgeDue = Instant(nanoseconds: 0)
     var armed: Instant?
 
     init(

@@ -94,10 +94,16 @@ struct Uplink {
 
 /// The receiving side of one host: takes what comes in order of arrival, at its rate.
 struct Downlink {
-    let rate: Double
+    private(set) var rate: Double
     private var freeAt: Double = 0
 
     init(bitsPerSecond: Double) { rate = bitsPerSecond / 8 / 1e9 }
+
+    /// From now on takes a part of what it took.
+    mutating func slow(by factor: Double) { rate /= factor }
+
+    /// Takes nothing until then.
+    mutating func freeze(until: UInt64) { freeAt = max(freeAt, Double(until)) }
 
     /// When the last of the bytes is in, if their last bit reaches this host's line at `arrival`.
     mutating func receive(_ bytes: Double, arrival: UInt64) -> UInt64 {

@@ -33,6 +33,9 @@ struct Node {
     var island = 0
     var isCutFromRegistry = false
     var isAlive = true
+    /// Its links became slow, or carry nothing until then.
+    var isStraggler = false
+    var frozenUntil: UInt64 = 0
     var connections: [Int: Connection] = [:]
 
     var isTaker = false
@@ -53,6 +56,13 @@ struct Node {
     var arrived: (piece: Int, lie: UInt64)?
     var tickAt: UInt64?
     var disk = Disk()
+    /// The pieces of requests to peers, and since when each is asked for, of how many.
+    var requested: [UInt32: Int] = [:]
+    var asked: [Int: (since: UInt64, count: Int)] = [:]
+    /// The first piece that its reader waits for, since when, and how long it waited for one at most.
+    var reader = 0
+    var readAt: UInt64 = 0
+    var longestRead: UInt64 = 0
 
     var originPieces = 0
     var controlBytes = 0

@@ -77,8 +77,7 @@ struct Report {
             print("zones      \(settings.zones), into each at most \(figure(most, 3)) x blob")
         }
         printCosts()
-        let twice = takers.reduce(0) { $0 + $1.duplicates }
-        print("thrown     \(twice) pieces came twice")
+        printTimes()
         print("ends       \(ends.count) whole, \(failed) failed, \(waiting) waiting")
         if settings.faults.isAny { printFaults() }
         let trace = String(simulation.trace, radix: 16)
@@ -116,6 +115,39 @@ struct Report {
         let connections = takers.map(\.connectionsMost)
         let mean = Double(connections.reduce(0, +)) / Double(max(1, connections.count))
         print("connected  \(figure(mean, 1)) peers a node  most \(connections.max() ?? 0)")
+    }
+
+    /// Those whose links stayed as they were.
+    private var unhurt: [Node] { takers.filter { !$0.isStraggler } }
+
+    var unhurtMakespan: Double {
+        unhurt.compactMap { $0.finishedAt.map { Double($0 - Simulation.startsAt) / 1e9 } }.max() ?? 0
+    }
+
+    /// Of what the takers got, the share that came twice.
+    var thrownShare: Double {
+        let pieces = takers.count * simulation.layout.pieceCount
+        return Double(takers.reduce(0) { $0 + $1.duplicates }) / Double(max(1, pieces))
+    }
+
+    /// The longest that a reader waited for one piece: mean and most.
+    var reads: (mean: Double, most: Double) {
+        let waits = unhurt.map { Double($0.longestRead) / 1e9 }
+        return (waits.reduce(0, +) / Double(max(1, waits.count)), waits.max() ?? 0)
+    }
+
+    private func printTimes() {
+        let twice = takers.reduce(0) { $0 + $1.duplicates }
+        print("thrown     \(twice) pieces came twice = \(figure(100 * thrownShare, 3)) %")
+        let times = simulation.pieceTimes
+        let shares = [0.5, 0.9, 0.99, 0.999, 1].map { figure(times.quantile($0), 3) }
+        print("pieces     took s at 50, 90, 99, 99.9, 100 %: \(shares.joined(separator: ", "))")
+        if settings.slowLinks + settings.freezes > 0 {
+            print("unhurt     makespan of the nodes with good links \(figure(unhurtMakespan, 2)) s")
+        }
+        if settings.hasReaders {
+            print("readers    longest wait for a piece: mean \(figure(reads.mean, 3)) s, most \(figure(reads.most, 3)) s")
+        }
     }
 
     private func printFaults() {

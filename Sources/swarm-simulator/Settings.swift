@@ -17,6 +17,12 @@ struct Settings {
     var seeders = 0
     /// Nodes that vanish without a word, evenly over the run's fluid bound.
     var kills = 0
+    /// Nodes whose links become slow, or carry nothing for a while, in the midst of the run.
+    var slowLinks = 0
+    var slowWays = Ways.both
+    var freezes = 0
+    /// Each node has a reader that takes what comes in order, as a container runtime does.
+    var hasReaders = false
     var faults = Faults()
     /// Everything, faults included, is drawn from the seed.
     var isChaos = false
@@ -27,6 +33,13 @@ struct Settings {
     /// So many runs, each with the next seed.
     var runs = 1
     var output = Output.table
+
+    /// Which ways of such a link become slow.
+    enum Ways {
+        case both
+        case up
+        case down
+    }
 
     enum Output {
         case table
@@ -41,6 +54,7 @@ struct Settings {
             [--latency MS] [--origin-latency MS] [--spread MS] [--degree N] [--seeders N] [--kills N]
             [--zones N] [--zone-link MBIT]
             [--breaks N] [--partitions N] [--churn N] [--liars N] [--keeper-losses N] [--outages N] [--slowdowns N]
+            [--slow-links N | --slow-uplinks N | --slow-downlinks N] [--freezes N] [--readers]
             [--rate-spread FACTOR] [--latency-spread FACTOR] [--fault-seconds S] [--chaos]
             [--seed N] [--runs N] [--verbose | --json]
         """
@@ -53,6 +67,7 @@ struct Settings {
             case "--verbose": output = .verbose
             case "--json": output = .json
             case "--chaos": isChaos = true
+            case "--readers": hasReaders = true
             default:
                 guard let value = rest.popFirst().flatMap(Double.init), value >= 0, value < 1e15,
                     set(name, value) || setFault(name, value)
@@ -60,7 +75,8 @@ struct Settings {
             }
         }
         guard nodes >= 1, nodes <= 1_000_000, mebibytes > 0, up > 0, down > 0, origin > 0, seeders < nodes,
-            kills < nodes, faults.liars < nodes - seeders, faults.rateSpread >= 1, faults.latencySpread >= 1, runs >= 1
+            kills < nodes, slowLinks + freezes <= nodes,
+            faults.liars < nodes - seeders, faults.rateSpread >= 1, faults.latencySpread >= 1, runs >= 1
         else { return nil }
     }
 
@@ -77,6 +93,10 @@ struct Settings {
         case "--degree": degree = Int(value)
         case "--seeders": seeders = Int(value)
         case "--kills": kills = Int(value)
+        case "--slow-links": (slowLinks, slowWays) = (Int(value), .both)
+        case "--slow-uplinks": (slowLinks, slowWays) = (Int(value), .up)
+        case "--slow-downlinks": (slowLinks, slowWays) = (Int(value), .down)
+        case "--freezes": freezes = Int(value)
         case "--zones": zones = Int(value)
         case "--zone-link": zoneLink = value
         case "--seed": seed = UInt64(value)

@@ -12,6 +12,9 @@ enum Fault {
     case registryFails(seconds: Double)
     case registryIsSlow(seconds: Double)
     case registryIsWell
+    case someLinkSlows
+    case someLinkFreezes
+    case linkThaws(Int)
 }
 
 /// Faults: when they happen, and what they do.
@@ -39,7 +42,7 @@ extension Simulation {
         schedule(fault(seconds), within: settings.faults.seconds - seconds)
     }
 
-    private mutating func later(_ seconds: Double, _ fault: Fault) {
+    mutating func later(_ seconds: Double, _ fault: Fault) {
         heap.push(now + UInt64(seconds * 1e9), .fault(fault))
     }
 
@@ -64,6 +67,9 @@ extension Simulation {
             registry.slow(by: 5 + 45 * dice.fraction(), now: now)
             scheduleRegistry()
             later(seconds, .registryIsWell)
+        case .someLinkSlows: slowSomeLink()
+        case .someLinkFreezes: freezeSomeLink()
+        case .linkThaws(let node): thaw(node)
         case .registryIsWell:
             registryState = .well
             registry.slow(by: 1, now: now)

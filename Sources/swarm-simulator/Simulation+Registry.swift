@@ -96,6 +96,7 @@ extension Simulation {
         let author = settings.faults.isAny ? nodes[node].name : nil
         nodes[node].disk.store(piece, lie: 0, author: author)
         tell(node, .originPiece(blob: blob, piece: index, digest: digest(piece)))
+        read(node)
         guard let place = place(of: fetch, node), piece == nodes[node].fetches[place].last else { return }
         endFetch(node, fetch, nil)
     }

@@ -39,6 +39,7 @@ extension Simulation {
         guard nodes[node].isAlive, nodes[node].finishedAt == nil else { return }
         if nodes[node].startedAt == 0 { nodes[node].startedAt = now }
         tell(node, .want(blob: blob, layout: layout, held: held(by: node), originAllowed: true))
+        beginReading(node)
     }
 
     private func held(by node: Int) -> [ExchangeEvent.HeldPiece] {
@@ -114,6 +115,7 @@ extension Simulation {
 
     mutating func send(_ honest: PeerMessage, from: Int, to name: PeerName) {
         guard let to = slot(of: name), let connection = nodes[from].connections[to] else { return }
+        noteSent(honest, from)
         let message = nodes[from].lie == nil ? honest : twisted(honest, by: from)
         let bytes = MessageSize.bytes(of: message)
         nodes[from].controlBytes += bytes
@@ -127,7 +129,8 @@ extension Simulation {
 
     private mutating func deliver(_ cargo: Cargo, from: Int, to: Int, at time: UInt64) {
         guard let last = nodes[from].connections[to]?.lastArrival else { return }
-        let arrival = max(time + UInt64(latency(from, to) * 1e6), last + 1)
+        let start = max(time, nodes[from].frozenUntil, nodes[to].frozenUntil)
+        let arrival = max(start + UInt64(latency(from, to) * 1e6), last + 1)
         nodes[from].connections[to]?.lastArrival = arrival
         heap.push(arrival, .arrives(cargo))
     }
@@ -192,6 +195,7 @@ extension Simulation {
             let isOfGrants = message.isOfGrants
             if case .interest = message, nodes[to].lie == .haves { inventDigests(for: from, by: to) }
             if isOfGrants, nodes[to].lie != nil, abuses(message, at: to, from: from) { return }
+            noteCame(message, to)
             tell(to, .message(message, from: nodes[from].name))
             if isOfGrants { noteDirectory(to) }
         case .piece(let header, let piece, let lie, let to, let from, let epoch):

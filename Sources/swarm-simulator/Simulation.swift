@@ -56,6 +56,7 @@ struct Simulation {
     var unfinished = 0
     var counts = Counts()
     var samples: [Sample] = []
+    var pieceTimes = PieceTimes()
     /// Of the nodes that the run begins with.
     private(set) var bound = 0.0
     var events = 0
@@ -139,6 +140,7 @@ struct Simulation {
             heap.push(Self.startsAt + UInt64(share * bound * 1e9), .kill(victim))
         }
         scheduleFaults()
+        scheduleStragglers()
         if settings.output == .json { heap.push(Self.startsAt, .sample) }
     }
 
@@ -203,8 +205,9 @@ struct Simulation {
             tell(node, .uploadEnded(request: request, to: nodes[to].name))
         case .checked(let node, let piece, let request, let from, let stored):
             note(UInt64(piece))
-            if let stored { nodes[node].disk.store(piece, lie: stored.lie, author: stored.author) }
+            if let stored { keep(stored, piece, by: node) }
             tell(node, .pieceChecked(request: request, from: from, outcome: stored == nil ? .wrongBytes : .stored))
+            read(node)
         case .originBegins(let node, let fetch): originBegins(node, fetch)
         case .originSends(let node, let fetch): originSends(node, fetch)
         case .originFails(let node, let fetch): originFails(node, fetch)

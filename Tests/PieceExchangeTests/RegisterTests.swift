@@ -141,6 +141,31 @@ struct RegisterTests {
         #expect(desk.fetches.isEmpty && !isAskedOfRegister(desk.actions))
     }
 
+    @Test("a holder that is no peer is connected with, and waited for before the registry is", arguments: [true, false])
+    func strangeHolder(isThere: Bool) throws {
+        var few = ExchangeLimits()
+        few.neighboursMax = 2
+        var desk = try Desk(pieces: 8, limits: few)
+        let peers = try (0..<3).map { try peer("p\($0)") }
+        let holder = try peer("holder")
+        for name in peers { desk.put(.peerConnected(name)) }
+        desk.put(.registerChanged(isThere: true))
+        try desk.want()
+        for name in peers + peers { desk.put(.message(.holdings(blob: desk.digest, held: nil), from: name)) }
+        desk.put(.holdersFound(blob: desk.digest, [holder]))
+        #expect(desk.actions == [.connect(holder)])
+        guard isThere else {
+            desk.put(.unreachable(holder))
+            return #expect(isAskedOfRegister(desk.actions))
+        }
+        desk.put(.peerConnected(holder))
+        #expect(desk.actions.contains(.send(.interest(blob: desk.digest), to: holder)))
+        #expect(!isAskedOfRegister(desk.actions))
+        desk.offer(0..<8, from: holder)
+        #expect(!desk.requests.isEmpty && desk.requests.allSatisfy { $0.to == holder })
+        #expect(desk.fetches.isEmpty && !isAskedOfRegister(desk.actions))
+    }
+
     @Test("holders that nobody names in time are waited for no longer than what peers say")
     func holdersUnheard() throws {
         var few = ExchangeLimits()
