@@ -65,9 +65,9 @@ final class PieceOrder {
         if waiting.isEmpty, !isWorking { next = partial.hashedPieces }
         skipHeld(transfer)
         let number = intake.piece.value
-        guard number >= next, (number - next) * layout.pieceBytes < Self.windowBytes, number < prefixes.count, waiting[number] == nil else {
-            return false
-        }
+        guard number >= next, (number - next) * layout.pieceBytes < Self.windowBytes, number < prefixes.count,
+            waiting[number] == nil
+        else { return false }
         waiting[number] = Waiting(intake: intake, prefix: prefixes[number], ended: ended)
         advance(transfer, work)
         return true
