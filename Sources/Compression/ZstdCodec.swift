@@ -19,22 +19,18 @@ package enum ZstdCodec {
     /// The result may be larger than `bytes`; the caller decides whether it pays.
     package static func compress(_ bytes: UnsafeRawBufferPointer, level: Int32) -> [UInt8]? {
         let bound = ZSTD_compressBound(bytes.count)
-        guard ZSTD_isError(bound) == 0, let context = ZSTD_createCCtx() else { return nil }
-        defer { ZSTD_freeCCtx(context) }
-        var written = 0
-        let frame = [UInt8](unsafeUninitializedCapacity: bound) { buffer, count in
-            written = ZSTD_compressCCtx(
-                context,
-                buffer.baseAddress,
-                bound,
-                bytes.baseAddress,
-                bytes.count,
-                level
-            )
-            count = ZSTD_isError(written) == 0 ? written : 0
-        }
-        return frame.isEmpty ? nil : frame
+        guard ZSTD_isError(bound) == 0, let memory = PackingMemory.take() else { return nil }
+        defer { PackingMemory.giveBack(memory) }
+        let room = memory.room(bound)
+        let written = ZSTD_compressCCtx(
+            memory.context, room.baseAddress, room.count, bytes.baseAddress, bytes.count, level)
+        guard ZSTD_isError(written) == 0 else { return nil }
+        // Of its own size: it waits for the network, and `room` is for the next.
+        return [UInt8](room[..<written])
     }
+
+    /// Frees what `compress` keeps between one call and the next: up to some MiB for each thread that packs.
+    package static func giveUpMemory() { PackingMemory.giveUp() }
 
     /// The content of `bytes` when they are exactly one frame of exactly `expectedBytes` of content.
     ///

@@ -47,6 +47,9 @@ package enum Loop {
     /// Monotonic time that does not count suspend; of use only as a difference.
     package static var nowNanoseconds: UInt64 { uv_hrtime() }
 
+    /// That this process may use at once, at least 1.
+    package static var processors: Int { Int(uv_available_parallelism()) }
+
     /// Runs blocking work on libuv's thread pool (4 threads unless the environment's `UV_THREADPOOL_SIZE`
     /// says otherwise), then hands its value to `then` on the loop.
     ///

@@ -202,6 +202,12 @@ package final class Stream {
         _ = clinux_set_unsent_max(descriptor, Int32(clamping: bytes))
     }
 
+    /// What the kernel saw of the path so far; `nil` when it does not say (not TCP, closed, an old kernel).
+    package var path: TCPPath? {
+        guard handle.isOpen, let descriptor else { return nil }
+        return TCPPath(of: descriptor)
+    }
+
     /// Sends FIN after everything asked for before; later writes fail with `.brokenPipe`.
     ///
     /// `then` is called when it is sent, or when it never will be.

@@ -13,6 +13,8 @@ protocol PeerChannel: AnyObject {
     var certificate: Certificate? { get }
     /// Bytes asked to be sent that the kernel has not yet taken.
     var queuedBytes: Int { get }
+    /// What the kernel saw of the way to the other side; `nil` when it does not say.
+    var path: TCPPath? { get }
 
     /// See `Stream`, for each.
     func startReading(_ onRead: @escaping @LoopActor (Stream.ReadEvent) -> Void)

@@ -26,6 +26,7 @@ final class PeerConnection {
     private(set) var isClosed = false
     var received = PieceTraffic()
     var sent = PieceTraffic()
+    let uploads: PeerUploads
 
     private weak var owner: (any PeerConnectionOwner)?
     private let reader: PacedReader
@@ -50,6 +51,7 @@ final class PeerConnection {
     init(channel: any PeerChannel, outbound: Bool, arrivals: Pacer, owner: any PeerConnectionOwner) {
         self.channel = channel
         reader = PacedReader(channel, arrivals)
+        uploads = PeerUploads(over: channel)
         self.outbound = outbound
         self.owner = owner
         address = channel.peerAddress

@@ -25,13 +25,14 @@ extension PreparedPiece {
     /// Compressed only when that saves at least this part of the piece.
     private static let savedPartMin = 20
 
-    /// Opens the file and, where that pays, compresses the piece. Blocks on the disk.
+    /// Opens the file and, where that pays, compresses the piece; also what that took, if it was tried. Blocks on the
+    /// disk.
     static func prepare(
         _ piece: PieceIndex,
         layout: PieceLayout,
         from source: PieceSource,
         packing: Packing
-    ) -> PreparedPiece {
+    ) -> (PreparedPiece, Packing.Attempt?) {
         let file: Int32
         let owner: any AnyObject & Sendable
         switch source {
@@ -40,30 +41,38 @@ extension PreparedPiece {
             owner = partial
         case .stored(let store, let digest):
             // A blob that cannot be opened is as good as none to the peer that asks.
-            guard let blob = try? store.openBlob(digest), blob.bytes == layout.blobBytes else { return .gone }
+            guard let blob = try? store.openBlob(digest), blob.bytes == layout.blobBytes else {
+                return (.gone, nil)
+            }
             file = blob.descriptor
             owner = blob
             blob.noteSent(Int64(layout.byteCount(of: piece)))
         }
         let offset = layout.start(of: piece)
         let count = layout.byteCount(of: piece)
-        var packed: [UInt8]?
-        if case .zstd(let level) = packing { packed = compress(file, offset: offset, count: count, level: level) }
+        let plain = PreparedPiece.file(file, offset: offset, bytes: count, owner: owner)
+        guard case .zstd(let level) = packing else { return (plain, nil) }
         return withExtendedLifetime(owner) {
-            packed.map { .compressed($0, rawBytes: count) }
-                ?? .file(file, offset: offset, bytes: count, owner: owner)
+            guard let (packed, attempt) = compress(file, offset: offset, count: count, level: level) else {
+                return (plain, nil)
+            }
+            let pays = packed.count < count - count / savedPartMin
+            return (pays ? .compressed(packed, rawBytes: count) : plain, attempt)
         }
     }
 
-    private static func compress(_ file: Int32, offset: Int64, count: Int, level: Int32) -> [UInt8]? {
+    private static func compress(
+        _ file: Int32, offset: Int64, count: Int, level: Int32
+    ) -> ([UInt8], Packing.Attempt)? {
         let sampleBytes = min(count, ZstdCodec.sampleBytes)
         guard let sample = read(file, offset: offset, count: sampleBytes),
             sample.withUnsafeBytes({ ZstdCodec.isWorthTrying(sample: $0) }),
-            let bytes = read(file, offset: offset, count: count),
-            let packed = bytes.withUnsafeBytes({ ZstdCodec.compress($0, level: level) }),
-            packed.count < count - count / savedPartMin
+            let bytes = read(file, offset: offset, count: count)
         else { return nil }
-        return packed
+        let began = Loop.nowNanoseconds
+        guard let packed = bytes.withUnsafeBytes({ ZstdCodec.compress($0, level: level) }) else { return nil }
+        let nanoseconds = Loop.nowNanoseconds &- began
+        return (packed, .init(level: level, bytes: count, packedBytes: packed.count, nanoseconds: nanoseconds))
     }
 
     private static func read(_ file: Int32, offset: Int64, count: Int) -> [UInt8]? {

@@ -35,6 +35,7 @@ final class SecureChannel: PeerChannel {
 
     var peerAddress: String { stream.peerAddress }
     var queuedBytes: Int { writer.queuedBytes }
+    var path: TCPPath? { stream.path }
 
     func isTrusted(by context: TLSContext) -> Bool { session.isTrusted(by: context) }
 

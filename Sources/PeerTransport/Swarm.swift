@@ -37,6 +37,11 @@ package final class Swarm {
     var publicBlobs: Set<Digest> = []
     private static let publicBlobsMax = 100_000
     var counted: SwarmCounters
+    var packingChoice = PackingChoice(processors: Loop.processors)
+    /// Pieces that are being packed.
+    var packingNow = 0
+    /// zstd keeps some between one piece and the next.
+    var holdsPackingMemory = false
     private(set) var isStopping = false
     /// Keeps the grants instead of the members, when it is there.
     var register: (any GrantRegister)?

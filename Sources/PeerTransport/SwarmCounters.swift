@@ -32,8 +32,6 @@ package struct SwarmCounters: Sendable {
     /// From asking a peer for a piece until it is checked and stored.
     package private(set) var pieceTimes = Histogram(bounds: pieceBounds)
     package internal(set) var uploadsRunning = 0
-    /// Of them, those that are being packed.
-    var uploadsPreparing = 0
     package internal(set) var originBytes: Int64 = 0
     package internal(set) var grantsGiven: UInt64 = 0
     package internal(set) var grantsDenied: UInt64 = 0

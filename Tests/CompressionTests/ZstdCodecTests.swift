@@ -52,6 +52,22 @@ struct ZstdCodecTests {
         }
     }
 
+    @Test("a piece packs the same in memory that others were packed in, and in fresh one")
+    func usedMemory() throws {
+        func pack(_ count: Int, level: Int32) throws -> [UInt8] {
+            let bytes = Array(repeatElement(text, count: 7).joined().prefix(count))
+            let packed = try #require(bytes.withUnsafeBytes { ZstdCodec.compress($0, level: level) })
+            #expect(decompress(packed, count) == bytes)
+            return packed
+        }
+        let kinds: [(Int, Int32)] = [(1 << 20, 6), (65_536, 1), (100, 3), (1 << 20, 1), (65_536, 6)]
+        let fresh = try kinds.map { count, level in
+            ZstdCodec.giveUpMemory()
+            return try pack(count, level: level)
+        }
+        #expect(try kinds.map { try pack($0, level: $1) } == fresh)
+    }
+
     @Test("the content size must be the expected one to the byte")
     func size() throws {
         let zeros = [UInt8](repeating: 0, count: 4 << 20)

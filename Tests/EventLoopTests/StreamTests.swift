@@ -44,6 +44,24 @@ struct StreamTests {
         #expect(pair.client.peerCredentials == nil)
     }
 
+    @Test("the kernel says what it saw of the path, while there is one")
+    func path() async throws {
+        let pair = try await Pair.tcp()
+        let sent = [UInt8](repeating: 3, count: 3 << 20)
+        pair.client.write(sent)
+        pair.client.shutdown()
+        #expect(try await pair.server.readToEnd().get().count == sent.count)
+        // Whatever comes back acknowledges what was read.
+        pair.server.write([1])
+        pair.server.shutdown()
+        #expect(await pair.client.readToEnd() == .success([1]))
+        let path = try #require(pair.client.path)
+        #expect(path.ackedBytes >= UInt64(sent.count))
+        #expect(path.bytesPerSecond > 0)
+        pair.client.close()
+        #expect(pair.client.path == nil)
+    }
+
     @Test("what is expected comes in large parts, and what was not is not held back", arguments: [1, 1_000, 100_000])
     func expecting(tail: Int) async throws {
         let pair = try await Pair.tcp()

@@ -13,7 +13,7 @@ private let importTable = """
     Pacing         | EventLoop
     Hashing        | OCIModel COpenSSL
     TLS            | CLibSSL Glibc
-    Compression    | CZstd Glibc
+    Compression    | CZstd Glibc Synchronization
     ProtobufCodec  | CProtobufC Glibc
     TOMLEdit       | TOMLKit
 

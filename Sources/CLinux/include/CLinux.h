@@ -51,6 +51,22 @@ int clinux_set_receive_low_water(int socket, int bytes);
 /// TCP_NOTSENT_LOWAT: with more unsent bytes than that a TCP socket takes no others and is not writable.
 int clinux_set_unsent_max(int socket, int bytes);
 
+/// What the kernel saw of the path that a TCP socket sends over, since it was connected.
+struct clinux_tcp_path {
+    /// Bytes that the other side acknowledged.
+    uint64_t acked;
+    /// Bytes a second as last measured from acknowledgements, the kernel's estimate of what the path carries: while the
+    /// sender had nothing more to send, only a higher measure replaces it. 0 before the first.
+    uint64_t delivery_rate;
+    /// The sender had nothing more to send when that was measured.
+    bool sender_limited;
+    /// Microseconds for which data waited for the other side to read what it has.
+    uint64_t held_micros;
+};
+
+/// TCP_INFO. -ENOSYS from a kernel that does not say all of it (before 4.10).
+int clinux_tcp_path(int socket, struct clinux_tcp_path *path);
+
 /// Sets the code point (DSCP, 0 to 63) of what a TCP socket sends, for IPv4 and IPv6.
 void clinux_set_traffic_class(int socket, int code_point);
 
