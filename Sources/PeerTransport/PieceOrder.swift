@@ -103,13 +103,15 @@ final class PieceOrder {
         guard !turn.isEmpty else { return }
         isWorking = true
         work.run { [turn] in
-            turn.map { Self.follow($0, in: partial) }
-        } then: { [turn] checked in
-            self.isWorking = false
-            for (waiting, checked) in zip(turn, checked) {
-                work.run { Self.store(waiting, checked, in: partial) } then: { waiting.ended($0) }
+            turn.map { waiting in
+                let checked = Self.follow(waiting, in: partial)
+                // While the bytes are near.
+                return (Self.store(waiting, checked, in: partial), differs: checked.following == .differs)
             }
-            if checked.contains(where: { $0.following == .differs }) { self.close(transfer, work) }
+        } then: { [turn] stored in
+            self.isWorking = false
+            for (waiting, stored) in zip(turn, stored) { waiting.ended(stored.0) }
+            if stored.contains(where: \.differs) { self.close(transfer, work) }
             self.resume(transfer, work)
         }
     }
