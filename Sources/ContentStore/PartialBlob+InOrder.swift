@@ -58,9 +58,9 @@ extension PartialBlob {
         let entry = Journal.Entry(digest: digest, author: author)
         var isStored = false
         defer {
-            state.withLock { _ = $0.following.remove(piece.value) }
             // What is in the file then is not what was hashed.
             if !isStored { prefix.withLock { restart(&$0) } }
+            state.withLock { _ = $0.following.remove(piece.value) }
         }
         isStored = try store.noting { () throws(StoreError) in
             try writer(of: piece).withLock { () throws(StoreError) in

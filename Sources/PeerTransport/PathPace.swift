@@ -30,7 +30,8 @@ struct PathPace {
     private static func held(from old: TCPPath, to new: TCPPath, nanoseconds: UInt64) -> Double? {
         let (wasHeld, acked) = (new.heldMicros &- old.heldMicros, new.ackedBytes &- old.ackedBytes)
         let rate = Double(acked) * 1e9 / Double(nanoseconds)
-        return wasHeld > nanoseconds / 2_000 && rate < heldBytesPerSecondMax ? rate : nil
+        // One that reads nothing at all says nothing of a rate.
+        return wasHeld > nanoseconds / 2_000 && rate > 0 && rate < heldBytesPerSecondMax ? rate : nil
     }
 
     /// Greetings say nothing of a path: they are small, and their acknowledgements may be held back. Nor do the first

@@ -238,7 +238,7 @@ package final class Swarm {
     }
 
     /// See `PieceExchange.mayGoByOrder`.
-    func mayGoByOrder(_ blob: Digest) -> Bool { exchange.mayGoByOrder(blob) }
+    func mayGoByOrder(_ blob: Digest) -> Bool { options.checksByOrder && exchange.mayGoByOrder(blob) }
 
     /// The payload that came with the event that is being handled; to be taken once.
     func takeArrived() -> [UInt8] {

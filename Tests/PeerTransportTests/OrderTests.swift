@@ -17,7 +17,7 @@ struct OrderTests {
         offeredBy peer: RawPeer, digests: [Digest]? = nil, prefixes: [Digest] = blob.prefixDigests,
         origin: TestOrigin = TestOrigin(), give: @escaping @LoopActor (PieceIndex) -> [UInt8]
     ) async throws -> TestNode {
-        let node = try TestNode("node", origin: origin)
+        let node = try TestNode("node", origin: origin) { $0.checksByOrder = true }
         peer.answer = { peer, frame in
             if RawPeer.interest(frame) == Self.blob.digest {
                 peer.offer(Self.blob, digests: digests, prefixes: prefixes)
@@ -34,7 +34,7 @@ struct OrderTests {
     func wholeAndThenOn() async throws {
         let holder = try TestNode("holder")
         try await holder.hold(Self.blob)
-        let taker = try TestNode("taker", peers: [holder.port])
+        let taker = try TestNode("taker", peers: [holder.port]) { $0.checksByOrder = true }
         await taker.untilConnected(to: holder.name)
         #expect(try await taker.pull(Self.blob) == Self.blob.bytes)
         await taker.until { taker.store.isCommitted(Self.blob.digest) }
@@ -80,7 +80,7 @@ struct OrderTests {
     func forgedDigests() async throws {
         let peer = try RawPeer("forger")
         let half = Self.blob.layout.pieceCount / 2
-        let node = try TestNode("node")
+        let node = try TestNode("node") { $0.checksByOrder = true }
         peer.answer = { peer, frame in
             if RawPeer.interest(frame) == Self.blob.digest {
                 peer.offer(Self.blob, digests: Self.other.pieceDigests, prefixes: Self.blob.prefixDigests)
