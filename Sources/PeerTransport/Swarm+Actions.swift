@@ -146,7 +146,8 @@ extension Swarm {
             // Nobody has to wait for the disk.
             transfer.matched()
             self.checkBlob(transfer) { () throws(StoreError) in try partial.finish() } then: { matches in
-                self.deliver(.blobChecked(blob: blob, matches: matches, prefixes: partial.prefixDigests))
+                let prefixes = self.options.checksByOrder ? partial.prefixDigests : []
+                self.deliver(.blobChecked(blob: blob, matches: matches, prefixes: prefixes))
             }
         }
     }

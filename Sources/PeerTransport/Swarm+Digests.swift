@@ -5,11 +5,11 @@ import PieceExchange
 /// The digests by which this node vouches for the pieces of a blob, made from its bytes off the loop.
 extension Swarm {
     func loadDigests(_ blob: Digest) {
-        let store = store
+        let (store, tellsPrefixes) = (store, options.checksByOrder)
         work.run {
             // A blob that cannot be read is one that this node does not offer.
             let digests = try? store.pieceDigests(blob) ?? store.computePieceDigests(blob)
-            return (digests, store.prefixDigests(blob) ?? [])
+            return (digests, tellsPrefixes ? store.prefixDigests(blob) ?? [] : [])
         } then: { digests, prefixes in
             self.deliver(.digestsLoaded(blob: blob, digests: digests, prefixes: prefixes))
         }

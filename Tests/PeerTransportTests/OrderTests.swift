@@ -32,7 +32,7 @@ struct OrderTests {
 
     @Test("from a node that has all of it the pieces' own digests are not made, until another node asks")
     func wholeAndThenOn() async throws {
-        let holder = try TestNode("holder")
+        let holder = try TestNode("holder") { $0.checksByOrder = true }
         try await holder.hold(Self.blob)
         let taker = try TestNode("taker", peers: [holder.port]) { $0.checksByOrder = true }
         await taker.untilConnected(to: holder.name)
