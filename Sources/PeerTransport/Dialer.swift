@@ -24,6 +24,7 @@ final class Dialer {
 
     /// The connection is beyond those that are kept, and is let go when it was of no use for so long.
     var idleMillis: UInt64?
+    /// Or connected.
     private(set) var isDialling = false
     private var failures = 0
     private var due: UInt64 = 0
@@ -31,9 +32,6 @@ final class Dialer {
     init(endpoint: PeerEndpoint) {
         self.endpoint = endpoint
     }
-
-    /// Being dialled, or connected.
-    var isBusy: Bool { isDialling }
 
     func isDue(_ now: UInt64) -> Bool { !isDialling && !isSelf && now >= due }
 

@@ -25,7 +25,7 @@ extension PeerRoster {
             return true
         }
         guard !isStopped, let dialer, bans.ban(of: member, now: Loop.nowNanoseconds) == nil else { return false }
-        guard !dialer.isBusy else {
+        guard !dialer.isDialling else {
             called.insert(member)
             return true
         }

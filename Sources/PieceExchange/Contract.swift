@@ -10,9 +10,8 @@ package struct Instant: Hashable, Sendable, Comparable {
     package static func < (left: Instant, right: Instant) -> Bool { left.nanoseconds < right.nanoseconds }
 
     package func adding(milliseconds: UInt64) -> Instant {
-        let (added, tooLong) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
-        let (sum, tooLate) = nanoseconds.addingReportingOverflow(added)
-        return Instant(nanoseconds: tooLong || tooLate ? .max : sum)
+        let (added, overflow) = milliseconds.multipliedReportingOverflow(by: 1_000_000)
+        return adding(nanoseconds: overflow ? .max : added)
     }
 
     /// At most the latest moment there is.
