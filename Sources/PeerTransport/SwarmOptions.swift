@@ -18,9 +18,9 @@ package struct SwarmOptions: Sendable {
     /// Whether pieces are taken and sent compressed where that pays.
     package var compression = true
     /// Pieces of a blob that nobody else fetches are checked as part of the whole where they come in order
-    /// (`PieceOrder`), and this node tells others of the prefixes of what it has. Not on in the daemon: pieces that wait
-    /// for one before them keep a reader waiting who began behind it, and after a peer's lie about prefixes true
-    /// digests are not gone by any more.
+    /// (`PieceOrder`), and others are told of the prefixes of what is here. Not on in the daemon: pieces that wait for
+    /// one before them keep a reader waiting who began behind it, and after a peer's lie about prefixes true digests
+    /// are not gone by any more.
     package var checksByOrder = false
     package var exchange = ExchangeLimits()
     /// That are counted by name, whatever else there is.
