@@ -20,10 +20,7 @@ extension Catalogue {
         let rows = try perform { database throws(DatabaseError) in
             try database.run("SELECT digests FROM \(table) WHERE digest = ?", [.blob(digest.bytes)])
         }
-        guard let bytes = rows.first?.first?.bytes, bytes.count % Digest.byteCount == 0 else { return nil }
-        return stride(from: 0, to: bytes.count, by: Digest.byteCount).compactMap { start in
-            Digest(bytes: bytes[start..<start + Digest.byteCount])
-        }
+        return rows.first?.first?.bytes.flatMap { bytes in bytes.withUnsafeBytes { Digest.all(in: $0) } }
     }
 
     func store(_ digests: [Digest], of digest: Digest, in table: PieceTable) throws(StoreError) {

@@ -72,7 +72,7 @@ enum Journal {
     static func entry(inSlot bytes: ArraySlice<UInt8>, of piece: PieceIndex, blob: Digest) -> Entry? {
         guard bytes.count == slotBytes else { return nil }
         let fields = Array(bytes)
-        guard Int(fields[4]) <= PeerName.byteCountMax, let digest = Digest(bytes: fields[8..<40]),
+        guard Int(fields[4]) <= PeerName.byteCountMax, let digest = Digest(bytes: Array(fields[8..<40])),
             let author = PeerName(String(decoding: fields[40..<40 + Int(fields[4])], as: UTF8.self))
         else { return nil }
         let entry = Entry(digest: digest, author: author)

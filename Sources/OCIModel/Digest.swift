@@ -15,13 +15,27 @@ package struct Digest: Hashable, Sendable, Comparable {
     }
 
     /// Takes exactly 32 raw bytes; `nil` for any other count.
-    package init?(bytes: some Collection<UInt8>) {
+    package init?(bytes: [UInt8]) {
+        guard let digest = bytes.withUnsafeBytes({ Digest(bytes: $0) }) else { return nil }
+        self = digest
+    }
+
+    /// `init(bytes:)` for bytes in memory. Not generic: each message of a peer names digests, and what is generic is
+    /// not specialised for callers in other modules.
+    package init?(bytes: UnsafeRawBufferPointer) {
         guard bytes.count == Self.byteCount else { return nil }
-        var parsed: [UInt64] = [0, 0, 0, 0]
-        for (index, byte) in bytes.enumerated() {
-            parsed[index / 8] = parsed[index / 8] << 8 | UInt64(byte)
+        func word(_ index: Int) -> UInt64 {
+            UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: index * 8, as: UInt64.self))
         }
-        words = (parsed[0], parsed[1], parsed[2], parsed[3])
+        words = (word(0), word(1), word(2), word(3))
+    }
+
+    /// The digests of which the bytes, 32 each, are made; `nil` when some are left over.
+    package static func all(in bytes: UnsafeRawBufferPointer) -> [Digest]? {
+        guard bytes.count % byteCount == 0 else { return nil }
+        return stride(from: 0, to: bytes.count, by: byteCount).compactMap {
+            Digest(bytes: UnsafeRawBufferPointer(rebasing: bytes[$0..<$0 + byteCount]))
+        }
     }
 
     /// Takes exactly 64 lower-case hexadecimal digits (OCI image-spec, `descriptor.md#sha-256`).
@@ -67,14 +81,13 @@ package struct Digest: Hashable, Sendable, Comparable {
 
     /// The 32 bytes in order.
     package var bytes: [UInt8] {
-        var result: [UInt8] = []
-        result.reserveCapacity(Self.byteCount)
-        for word in [words.0, words.1, words.2, words.3] {
-            for shift in stride(from: UInt64(56), through: 0, by: -8) {
-                result.append(UInt8(truncatingIfNeeded: word >> shift))
+        [UInt8](unsafeUninitializedCapacity: Self.byteCount) { buffer, count in
+            for (index, word) in [words.0, words.1, words.2, words.3].enumerated() {
+                UnsafeMutableRawBufferPointer(buffer)
+                    .storeBytes(of: word.bigEndian, toByteOffset: index * 8, as: UInt64.self)
             }
+            count = Self.byteCount
         }
-        return result
     }
 
     /// 64 lower-case hexadecimal digits.

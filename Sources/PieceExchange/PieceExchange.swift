@@ -120,6 +120,7 @@ package struct PieceExchange: Sendable {
         }
         settle()
         dropStaleAlarms()
+        nextDeadline = deadlines.earliest?.at
         defer { actions = [] }
         return actions
     }
@@ -144,7 +145,7 @@ package struct PieceExchange: Sendable {
     /// When `tick` is due at the latest; `nil` when nothing waits for time.
     ///
     /// May change with every `handle`.
-    package var nextDeadline: Instant? { deadlines.earliest?.at }
+    package private(set) var nextDeadline: Instant?
 
     mutating func act(_ action: ExchangeAction) { actions.append(action) }
 

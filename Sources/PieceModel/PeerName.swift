@@ -8,6 +8,10 @@ package struct PeerName: Hashable, Sendable, Comparable {
     package let text: String
 
     package init?(_ text: some StringProtocol) {
+        self.init(String(text))
+    }
+
+    package init?(_ text: String) {
         let bytes = text.utf8
         guard !bytes.isEmpty, bytes.count <= Self.byteCountMax else { return nil }
         for byte in bytes {
@@ -18,7 +22,7 @@ package struct PeerName: Hashable, Sendable, Comparable {
             default: return nil
             }
         }
-        self.text = String(text)
+        self.text = text
     }
 
     package static func < (left: PeerName, right: PeerName) -> Bool { left.text < right.text }

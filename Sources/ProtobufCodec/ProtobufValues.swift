@@ -3,8 +3,11 @@ package import CProtobufC
 /// Reads the fields of an unpacked message; the pointers are valid while its `decode` runs.
 package enum ProtobufField {
     /// A copy of a `bytes` field.
-    package static func bytes(_ field: ProtobufCBinaryData) -> [UInt8] {
-        [UInt8](UnsafeRawBufferPointer(start: field.data, count: field.data == nil ? 0 : field.len))
+    package static func bytes(_ field: ProtobufCBinaryData) -> [UInt8] { [UInt8](raw(field)) }
+
+    /// A `bytes` field where it lies.
+    package static func raw(_ field: ProtobufCBinaryData) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(start: field.data, count: field.data == nil ? 0 : field.len)
     }
 
     /// The text of a `string` field, up to its first NUL; `nil` when it is not UTF-8.

@@ -138,24 +138,23 @@ struct PeerFrameReader {
                 guard let author = ProtobufField.text(message.author).flatMap({ PeerName($0) }) else {
                     return .failure(BadField("author"))
                 }
-                let bytes = ProtobufField.bytes(message.digests)
-                let count = bytes.count / Digest.byteCount
-                guard bytes.count % Digest.byteCount == 0,
-                    (1...PeerMessage.PieceDigests.countMax).contains(count)
+                guard let digests = Digest.all(in: ProtobufField.raw(message.digests)),
+                    (1...PeerMessage.PieceDigests.countMax).contains(digests.count)
                 else { return .failure(BadField("digests")) }
-                guard UInt64(message.first) + UInt64(count) <= UInt64(UInt32.max) else {
+                guard UInt64(message.first) + UInt64(digests.count) <= UInt64(UInt32.max) else {
                     return .failure(BadField("first"))
                 }
-                let prefixes = ProtobufField.bytes(message.prefixes)
-                let isPaired = prefixes.count == bytes.count && count <= PeerMessage.PieceDigests.prefixesMax
-                guard prefixes.isEmpty || isPaired else { return .failure(BadField("prefixes")) }
+                guard let prefixes = Digest.all(in: ProtobufField.raw(message.prefixes)),
+                    prefixes.isEmpty
+                        || prefixes.count == digests.count && digests.count <= PeerMessage.PieceDigests.prefixesMax
+                else { return .failure(BadField("prefixes")) }
                 return .success(
                     PeerMessage.PieceDigests(
                         blob: blob,
                         author: author,
                         first: message.first,
-                        digests: Self.digests(bytes),
-                        prefixes: Self.digests(prefixes)
+                        digests: digests,
+                        prefixes: prefixes
                     )
                 )
             }
@@ -167,9 +166,10 @@ struct PeerFrameReader {
             blob(message.blob).flatMap { blob in
                 let pieces = ProtobufField.elements(message.pieces, count: message.n_pieces)
                 var have = PeerMessage.Have(blob: blob, pieces: Array(pieces), held: message.held)
-                let digests = ProtobufField.bytes(message.digests)
-                guard digests.count % Digest.byteCount == 0 else { return .failure(BadField("digests")) }
-                have.digests = Self.digests(digests)
+                guard let digests = Digest.all(in: ProtobufField.raw(message.digests)) else {
+                    return .failure(BadField("digests"))
+                }
+                have.digests = digests
                 let names = ProtobufField.texts(message.authors, count: message.n_authors)
                 let authors = names?.compactMap { PeerName($0) } ?? []
                 guard authors.count == message.n_authors else { return .failure(BadField("authors")) }
@@ -177,12 +177,6 @@ struct PeerFrameReader {
                 have.authorOf = Array(ProtobufField.elements(message.author_of, count: message.n_author_of))
                 return have.isWellFormed ? .success(.have(have)) : .failure(BadField("pieces"))
             }
-        }
-    }
-
-    private static func digests(_ bytes: [UInt8]) -> [Digest] {
-        stride(from: 0, to: bytes.count, by: Digest.byteCount).compactMap {
-            Digest(bytes: bytes[$0..<$0 + Digest.byteCount])
         }
     }
 
@@ -220,6 +214,6 @@ struct PeerFrameReader {
     }
 
     func blob(_ field: ProtobufCBinaryData) -> Result<Digest, BadField> {
-        Digest(bytes: ProtobufField.bytes(field)).map { .success($0) } ?? .failure(BadField("blob"))
+        Digest(bytes: ProtobufField.raw(field)).map { .success($0) } ?? .failure(BadField("blob"))
     }
 }

@@ -86,7 +86,7 @@ package enum PeerCodec {
             message.pieces = arena.array(have.pieces)
             message.held = have.held
             guard !have.digests.isEmpty else { return }
-            message.digests = arena.bytes(have.digests.flatMap(\.bytes))
+            message.digests = arena.bytes(have.digests.flatMap { $0.bytes })
             message.n_authors = have.authors.count
             message.authors = arena.array(have.authors.map { Optional(arena.text($0.text)) })
             message.n_author_of = have.authorOf.count
@@ -99,8 +99,8 @@ package enum PeerCodec {
             message.blob = arena.digest(run.blob)
             message.author = arena.text(run.author.text)
             message.first = run.first
-            message.digests = arena.bytes(run.digests.flatMap(\.bytes))
-            message.prefixes = arena.bytes(run.prefixes.flatMap(\.bytes))
+            message.digests = arena.bytes(run.digests.flatMap { $0.bytes })
+            message.prefixes = arena.bytes(run.prefixes.flatMap { $0.bytes })
         }
     }
 
