@@ -171,7 +171,9 @@ int64_t clinux_sendfile(int target, int source, int64_t offset, int64_t count) {
 bool clinux_is_cached(int file, int64_t offset) {
     char byte;
     struct iovec place = {&byte, 1};
-    return preadv2(file, &place, 1, offset, RWF_NOWAIT) == 1;
+    if (preadv2(file, &place, 1, offset, RWF_NOWAIT) == 1) return true;
+    // tmpfs does not know the flag.
+    return errno == EOPNOTSUPP && clinux_in_memory(file);
 }
 
 int clinux_rename_new(int source_folder, const char *source, int target_folder, const char *target) {
