@@ -1168,12 +1168,12 @@ static const ProtobufCFieldDescriptor hawker__peer__piece_digests__field_descrip
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
   {
-    "prefixes",
-    5,
+    "chain",
+    6,
     PROTOBUF_C_LABEL_NONE,
     PROTOBUF_C_TYPE_BYTES,
     0,   /* quantifier_offset */
-    offsetof(Hawker__Peer__PieceDigests, prefixes),
+    offsetof(Hawker__Peer__PieceDigests, chain),
     NULL,
     NULL,
     0,             /* flags */
@@ -1183,13 +1183,14 @@ static const ProtobufCFieldDescriptor hawker__peer__piece_digests__field_descrip
 static const unsigned hawker__peer__piece_digests__field_indices_by_name[] = {
   1,   /* field[1] = author */
   0,   /* field[0] = blob */
+  4,   /* field[4] = chain */
   3,   /* field[3] = digests */
   2,   /* field[2] = first */
-  4,   /* field[4] = prefixes */
 };
-static const ProtobufCIntRange hawker__peer__piece_digests__number_ranges[1 + 1] =
+static const ProtobufCIntRange hawker__peer__piece_digests__number_ranges[2 + 1] =
 {
   { 1, 0 },
+  { 6, 4 },
   { 0, 5 }
 };
 const ProtobufCMessageDescriptor hawker__peer__piece_digests__descriptor =
@@ -1203,7 +1204,7 @@ const ProtobufCMessageDescriptor hawker__peer__piece_digests__descriptor =
   5,
   hawker__peer__piece_digests__field_descriptors,
   hawker__peer__piece_digests__field_indices_by_name,
-  1,  hawker__peer__piece_digests__number_ranges,
+  2,  hawker__peer__piece_digests__number_ranges,
   (ProtobufCMessageInit) hawker__peer__piece_digests__init,
   NULL,NULL,NULL    /* reserved[123] */
 };

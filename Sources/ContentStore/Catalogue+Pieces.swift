@@ -1,16 +1,16 @@
 import OCIModel
 
-/// The digests of blobs' pieces, and of what each blob is up to the end of each piece.
+/// The digests of blobs' pieces, and the states of their chains.
 extension Catalogue {
     enum PieceTable {
         case pieces
-        case prefixes
+        case chains
     }
 
     /// Forgets those of what is not committed.
     func removeOrphanedPieces() throws(StoreError) {
         try perform { database throws(DatabaseError) in
-            for table in [PieceTable.pieces, .prefixes] {
+            for table in [PieceTable.pieces, .chains] {
                 _ = try database.run("DELETE FROM \(table) WHERE digest NOT IN (SELECT digest FROM blob)")
             }
         }
@@ -27,7 +27,7 @@ extension Catalogue {
         try perform { database throws(DatabaseError) in
             _ = try database.run(
                 "INSERT OR REPLACE INTO \(table) (digest, digests) VALUES (?, ?)",
-                [.blob(digest.bytes), .blob(digests.flatMap(\.bytes))]
+                [.blob(digest.bytes), .blob(digests.flatMap { $0.bytes })]
             )
         }
     }

@@ -73,6 +73,8 @@ final class Catalogue: Sendable {
             throw DatabaseError(code: SQLITE_CORRUPT)
         }
         for table in tables { try database.run(table) }
+        // What the table of that name held cannot be gone by any more.
+        try database.run("DROP TABLE IF EXISTS prefixes")
         for (table, rows) in [("descriptor", descriptorRowsMax), ("tag", tagRowsMax), ("public", tagRowsMax)] {
             try database.run(
                 "DELETE FROM \(table) WHERE rowid <= (SELECT max(rowid) FROM \(table)) - ?",
@@ -89,7 +91,7 @@ final class Catalogue: Sendable {
             use_order INTEGER NOT NULL, last_used INTEGER NOT NULL) WITHOUT ROWID
         """,
         "CREATE TABLE IF NOT EXISTS pieces (digest BLOB PRIMARY KEY, digests BLOB NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS prefixes (digest BLOB PRIMARY KEY, digests BLOB NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS chains (digest BLOB PRIMARY KEY, digests BLOB NOT NULL)",
         "CREATE TABLE IF NOT EXISTS media_type (digest BLOB PRIMARY KEY, name TEXT NOT NULL) WITHOUT ROWID",
         """
         CREATE TABLE IF NOT EXISTS descriptor (
@@ -188,7 +190,7 @@ extension Catalogue {
                 for digest in digests {
                     try database.run("DELETE FROM blob WHERE digest = ?", [.blob(digest.bytes)])
                     try database.run("DELETE FROM pieces WHERE digest = ?", [.blob(digest.bytes)])
-                    try database.run("DELETE FROM prefixes WHERE digest = ?", [.blob(digest.bytes)])
+                    try database.run("DELETE FROM chains WHERE digest = ?", [.blob(digest.bytes)])
                 }
             }
         }

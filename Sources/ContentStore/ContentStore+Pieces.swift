@@ -7,8 +7,8 @@ extension ContentStore {
     /// The digests of a blob's pieces in order, if they were kept; else `computePieceDigests` makes them.
     package func pieceDigests(_ digest: Digest) -> [Digest]? { digests(digest, in: .pieces) }
 
-    /// For each piece of a blob the digest of all bytes up to its end, if these were kept.
-    package func prefixDigests(_ digest: Digest) -> [Digest]? { digests(digest, in: .prefixes) }
+    /// What the blob's hash is behind each of its pieces (`BlobChain`), if that was kept.
+    package func chainStates(_ digest: Digest) -> [Digest]? { digests(digest, in: .chains) }
 
     private func digests(_ digest: Digest, in table: Catalogue.PieceTable) -> [Digest]? {
         guard isCommitted(digest) || runtime.isSound(digest),
@@ -22,8 +22,8 @@ extension ContentStore {
     /// Keeps the digests of a blob's pieces; ignored when there are not as many as it has pieces.
     package func storePieceDigests(_ digest: Digest, _ digests: [Digest]) { keep(digests, of: digest, in: .pieces) }
 
-    /// As `storePieceDigests`, for those of prefixes.
-    package func storePrefixDigests(_ digest: Digest, _ digests: [Digest]) { keep(digests, of: digest, in: .prefixes) }
+    /// As `storePieceDigests`, for the states of its chain.
+    package func storeChain(_ digest: Digest, _ states: [Digest]) { keep(states, of: digest, in: .chains) }
 
     private func keep(_ digests: [Digest], of digest: Digest, in table: Catalogue.PieceTable) {
         guard let bytes = blob(digest)?.bytes, PieceLayout(blobBytes: bytes)?.pieceCount == digests.count
@@ -68,19 +68,19 @@ extension ContentStore {
     private struct Made {
         let whole: Digest
         let pieces: [Digest]
-        let prefixes: [Digest]
+        let states: [Digest]
     }
 
     private func keep(_ made: Made, of digest: Digest) {
         storePieceDigests(digest, made.pieces)
-        storePrefixDigests(digest, made.prefixes)
+        storeChain(digest, made.states)
     }
 
     /// A file that ends before the layout does is `EIO`.
     private static func digests(of file: BlobFile, _ layout: PieceLayout) throws(StoreError) -> Made {
-        var whole = SHA256Hasher()
+        var whole = SHA256Chain()
         var pieces: [Digest] = []
-        var prefixes: [Digest] = []
+        var states: [Digest] = []
         for piece in layout.pieces {
             var hasher = SHA256Hasher()
             try Disk.scan(file.descriptor, piece, of: layout) { bytes in
@@ -88,8 +88,8 @@ extension ContentStore {
                 hasher.update(bytes)
             }
             pieces.append(hasher.finalize())
-            prefixes.append(whole.digestSoFar())
+            states.append(BlobChain.state(whole, behind: piece, of: layout))
         }
-        return Made(whole: whole.finalize(), pieces: pieces, prefixes: prefixes)
+        return Made(whole: whole.digest, pieces: pieces, states: states)
     }
 }

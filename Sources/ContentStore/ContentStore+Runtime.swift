@@ -79,10 +79,10 @@ extension ContentStore {
     /// Leaves the blob to the runtime; whether it need not be tried again.
     private func leave(_ digest: Digest) throws(StoreError) -> Bool {
         guard runtime.open(digest) != nil else { return !runtime.isGood(digest) }
-        let (pieces, prefixes) = (pieceDigests(digest), prefixDigests(digest))
+        let (pieces, states) = (pieceDigests(digest), chainStates(digest))
         guard try remove(digest) else { return false }
         if let pieces { storePieceDigests(digest, pieces) }
-        if let prefixes { storePrefixDigests(digest, prefixes) }
+        if let states { storeChain(digest, states) }
         return true
     }
 

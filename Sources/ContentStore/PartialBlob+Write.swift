@@ -3,7 +3,9 @@ import PieceModel
 extension PartialBlob {
     /// The bytes, then the slot; the caller is the piece's only writer, and holds it afterwards.
     func write(_ piece: PieceIndex, _ bytes: [UInt8], _ entry: Journal.Entry) throws(StoreError) {
-        try store.disk.writeAll(data.number, bytes, at: layout.start(of: piece))
+        try writing.withLock { () throws(StoreError) in
+            try store.disk.writeAll(data.number, bytes, at: layout.start(of: piece))
+        }
         // Else the commit waits for all of it.
         store.disk.beginWriting(data.number, layout.start(of: piece), Int64(bytes.count))
         try writeSlot(piece, entry)

@@ -13,11 +13,14 @@ package import PieceModel
 /// Invariants:
 /// - a piece is in `held` only when its bytes and then its journal slot were written;
 /// - a held piece is not written again until it is dropped, so what was hashed is what is in the file;
-/// - the first `hashedPieces` pieces are held or `following`, and the hasher has seen exactly them;
+/// - the first `hashedPieces` pieces are held, and the hasher has seen exactly them;
 /// - `fresh` are held pieces near the end of these, whose bytes need not be read again;
-/// - `prefix.digests` are the digests of what it had seen after each of them;
+/// - `prefix.states` are its states behind each of them, and behind the last piece the digest;
 /// - from a match until a piece is dropped `isRight` says so, and the hasher has seen nothing;
-/// - `unproven` are held pieces that are what the whole needs, but were not compared with their own digests.
+/// - `linked` are held pieces that are right if `chain` is, or led together to one of its states;
+/// - `unproven` are pieces held on the chain's word alone: they were not compared with their own digests.
+///
+/// With a chain the hasher stands still, and the whole is right when all pieces are linked.
 /// One thread at a time writes a given piece (`writers`) and one advances the hash (`prefix`).
 package final class PartialBlob: Sendable {
     package let digest: Digest
@@ -32,43 +35,45 @@ package final class PartialBlob: Sendable {
         var phase = Phase.open
         var held: [Int: Journal.Entry] = [:]
         var fresh: [Int: FreshBytes] = [:]
+        var chain: BlobChain?
+        /// No chain has proved false.
+        var mayFollow = true
+        var linked: Set<Int> = []
         var unproven: Set<Int> = []
-        /// Hashed, and about to be stored.
-        var following: Set<Int> = []
         /// What the prefix last had; a hint.
         var hashedPieces = 0
         /// Of the committed blob.
-        var prefixDigests: [Digest] = []
+        var chainStates: [Digest] = []
 
         /// Returns whether the piece was held.
         mutating func lose(_ piece: PieceIndex) -> Bool {
             fresh[piece.value] = nil
             unproven.remove(piece.value)
+            linked.remove(piece.value)
             return held.removeValue(forKey: piece.value) != nil
         }
     }
 
     struct Prefix: ~Copyable {
-        var hasher = SHA256Hasher()
-        var digests: [Digest] = []
+        var hasher = SHA256Chain()
+        var states: [Digest] = []
         /// All pieces are held and the whole matches.
         var isRight = false
 
-        var hashedPieces: Int { digests.count }
-
-        /// The hasher has seen one more piece.
-        mutating func noteHashed() { digests.append(hasher.digestSoFar()) }
+        var hashedPieces: Int { states.count }
 
         mutating func restart() {
-            hasher.reset()
-            digests = []
+            hasher = SHA256Chain()
+            states = []
             isRight = false
         }
     }
 
-    // Lock order: `prefix`, a writer's, `state`.
+    // Lock order: `prefix`, a writer's, `writing` or `state`.
     let prefix = Guarded(Prefix())
     private let writers = (0..<8).map { _ in Lock() }
+    /// The kernel lets one write to a file at a time anyway, and has the others spin.
+    let writing = Lock()
     let state = Guarded(State())
 
     /// Pieces that one `store` hashes at most, its own included, so that filling a gap does not make one
@@ -106,10 +111,12 @@ package final class PartialBlob: Sendable {
     /// Read only where `held` pieces are.
     package var file: Int32 { data.number }
 
-    /// The pieces on disk in order, with the digest and the author each was stored under.
-    package func held() -> [(piece: PieceIndex, digest: Digest, author: PeerName)] {
-        state.withLock { $0.held }.sorted { $0.key < $1.key }.compactMap { number, entry in
-            layout.piece(number).map { ($0, entry.digest, entry.author) }
+    /// The pieces on disk in order, with the digest and the author each was stored under, and whether it was compared
+    /// with that digest.
+    package func held() -> [(piece: PieceIndex, digest: Digest, author: PeerName, isProven: Bool)] {
+        let (held, unproven) = state.withLock { ($0.held, $0.unproven) }
+        return held.sorted { $0.key < $1.key }.compactMap { number, entry in
+            layout.piece(number).map { ($0, entry.digest, entry.author, !unproven.contains(number)) }
         }
     }
 
@@ -132,14 +139,18 @@ package final class PartialBlob: Sendable {
             try writer(of: piece).withLock { () throws(StoreError) in
                 guard try isWanted(piece) else { return false }
                 try write(piece, bytes, entry)
+                let isLink = state.withLock(\.chain)?.isLink(piece, bytes)
+                if isLink == false { unfollow() }
                 state.withLock { state in
                     state.held[piece.value] = entry
+                    if isLink == true { state.linked.insert(piece.value) }
                     let near = state.hashedPieces..<(state.hashedPieces + Self.freshMax)
                     if near.contains(piece.value) { state.fresh[piece.value] = store.fresh.take(bytes) }
                 }
                 return true
             }
         }
+        if state.withLock({ $0.chain != nil }) { return }
         // What the hash is too far behind of would have to be read again: who brings more waits for it. Not when it is
         // so far behind that it reads anyway, as after a resume: that would hold up all other work.
         let waiting = state.withLock {
@@ -186,29 +197,6 @@ package final class PartialBlob: Sendable {
         }
     }
 
-    /// Hashes what is not yet hashed; whether the whole matches its digest.
-    ///
-    /// `false` changes nothing: `drop` what is to blame, `store` it anew, call again. Throws `piecesMissing`
-    /// when not all pieces are held, and what the disk says.
-    package func matches() throws(StoreError) -> Bool {
-        try store.noting { () throws(StoreError) in
-            try prefix.withLock { prefix throws(StoreError) in try matches(&prefix) }
-        }
-    }
-
-    /// As `matches`, and commits a blob that does: it is on disk when this returns.
-    ///
-    /// When it fails while committing, the data are lost and the blob is of no further use.
-    package func finish() throws(StoreError) -> Bool {
-        try store.noting { () throws(StoreError) in
-            try prefix.withLock { prefix throws(StoreError) in
-                guard try matches(&prefix) else { return false }
-                if state.withLock({ $0.phase }) == .open { try commit(prefix.digests) }
-                return true
-            }
-        }
-    }
-
     /// Stops writing and leaves the pieces on disk for the next `beginPartial`; waits for writers.
     ///
     /// Does nothing after the commit.
@@ -227,22 +215,6 @@ package final class PartialBlob: Sendable {
 extension PartialBlob {
     func writer(of piece: PieceIndex) -> Lock { writers[piece.value % writers.count] }
 
-    private func matches(_ prefix: inout Prefix) throws(StoreError) -> Bool {
-        let (phase, heldCount, isSettled) = state.withLock { ($0.phase, $0.held.count, $0.following.isEmpty) }
-        if phase == .committed { return true }
-        guard phase == .open else { throw .closed }
-        if prefix.isRight { return true }
-        guard heldCount == layout.pieceCount, isSettled else { throw .piecesMissing(layout.pieceCount - heldCount) }
-        try advance(&prefix, atMost: layout.pieceCount)
-        guard prefix.digests.last == digest else {
-            prefix.restart()
-            return false
-        }
-        prefix.hasher.reset()
-        prefix.isRight = true
-        return true
-    }
-
     func isWanted(_ piece: PieceIndex) throws(StoreError) -> Bool {
         try state.withLock { state throws(StoreError) in
             switch state.phase {
@@ -251,45 +223,5 @@ extension PartialBlob {
             case .abandoned, .failed: throw .closed
             }
         }
-    }
-
-    /// Hashes held pieces that are next in order.
-    func advance(_ prefix: inout Prefix, atMost count: Int) throws(StoreError) {
-        for _ in 0..<count {
-            let next = prefix.hashedPieces
-            guard let piece = layout.piece(next), state.withLock({ $0.held[next] != nil }) else { return }
-            if let fresh = state.withLock({ $0.fresh.removeValue(forKey: next) }) {
-                fresh.bytes.withUnsafeBytes { prefix.hasher.update($0) }
-            } else {
-                try Disk.scan(data.number, piece, of: layout) { prefix.hasher.update($0) }
-            }
-            prefix.noteHashed()
-            state.withLock { $0.hashedPieces = next + 1 }
-        }
-    }
-
-    private func commit(_ prefixes: [Digest]) throws(StoreError) {
-        let digests = state.withLock(\.unproven).isEmpty ? held().map(\.digest) : []
-        do {
-            try store.publish(data, Self.dataName(digest), in: store.folder.partials, as: digest)
-        } catch {
-            state.withLock { state in
-                state.phase = .failed
-                state.held = [:]
-                state.fresh = [:]
-            }
-            store.discard([Self.journalName(digest)], in: store.folder.partials)
-            store.ledger.withLock { $0.discarded(digest) }
-            throw error
-        }
-        state.withLock {
-            $0.phase = .committed
-            $0.prefixDigests = prefixes
-        }
-        store.discard([Self.journalName(digest)], in: store.folder.partials)
-        store.ledger.withLock { $0.commitOpen(digest, now: ContentStore.now()) }
-        store.saveRow(digest)
-        store.storePieceDigests(digest, digests)
-        store.storePrefixDigests(digest, prefixes)
     }
 }

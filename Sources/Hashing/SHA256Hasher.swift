@@ -42,14 +42,6 @@ package struct SHA256Hasher: ~Copyable {
         return Digest(words: words)
     }
 
-    /// The digest of all bytes so far; more may follow.
-    package func digestSoFar() -> Digest {
-        var copy = SHA256Hasher()
-        let done = EVP_MD_CTX_copy_ex(copy.context, context)
-        precondition(done == 1, "EVP_MD_CTX_copy_ex fails only when misused")
-        return copy.finalize()
-    }
-
     package static func hash(_ bytes: UnsafeRawBufferPointer) -> Digest {
         var hasher = SHA256Hasher()
         hasher.update(bytes)

@@ -36,7 +36,8 @@ final class BlobTransfer {
     private(set) var partial: PartialBlob?
     private(set) var committed: BlobFile?
     private(set) var held: PieceSet
-    let order: PieceOrder
+    /// What peers say of the blob's chain.
+    var chain: ToldChain
     private(set) var failure: DownloadFailure?
     var sources = DownloadSources()
     /// What the store last said when it failed.
@@ -77,7 +78,7 @@ final class BlobTransfer {
         self.source = source
         self.registry = source?.registry ?? registry
         held = PieceSet(layout: layout)
-        order = PieceOrder(digest, layout)
+        chain = ToldChain(digest, layout)
     }
 
     var bytes: Int64 { layout.blobBytes }

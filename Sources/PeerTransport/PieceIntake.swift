@@ -16,48 +16,52 @@ struct PieceIntake: Sendable {
 
     enum Outcome: Sendable {
         case stored([UInt8])
-        /// As what comes next in the blob; not compared with `digest`.
-        case storedInOrder([UInt8])
+        /// As a link of the blob's chain; not compared with `digest`.
+        case linked([UInt8])
         case wrongBytes
         case storeFailed(String)
     }
 
-    /// Unpacks, checks and stores the piece off the loop, as what comes next in the blob if it `mayGoByOrder` and does;
-    /// `then` is never called inside this call.
+    /// Unpacks, checks and stores the piece off the loop, as a link of the chain if there is one and it is; `then` is
+    /// never called inside this call.
     @LoopActor
     func run(
-        into transfer: BlobTransfer, work: OffloadedWork, mayGoByOrder: Bool,
+        into transfer: BlobTransfer, work: OffloadedWork, chain: BlobChain?,
         then: @escaping @LoopActor (Outcome) -> Void
     ) {
         guard let partial = transfer.partial else {
             return Loop.enqueue { then(.storeFailed("the blob is not open")) }
         }
         transfer.beginWork()
-        let ended: @LoopActor (Outcome) -> Void = { outcome in
-            PieceMemory.giveBack(payload)
-            switch outcome {
-            case .stored(let bytes), .storedInOrder(let bytes): transfer.hold(piece, bytes: bytes)
-            case .wrongBytes, .storeFailed: break
-            }
-            then(outcome)
-            transfer.endWork()
-        }
         transfer.whenStorable {
-            if mayGoByOrder, transfer.order.take(self, into: transfer, work, then: ended) { return }
             work.run {
-                store(in: partial)
+                store(in: partial, chain)
             } then: { outcome in
-                ended(outcome)
-                transfer.order.resume(transfer, work)
+                PieceMemory.giveBack(payload)
+                switch outcome {
+                case .stored(let bytes), .linked(let bytes): transfer.hold(piece, bytes: bytes)
+                case .wrongBytes, .storeFailed: break
+                }
+                then(outcome)
+                transfer.endWork()
             }
         }
     }
 
-    func store(in partial: PartialBlob) -> Outcome {
-        guard let bytes = unpack(expectedBytes: partial.layout.byteCount(of: piece)) else {
-            return .wrongBytes
-        }
+    private func store(in partial: PartialBlob, _ chain: BlobChain?) -> Outcome {
+        guard let bytes = unpacked(expectedBytes: partial.layout.byteCount(of: piece)) else { return .wrongBytes }
         do throws(StoreError) {
+            var isLink: Bool?
+            if let chain, partial.follow(chain) {
+                switch try partial.link(piece, bytes: bytes, digest: digest, author: author) {
+                case .linked: return .linked(bytes)
+                case .differs: isLink = false
+                case .held: break
+                }
+            }
+            guard SHA256Hasher.hash(bytes) == digest else { return .wrongBytes }
+            // Here the chain and the digest contradict each other.
+            if isLink == false { partial.unfollow() }
             try partial.store(piece, bytes: bytes, digest: digest, author: author)
             return .stored(bytes)
         } catch {
@@ -65,14 +69,8 @@ struct PieceIntake: Sendable {
         }
     }
 
-    /// The piece, if the payload is one of `expectedBytes` bytes and that digest.
-    func unpack(expectedBytes: Int) -> [UInt8]? {
-        guard let bytes = unpackUnchecked(expectedBytes: expectedBytes) else { return nil }
-        return SHA256Hasher.hash(bytes) == digest ? bytes : nil
-    }
-
     /// `expectedBytes` bytes of which nothing else is known.
-    func unpackUnchecked(expectedBytes: Int) -> [UInt8]? {
+    private func unpacked(expectedBytes: Int) -> [UInt8]? {
         guard encoding == .zstd else { return payload.count == expectedBytes ? payload : nil }
         return payload.withUnsafeBytes { ZstdCodec.decompress($0, expectedBytes: expectedBytes) }
     }

@@ -85,10 +85,11 @@ extension Swarm {
                 request, bytes: rawBytes, registry: transfer.registry, zone: zone, now: Loop.nowNanoseconds)
             deliver(.pieceChecked(request: request, from: peer, outcome: outcome))
         }
-        intake.run(into: transfer, work: work, mayGoByOrder: mayGoByOrder(blob)) { outcome in
+        let chain = mayGoByChain(blob) ? transfer.chain.whole : nil
+        intake.run(into: transfer, work: work, chain: chain) { outcome in
             switch outcome {
             case .stored: stored(.stored)
-            case .storedInOrder: stored(.storedInOrder)
+            case .linked: stored(.linked)
             case .wrongBytes:
                 self.counted.piecesWrong += 1
                 self.deliver(.pieceChecked(request: request, from: peer, outcome: .wrongBytes))
@@ -109,7 +110,6 @@ extension Swarm {
             self.counted.originBytes += Int64(bytes)
         } stored: { piece, digest in
             self.deliver(.originPiece(blob: blob, piece: piece, digest: digest))
-            transfer.order.resume(transfer, self.work)
         } ended: { failure, isTail in
             if isTail { self.origins[blob]?.tail = nil } else { self.origins[blob]?.running = nil }
             self.deliver(.originEnded(blob: blob, failure: failure, isTail: isTail))
@@ -146,8 +146,7 @@ extension Swarm {
             // Nobody has to wait for the disk.
             transfer.matched()
             self.checkBlob(transfer) { () throws(StoreError) in try partial.finish() } then: { matches in
-                let prefixes = self.options.checksByOrder ? partial.prefixDigests : []
-                self.deliver(.blobChecked(blob: blob, matches: matches, prefixes: prefixes))
+                self.deliver(.blobChecked(blob: blob, matches: matches, chain: partial.chainStates))
             }
         }
     }

@@ -91,7 +91,7 @@ extension Swarm {
     }
 
     private nonisolated static func heldPieces(_ partial: PartialBlob) -> [ExchangeEvent.HeldPiece] {
-        partial.held().map { .init(piece: $0.piece, digest: $0.digest, author: $0.author) }
+        partial.held().map { .init(piece: $0.piece, digest: $0.digest, author: $0.author, isProven: $0.isProven) }
     }
 
     private func want(_ transfer: BlobTransfer, held: [ExchangeEvent.HeldPiece]) {
@@ -167,7 +167,6 @@ extension Swarm {
         }
         deliver(.unwant(blob: digest))
         let work = work
-        transfer.order.close(transfer, work)
         transfer.whenNoWork { [weak self] in
             let partial = transfer.partial
             work.run {

@@ -237,8 +237,8 @@ package final class Swarm {
         }
     }
 
-    /// See `PieceExchange.mayGoByOrder`.
-    func mayGoByOrder(_ blob: Digest) -> Bool { options.checksByOrder && exchange.mayGoByOrder(blob) }
+    /// See `PieceExchange.mayGoByChain`.
+    func mayGoByChain(_ blob: Digest) -> Bool { exchange.mayGoByChain(blob) }
 
     /// The payload that came with the event that is being handled; to be taken once.
     func takeArrived() -> [UInt8] {
@@ -282,7 +282,7 @@ extension Swarm: PeerRosterOwner {
         if case .holdings(let blob, let held) = message {
             locator.heard(blob, from: peer, held)
         }
-        if case .pieceDigests(let run) = message { transfers[run.blob]?.order.note(run, from: peer) }
+        if case .pieceDigests(let run) = message { transfers[run.blob]?.chain.note(run, from: peer) }
         deliver(.message(message, from: peer))
     }
 

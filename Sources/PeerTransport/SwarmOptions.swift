@@ -17,11 +17,6 @@ package struct SwarmOptions: Sendable {
     package var trafficClass: UInt8 = 0
     /// Whether pieces are taken and sent compressed where that pays.
     package var compression = true
-    /// Pieces of a blob that nobody else fetches are checked as part of the whole where they come in order
-    /// (`PieceOrder`), and others are told of the prefixes of what is here. Not on in the daemon: pieces that wait for
-    /// one before them keep a reader waiting who began behind it, and after a peer's lie about prefixes true digests
-    /// are not gone by any more.
-    package var checksByOrder = false
     package var exchange = ExchangeLimits()
     /// That are counted by name, whatever else there is.
     package var registries: [String] = []

@@ -7,7 +7,8 @@ import PieceModel
 /// authored is suspect; all of them are dropped and fetched again, from the registry if it can be had, else
 /// from peers, but neither those digests nor those who authored or told them are gone by. The second time the
 /// whole matches, so the true digests are known, and exactly those suspects that differ are guilty: honest
-/// nodes that authored other pieces of the same blob are not punished.
+/// nodes that authored other pieces of the same blob are not punished. Nor is anybody for a piece that was only checked
+/// as a link of the blob's chain: its true digest is not known then.
 struct Blame: Sendable {
     /// A digest and who stands for it.
     struct Statement: Equatable, Sendable {

@@ -38,9 +38,9 @@ package enum ExchangeEvent: Sendable {
     case blobAvailable(blob: Digest, layout: PieceLayout)
     /// The store no longer has it.
     case blobRemoved(blob: Digest)
-    /// Answer to `loadDigests`: all piece digests of a whole blob, authored by this node, and those of its prefixes if
-    /// they are known; `nil` if they can't be made.
-    case digestsLoaded(blob: Digest, digests: [Digest]?, prefixes: [Digest] = [])
+    /// Answer to `loadDigests`: all piece digests of a whole blob, authored by this node, and the states of its chain
+    /// if they are known (`PeerMessage.PieceDigests.chain`); `nil` if they can't be made.
+    case digestsLoaded(blob: Digest, digests: [Digest]?, chain: [Digest] = [])
 
     // From peers.
     /// All members known by name now, connected or not. Only those named here may be asked for by `connect`.
@@ -56,8 +56,8 @@ package enum ExchangeEvent: Sendable {
     case pieceArrived(PeerMessage.PieceHeader, from: PeerName)
     /// Outcome of `checkPiece`.
     case pieceChecked(request: UInt32, from: PeerName, outcome: PieceOutcome)
-    /// Answer to `provePieces`: those that are still held, with their true digests.
-    case piecesProven(blob: Digest, [HeldPiece])
+    /// Answer to `provePieces`: the true digests of those that are still held.
+    case piecesProven(blob: Digest, [(piece: PieceIndex, digest: Digest)])
     /// The upload that `upload` began has left this node, or its connection died.
     case uploadEnded(request: UInt32, to: PeerName)
 
@@ -75,8 +75,8 @@ package enum ExchangeEvent: Sendable {
     /// The running origin fetch ended, or the one before it if `isTail`: `nil` when it delivered all it was asked for.
     case originEnded(blob: Digest, failure: OriginFailure?, isTail: Bool = false)
 
-    /// Outcome of `checkBlob`; of one that matches with the digests of its prefixes, if they are known.
-    case blobChecked(blob: Digest, matches: Bool, prefixes: [Digest] = [])
+    /// Outcome of `checkBlob`; of one that matches with the states of its chain, if they are known.
+    case blobChecked(blob: Digest, matches: Bool, chain: [Digest] = [])
     /// The local disk failed at what no other event can report: storing a piece of the registry, or the
     /// commit.
     case storeFailed(blob: Digest)
@@ -87,19 +87,22 @@ package enum ExchangeEvent: Sendable {
         package var piece: PieceIndex
         package var digest: Digest
         package var author: PeerName
+        /// It was compared with the digest.
+        package var isProven: Bool
 
-        package init(piece: PieceIndex, digest: Digest, author: PeerName) {
+        package init(piece: PieceIndex, digest: Digest, author: PeerName, isProven: Bool = true) {
             self.piece = piece
             self.digest = digest
             self.author = author
+            self.isProven = isProven
         }
     }
 
     package enum PieceOutcome: Equatable, Sendable {
         case stored
-        /// Stored as what comes next in the blob, on the word of a peer that has all of it; whether it has the digest
-        /// it was said to have was not looked at. Only where `mayGoByOrder` said so.
-        case storedInOrder
+        /// Stored as a link of the blob's chain, on the word of a peer that has all of it; whether it has the digest it
+        /// was said to have was not looked at. Only where `mayGoByChain` said so.
+        case linked
         /// The bytes are not those of the digest, or did not decompress to the piece's size.
         case wrongBytes
         /// The local disk failed; says nothing about the peer.
@@ -139,7 +142,8 @@ package enum ExchangeAction: Equatable, Sendable {
         request: UInt32,
         from: PeerName
     )
-    /// Make the digests of the pieces that were stored in order; report `piecesProven`.
+    /// Make the digests of the pieces that were reported as `linked`, or as held and not proven; report
+    /// `piecesProven`.
     case provePieces(blob: Digest)
     /// Throw away the payload that just arrived.
     case discardPayload(request: UInt32, from: PeerName)

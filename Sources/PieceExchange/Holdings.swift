@@ -6,12 +6,12 @@ struct Holding: Sendable {
     let layout: PieceLayout
     /// All piece digests, or `nil` when they are not in memory.
     var digests: [Digest]?
-    /// For each piece the digest of the blob up to its end; empty when they are not known.
-    var prefixes: [Digest] = []
+    /// The states of its chain; empty when they are not known.
+    var chain: [Digest] = []
     var isLoading = false
 
     /// Digests in memory.
-    var loaded: Int { (digests?.count ?? 0) + prefixes.count }
+    var loaded: Int { (digests?.count ?? 0) + chain.count }
 
     init(layout: PieceLayout) { self.layout = layout }
 }
@@ -40,25 +40,25 @@ extension PieceExchange {
         // Orders for it are refused when their turn comes.
     }
 
-    mutating func digestsLoaded(_ blob: Digest, _ digests: [Digest]?, _ prefixes: [Digest]) {
+    mutating func digestsLoaded(_ blob: Digest, _ digests: [Digest]?, _ chain: [Digest]) {
         guard let holding = holdings[blob], holding.isLoading else { return }
         holdings[blob]?.isLoading = false
         guard let digests, digests.count == holding.layout.pieceCount else { return removeHolding(blob) }
-        keep(digests, prefixes, of: blob)
+        keep(digests, chain, of: blob)
         announce(blob)
     }
 
     /// Keeps the digests in memory, and lets go of those least recently asked for that nobody listens to.
-    mutating func keep(_ digests: [Digest], _ prefixes: [Digest], of blob: Digest) {
+    mutating func keep(_ digests: [Digest], _ chain: [Digest], of blob: Digest) {
         holdings[blob]?.digests = digests
-        if prefixes.count == digests.count { holdings[blob]?.prefixes = prefixes }
+        if chain.count == digests.count { holdings[blob]?.chain = chain }
         loadedDigests += holdings[blob]?.loaded ?? 0
         loadedHoldings.append(blob)
         for old in loadedHoldings where loadedDigests > limits.loadedDigestsMax {
             guard old != blob, audiences[old] == nil else { continue }
             loadedDigests -= holdings[old]?.loaded ?? 0
             holdings[old]?.digests = nil
-            holdings[old]?.prefixes = []
+            holdings[old]?.chain = []
             loadedHoldings.removeAll { $0 == old }
         }
     }

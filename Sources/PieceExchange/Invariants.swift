@@ -30,8 +30,11 @@ extension PieceExchange {
         {
             return "held piece \(piece) has no digest"
         }
-        if want.unproven.union(want.doubtful).contains(where: { !want.held.contains($0) }) {
-            return "a piece is unproven or doubtful, and not held"
+        if want.unproven.keys.contains(where: { !want.held.contains($0) }) {
+            return "a piece is unproven, and not held"
+        }
+        if want.isToBlame, want.phase != .verifying || !want.isProving {
+            return "a want waits for nothing before it blames somebody"
         }
         if want.phase == .verifying, !want.held.isFull { return "a want with gaps is being verified" }
         return nil

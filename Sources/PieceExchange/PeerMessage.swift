@@ -143,8 +143,8 @@ package enum PeerMessage: Equatable, Sendable {
     package struct PieceDigests: Equatable, Sendable {
         /// At most this many digests in one message; a longer run is paged.
         package static let countMax = 1024
-        /// And this many when those of prefixes are told, too.
-        package static let prefixesMax = 512
+        /// And this many when the chain is told, too.
+        package static let chainMax = 512
 
         package var blob: Digest
         /// The node that computed the digests from bytes it read from the registry, or from a blob that it
@@ -152,15 +152,16 @@ package enum PeerMessage: Equatable, Sendable {
         package var author: PeerName
         package var first: UInt32
         package var digests: [Digest]
-        /// For each of the pieces the digest of the blob up to its end; or empty.
-        package var prefixes: [Digest]
+        /// For each of the pieces the state of the blob's SHA-256 behind it, and for the last piece the blob's digest;
+        /// or empty.
+        package var chain: [Digest]
 
-        package init(blob: Digest, author: PeerName, first: UInt32, digests: [Digest], prefixes: [Digest] = []) {
+        package init(blob: Digest, author: PeerName, first: UInt32, digests: [Digest], chain: [Digest] = []) {
             self.blob = blob
             self.author = author
             self.first = first
             self.digests = digests
-            self.prefixes = prefixes
+            self.chain = chain
         }
     }
 

@@ -240,26 +240,26 @@ extension PieceExchange {
         var run: PeerMessage.PieceDigests?
         for piece in pieces {
             guard let (digest, author) = digest(of: piece, holder) else { continue }
-            let prefix = prefix(of: piece, holder)
-            let countMax = prefix == nil ? PeerMessage.PieceDigests.countMax : PeerMessage.PieceDigests.prefixesMax
+            let state = state(behind: piece, holder)
+            let countMax = state == nil ? PeerMessage.PieceDigests.countMax : PeerMessage.PieceDigests.chainMax
             if let open = run, open.author == author, open.digests.count < countMax,
                 Int(open.first) + open.digests.count == piece
             {
                 run?.digests.append(digest)
-                if let prefix { run?.prefixes.append(prefix) }
+                if let state { run?.chain.append(state) }
                 continue
             }
             if let run { send(.pieceDigests(run), to: peer) }
             run = .init(
                 blob: blob, author: author, first: UInt32(piece), digests: [digest],
-                prefixes: prefix.map { [$0] } ?? [])
+                chain: state.map { [$0] } ?? [])
         }
         if let run { send(.pieceDigests(run), to: peer) }
     }
 
-    private func prefix(of piece: Int, _ holder: Holder) -> Digest? {
-        guard case .whole(let holding) = holder, !holding.prefixes.isEmpty else { return nil }
-        return holding.prefixes[piece]
+    private func state(behind piece: Int, _ holder: Holder) -> Digest? {
+        guard case .whole(let holding) = holder, !holding.chain.isEmpty else { return nil }
+        return holding.chain[piece]
     }
 
     private func digest(of piece: Int, _ holder: Holder) -> (Digest, PeerName)? {

@@ -181,16 +181,17 @@ extension PieceExchange {
             return
         }
         let isSettled =
-            (outcome == .stored || outcome == .storedInOrder) && !request.isContradicted
+            (outcome == .stored || outcome == .linked) && !request.isContradicted
             && wants[want].table.digest(of: request.piece) == request.told?.digest
         if isSettled {
             wants[want].flights[request.piece]?.checking = nil
-            if outcome == .storedInOrder { wants[want].unproven.insert(request.piece) }
+            let isUnproven = outcome == .linked && !wants[want].held.contains(request.piece)
+            if isUnproven { wants[want].unproven[request.piece] = request.peerName }
             return store(request.piece, of: want)
         }
         leaveFlight(id, of: request.piece, want)
         switch outcome {
-        case .stored, .storedInOrder: forsake(request.piece, of: want)
+        case .stored, .linked: forsake(request.piece, of: want)
         case .wrongBytes:
             wants[want].noteFailure(of: request.piece)
             ban(request.peerName, .wrongBytes)

@@ -22,7 +22,7 @@ extension PieceExchange {
             now: now
         )
         for piece in held where piece.piece.value < want.pieceCount {
-            // The store hashed it again; who told the digest then is not remembered.
+            // Who told the digest then is not remembered.
             let told = Blame.Statement(
                 digest: piece.digest,
                 author: piece.author,
@@ -31,6 +31,7 @@ extension PieceExchange {
             )
             want.table.set(piece.piece.value, told)
             _ = want.hold(piece.piece.value)
+            if !piece.isProven { want.unproven[piece.piece.value] = name }
         }
         let id = wants.firstIndex { !$0.isLive } ?? wants.count
         if id == wants.count { wants.append(want) } else { wants[id] = want }
@@ -39,6 +40,7 @@ extension PieceExchange {
         seekHolders(id)
         dealImports(of: blob)
         if !wants[id].held.isEmpty { retell(blob) }
+        proveIfHeard(blob)
         touch(want: id)
     }
 
@@ -75,7 +77,7 @@ extension PieceExchange {
         retell(blob)
     }
 
-    mutating func complete(_ id: WantID, prefixes: [Digest] = []) {
+    mutating func complete(_ id: WantID, chain: [Digest] = []) {
         let blob = wants[id].blob
         let layout = wants[id].layout
         let digests = (0..<wants[id].pieceCount).compactMap { wants[id].table.digest(of: $0) }
@@ -84,7 +86,7 @@ extension PieceExchange {
         convict(id)
         end(id)
         holdings[blob] = Holding(layout: layout)
-        if areProven, digests.count == layout.pieceCount { keep(digests, prefixes, of: blob) }
+        if areProven, digests.count == layout.pieceCount { keep(digests, chain, of: blob) }
         act(.completed(blob: blob))
         if areProven { sayComplete(blob) } else { retell(blob) }
     }
@@ -113,16 +115,25 @@ extension PieceExchange {
         touchedWants.removeAll { $0 == id }
     }
 
-    mutating func blobChecked(_ blob: Digest, matches: Bool, prefixes: [Digest]) {
+    mutating func blobChecked(_ blob: Digest, matches: Bool, chain: [Digest]) {
         guard let id = wantIDs[blob], wants[id].phase == .verifying else { return }
-        if matches { return complete(id, prefixes: prefixes) }
+        if matches { return complete(id, chain: chain) }
+        guard wants[id].unproven.isEmpty else {
+            wants[id].isToBlame = true
+            return prove(id)
+        }
+        blame(id)
+    }
+
+    /// The whole did not match although every piece has the digest it was said to have.
+    mutating func blame(_ id: WantID) {
+        let blob = wants[id].blob
         wants[id].phase = .fetching
         wants[id].blame.mismatches += 1
-        let wereCompared = wants[id].unproven.isEmpty && wants[id].doubtful.isEmpty
         let pieces = dropSuspects(id)
         act(.dropPieces(blob: blob, pieces: pieces.map { wants[id].index($0) }))
         if wants[id].blame.mismatches > 1 { return fail(id, .wrongContent) }
-        if wereCompared { convictAlone(id, pieces) }
+        convictAlone(id, pieces)
         // What peers said before is not gone by any more; the honest ones are asked again.
         for peer in peers.indices where wants[id].hasClaim(of: peer) { wants[id].removeClaim(of: peer) }
         askWhoHolds(id)
@@ -130,13 +141,11 @@ extension PieceExchange {
         touch(want: id)
     }
 
-    /// Drops the pieces whose digests others authored, or that came in order and have others, or all of them when there
-    /// are none or it is the second time.
+    /// Drops the pieces whose digests others authored, or all of them when there are none or it is the second time.
     private mutating func dropSuspects(_ id: WantID) -> [Int] {
         var dropped: [Int] = []
         for piece in 0..<wants[id].pieceCount {
-            let replaced = wants[id].doubtful.contains(piece) ? wants[id].blame.suspects[piece] : nil
-            guard let told = replaced ?? wants[id].table.statement(of: piece), told.author != name else { continue }
+            guard let told = wants[id].table.statement(of: piece), told.author != name else { continue }
             wants[id].blame.suspect(piece, told, isDropped: true)
             dropped.append(piece)
         }
@@ -158,9 +167,9 @@ extension PieceExchange {
     ///
     /// Who only passed them on may have been fooled; that is believed twice.
     private mutating func convict(_ id: WantID) {
-        let (table, unproven) = (wants[id].table, wants[id].unproven)
+        let (table, unproven) = (wants[id].table, Set(wants[id].unproven.keys))
         var judged: Set<PeerName> = []
-        // Of a piece that was stored in order the true digest is not known.
+        // Of a piece that is only known as a link the true digest is not known.
         for suspect in wants[id].blame.guilty({ table.digest(of: $0) }, except: unproven)
         where suspect.teller != name && judged.insert(suspect.teller).inserted {
             if suspect.isFirsthand || standing.relayedLie(suspect.teller, now: now) {

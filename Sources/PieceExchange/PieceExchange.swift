@@ -32,8 +32,8 @@ package import PieceModel
 /// Invariants, checked by `checkInvariants()`:
 /// - every piece of a want is in exactly one of `held`, `open`, `flights`;
 /// - `supply` counts exactly the claims that are counted and offer the piece;
-/// - a piece is held only after its bytes matched the digest in the table, announced only when held, and a
-///   want is completed only after the whole matched;
+/// - a piece is held only after its bytes matched the digest in the table, or a link of the blob's chain
+///   (`unproven`); it is announced only when held and proven, and a want is completed only after the whole matched;
 /// - outstanding requests ≤ `requestsPerPeerMax` for a peer, their bytes ≤ `requestedBytesMax` in all,
 ///   uploads ≤ `uploadsPerPeerMax` for a peer and ≤ `uploadsMax` in all;
 /// - whatever waits for others has an alarm. What waits for the shell (`checkPiece`, `checkBlob`, `upload`,
@@ -103,7 +103,7 @@ package struct PieceExchange: Sendable {
             handleWant(event)
         case .blobAvailable(let blob, let layout): becomeAvailable(blob, layout)
         case .blobRemoved(let blob): removeHolding(blob)
-        case .digestsLoaded(let blob, let digests, let prefixes): digestsLoaded(blob, digests, prefixes)
+        case .digestsLoaded(let blob, let digests, let chain): digestsLoaded(blob, digests, chain)
         case .members(let known): know(known)
         case .unreachable(let peer): unreachable(peer)
         case .peerConnected(let peer, let zone): connect(peer, in: zone)
@@ -131,8 +131,8 @@ package struct PieceExchange: Sendable {
             beginWant(blob, layout, held: held, originAllowed: originAllowed)
         case .readerMoved(let blob, let piece): readerMoved(blob, to: piece)
         case .unwant(let blob): unwant(blob)
-        case .blobChecked(let blob, let matches, let prefixes):
-            blobChecked(blob, matches: matches, prefixes: prefixes)
+        case .blobChecked(let blob, let matches, let chain):
+            blobChecked(blob, matches: matches, chain: chain)
         case .storeFailed(let blob):
             if let id = wantIDs[blob] { fail(id, .storeFailed) }
         case .originPiece(let blob, let piece, let digest): originPiece(blob, piece, digest)

@@ -51,12 +51,12 @@ struct Want: Sendable {
     var unansweredCount = 0
     var deferringCount = 0
     var table: DigestTable
-    /// Held pieces that were not compared with the digests that `table` has of them.
-    var unproven: Set<Int> = []
+    /// Held pieces that were not compared with the digests that `table` has of them, and who sent them; this node's
+    /// name where that is not known any more.
+    var unproven: [Int: PeerName] = [:]
     var isProving = false
-    /// Held pieces that proved to have another digest than they were said to have: these bytes came in order, on the
-    /// word of somebody who may lie about that.
-    var doubtful: Set<Int> = []
+    /// The whole did not match; whom to blame is looked at when all pieces are proven.
+    var isToBlame = false
 
     /// Failures of peers to bring the piece.
     var failures: [Int: Int] = [:]
@@ -176,8 +176,7 @@ struct Want: Sendable {
     /// The piece is not in the store any more.
     mutating func lose(_ piece: Int) {
         held.remove(piece)
-        unproven.remove(piece)
-        doubtful.remove(piece)
+        unproven[piece] = nil
         table.remove(piece)
         for peer in claims.indices { claims[peer].told.remove(piece) }
         supply[piece] = 0

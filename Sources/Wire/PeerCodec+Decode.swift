@@ -144,17 +144,17 @@ struct PeerFrameReader {
                 guard UInt64(message.first) + UInt64(digests.count) <= UInt64(UInt32.max) else {
                     return .failure(BadField("first"))
                 }
-                guard let prefixes = Digest.all(in: ProtobufField.raw(message.prefixes)),
-                    prefixes.isEmpty
-                        || prefixes.count == digests.count && digests.count <= PeerMessage.PieceDigests.prefixesMax
-                else { return .failure(BadField("prefixes")) }
+                guard let chain = Digest.all(in: ProtobufField.raw(message.chain)),
+                    chain.isEmpty
+                        || chain.count == digests.count && digests.count <= PeerMessage.PieceDigests.chainMax
+                else { return .failure(BadField("chain")) }
                 return .success(
                     PeerMessage.PieceDigests(
                         blob: blob,
                         author: author,
                         first: message.first,
                         digests: digests,
-                        prefixes: prefixes
+                        chain: chain
                     )
                 )
             }

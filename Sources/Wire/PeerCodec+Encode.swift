@@ -100,7 +100,7 @@ package enum PeerCodec {
             message.author = arena.text(run.author.text)
             message.first = run.first
             message.digests = arena.bytes(run.digests.flatMap { $0.bytes })
-            message.prefixes = arena.bytes(run.prefixes.flatMap { $0.bytes })
+            message.chain = arena.bytes(run.chain.flatMap { $0.bytes })
         }
     }
 

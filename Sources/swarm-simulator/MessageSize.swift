@@ -14,7 +14,7 @@ enum MessageSize {
             header + blob + (held.map { number(UInt64($0.blobBytes)) + field($0.bits.count) + 2 } ?? 0)
         case .pieceDigests(let run):
             header + blob + field(run.author.text.utf8.count) + number(UInt64(run.first))
-                + field(run.digests.count * Digest.byteCount) + field(run.prefixes.count * Digest.byteCount)
+                + field(run.digests.count * Digest.byteCount) + field(run.chain.count * Digest.byteCount)
         case .have(let have):
             header + blob + number(UInt64(have.held)) + field(have.pieces.reduce(0) { $0 + varint(UInt64($1)) })
                 + field(have.digests.count * Digest.byteCount) + field(have.authorOf.count)

@@ -25,7 +25,7 @@ extension Simulation {
         case .completed: complete(node)
         case .failed(_, let reason): fail(node, reason)
         case .connect(let member): connect(node, member)
-        case .provePieces: preconditionFailure("no piece is stored in order")
+        case .provePieces: preconditionFailure("no piece is checked by a chain")
         case .seekHolders, .askRegister, .tellRegister, .tellRegisterLost:
             preconditionFailure("no node is told of a register")
         case .dropPieces(_, let pieces): for piece in pieces { nodes[node].disk.drop(piece.value) }

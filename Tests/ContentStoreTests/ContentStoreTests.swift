@@ -212,7 +212,7 @@ struct ContentStoreTests {
         #expect(store.pieceDigests(sample.digest) == nil)
         #expect(try store.computePieceDigests(sample.digest) == sample.pieceDigests)
         #expect(store.pieceDigests(sample.digest) == sample.pieceDigests)
-        #expect(store.prefixDigests(sample.digest) == sample.prefixDigests)
+        #expect(store.chainStates(sample.digest) == sample.chainStates)
         let path = sample.path(in: folder)
         #expect(chmod(path, 0o600) == 0)
         let file = try #require(try Descriptor.open(path, O_RDWR))

@@ -30,7 +30,7 @@ struct PartialBlobTests {
             #expect(try Disk.read(partial.file, count: count, at: 0) == sample.bytes)
             #expect(try store.contents(sample.digest) == sample.bytes)
             #expect(store.pieceDigests(sample.digest) == sample.pieceDigests)
-            #expect(store.prefixDigests(sample.digest) == sample.prefixDigests)
+            #expect(store.chainStates(sample.digest) == sample.chainStates)
             #expect(try folder.contentFiles().count == 1)
             #expect(store.usage.usedBytes == Int64(count) && store.usage.reservedBytes == 0)
             try store.check()

@@ -69,7 +69,13 @@ struct Sample: Sendable {
 
     var pieceDigests: [Digest] { layout.pieces.map { SHA256Hasher.hash(bytes(of: $0)) } }
 
-    var prefixDigests: [Digest] { layout.pieces.map { SHA256Hasher.hash(Array(bytes[..<Int(layout.end(of: $0))])) } }
+    var chainStates: [Digest] {
+        var hash = SHA256Chain()
+        return layout.pieces.map { piece in
+            bytes(of: piece).withUnsafeBytes { hash.update($0) }
+            return piece.value == layout.pieceCount - 1 ? hash.digest : hash.state
+        }
+    }
 
     func path(in folder: TemporaryFolder) -> String {
         "\(folder.path)/blobs/sha256/\(digest.hex.prefix(2))/\(digest.hex)"

@@ -50,11 +50,11 @@ struct Blob: Sendable {
 
     func digest(of piece: PieceIndex) -> Digest { SHA256Hasher.hash(bytes(of: piece)) }
 
-    var prefixDigests: [Digest] {
-        var hasher = SHA256Hasher()
+    var chain: [Digest] {
+        var hash = SHA256Chain()
         return layout.pieces.map { piece in
-            bytes(of: piece).withUnsafeBytes { hasher.update($0) }
-            return hasher.digestSoFar()
+            bytes(of: piece).withUnsafeBytes { hash.update($0) }
+            return piece.value == layout.pieceCount - 1 ? hash.digest : hash.state
         }
     }
 

@@ -47,13 +47,13 @@ final class RawPeer {
     func stopListening() { stream?.stopReading() }
 
     /// Says that it has the whole blob, with these digests.
-    func offer(_ blob: Blob, digests: [Digest]? = nil, prefixes: [Digest] = []) {
+    func offer(_ blob: Blob, digests: [Digest]? = nil, chain: [Digest] = []) {
         let digests = digests ?? blob.pieceDigests
         for first in stride(from: 0, to: digests.count, by: 512) {
             let run = first..<min(first + 512, digests.count)
             let told = PeerMessage.PieceDigests(
                 blob: blob.digest, author: name, first: UInt32(first), digests: Array(digests[run]),
-                prefixes: prefixes.isEmpty ? [] : Array(prefixes[run]))
+                chain: chain.isEmpty ? [] : Array(chain[run]))
             write(.pieceDigests(told))
         }
         write(.holdings(blob: blob.digest, held: .init(blobBytes: blob.count, complete: true, bits: [])))

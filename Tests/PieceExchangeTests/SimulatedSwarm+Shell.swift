@@ -167,26 +167,27 @@ extension SimulatedSwarm {
         nodes[node].payload = nil
         var isRight = SimulatedContent.digest(of: content) == digest
         var outcome = ExchangeEvent.PieceOutcome.stored
-        if nodes[node].exchange.mayGoByOrder(blob), dice.chance(percent: 50), let known = self.blob(blob) {
-            // Who has the true blob, or forged both digests and prefixes, told what the bytes fit.
+        if nodes[node].exchange.mayGoByChain(blob), dice.chance(percent: 50), let known = self.blob(blob) {
+            // Who has the true blob, or forged both digests and chain, told what the bytes fit.
             isRight = isRight || content == SimulatedContent.truth(known, piece)
-            outcome = .storedInOrder
+            outcome = .linked
         }
         if isRight {
             nodes[node].disk[blob, default: [:]][piece] = content
-            if outcome == .storedInOrder { nodes[node].unproven[blob, default: []].insert(piece) }
+            if outcome == .linked {
+                nodes[node].unproven[blob, default: []].insert(piece)
+            } else {
+                nodes[node].unproven[blob]?.remove(piece)
+            }
         }
         queue.push(after(3), .checked(node: node, request: request, from: from, isRight ? outcome : .wrongBytes))
     }
 
     mutating func prove(_ node: Int, _ digest: Digest) {
         guard let blob = blob(digest) else { return }
-        let name = nodes[node].name
-        let proven = nodes[node].unproven.removeValue(forKey: digest)?.sorted().compactMap { piece in
+        let proven = nodes[node].unproven[digest]?.sorted().compactMap { piece in
             nodes[node].disk[digest]?[piece].flatMap { content in
-                blob.layout.piece(piece).map {
-                    ExchangeEvent.HeldPiece(piece: $0, digest: SimulatedContent.digest(of: content), author: name)
-                }
+                blob.layout.piece(piece).map { (piece: $0, digest: SimulatedContent.digest(of: content)) }
             }
         }
         tell(node, .piecesProven(blob: digest, proven ?? []))

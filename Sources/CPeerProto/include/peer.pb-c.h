@@ -220,11 +220,13 @@ struct  Hawker__Peer__PieceDigests
    */
   ProtobufCBinaryData digests;
   /*
-   * Empty, or for each of at most 512 pieces the SHA-256 of all bytes of the blob up to the end of that piece: from a
-   * node that has all of them. Who takes the pieces in order may check each by this instead of by its own digest, and
-   * has then hashed the whole blob as well. Such a node tells nobody the digests of pieces that it did not compare.
+   * Empty, or for each of at most 512 pieces the state of the whole blob's SHA-256 behind that piece (the intermediate
+   * hash value of FIPS 180-4, big-endian), and for the last piece the blob's digest: from a node that has all of it.
+   * Who has all states may check that a piece leads from the one before it to the one behind it, instead of by its own
+   * digest, and has hashed the whole blob when it has checked all pieces, in any order. Such a node tells nobody the
+   * digests of pieces that it did not compare.
    */
-  ProtobufCBinaryData prefixes;
+  ProtobufCBinaryData chain;
 };
 #define HAWKER__PEER__PIECE_DIGESTS__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__piece_digests__descriptor) \

@@ -1,0 +1,177 @@
+import OCIModel
+import PieceModel
+import Testing
+
+@testable import PieceExchange
+
+@Suite("pieces checked as links of a chain")
+struct ChainTests {
+    /// A desk with a peer that offers all of four pieces, of which the first two were checked as links.
+    private func desk(lying: Bool = false) throws -> (desk: Desk, holder: PeerName) {
+        var desk = try Desk(pieces: 4)
+        let holder = try peer("holder")
+        desk.put(.peerConnected(holder))
+        try desk.want()
+        desk.offer(0..<4, from: holder, lying: lying)
+        #expect(desk.exchange.mayGoByChain(desk.digest))
+        let requests = desk.requests
+        for request in requests.filter({ $0.piece < 2 }) { try desk.deliver(request, .linked) }
+        return (desk, holder)
+    }
+
+    private func proven(_ desk: Desk, _ pieces: Range<Int>) throws -> ExchangeEvent {
+        .piecesProven(
+            blob: desk.digest,
+            try pieces.map { (piece: try #require(desk.blob.layout.piece($0)), digest: desk.trueDigest($0)) })
+    }
+
+    private func bans(_ desk: Desk) -> [PeerName] {
+        desk.actions.compactMap { if case .ban(let peer, .wrongBytes, _) = $0 { peer } else { nil } }
+    }
+
+    private func dropped(_ desk: Desk) -> [Int] {
+        desk.actions.flatMap { if case .dropPieces(_, let pieces) = $0 { pieces.map(\.value) } else { [Int]() } }
+    }
+
+    @Test("are proven when somebody listens, and only then told")
+    func heard() throws {
+        var (desk, holder) = try desk()
+        let listener = try peer("listener")
+        desk.put(.peerConnected(listener))
+        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        #expect(desk.actions.contains(.provePieces(blob: desk.digest)))
+        #expect(!desk.sent.contains { if case .pieceDigests = $0 { true } else { false } })
+        #expect(!desk.exchange.mayGoByChain(desk.digest))
+        desk.seen = []
+        desk.pass(milliseconds: 100)
+        #expect(!desk.seen.contains { if case .send(_, listener) = $0 { true } else { false } })
+        desk.put(try proven(desk, 0..<2))
+        let told = PeerMessage.PieceDigests(
+            blob: desk.digest, author: holder, first: 0, digests: [desk.trueDigest(0), desk.trueDigest(1)])
+        #expect(desk.actions.contains(.send(.pieceDigests(told), to: listener)))
+    }
+
+    @Test("that have another digest than their sender stood for go, and so does the sender")
+    func forged() throws {
+        var (desk, holder) = try desk(lying: true)
+        let listener = try peer("listener")
+        desk.put(.peerConnected(listener))
+        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.put(try proven(desk, 0..<2))
+        #expect(dropped(desk) == [0, 1])
+        #expect(bans(desk) == [holder])
+        #expect(!desk.sent.contains { if case .pieceDigests = $0 { true } else { false } })
+        #expect(desk.exchange.mayGoByChain(desk.digest) == false, "somebody listens")
+    }
+
+    @Test("are proven before anybody is blamed for a whole that does not match")
+    func blamed() throws {
+        var (desk, holder) = try desk(lying: true)
+        let honest = try peer("honest")
+        desk.put(.peerConnected(honest))
+        desk.offer(0..<4, from: honest)
+        for piece in 2..<4 { try desk.read(piece..<piece + 1) }
+        #expect(desk.actions.contains(.checkBlob(blob: desk.digest)))
+        desk.put(.blobChecked(blob: desk.digest, matches: false))
+        #expect(desk.actions == [.provePieces(blob: desk.digest)])
+        desk.put(try proven(desk, 0..<2))
+        #expect(dropped(desk) == [0, 1])
+        #expect(bans(desk) == [holder])
+        desk.pass(milliseconds: 2_000)
+        try desk.read(0..<2)
+        #expect(desk.actions.contains(.checkBlob(blob: desk.digest)), "it goes on without the liar")
+        desk.put(.blobChecked(blob: desk.digest, matches: true))
+        #expect(desk.actions.contains(.completed(blob: desk.digest)))
+        #expect(bans(desk).isEmpty)
+    }
+
+    @Test("when all of them are what they should be, those are blamed who told digests")
+    func nobodyLied() throws {
+        var (desk, holder) = try desk()
+        for piece in 2..<4 { try desk.read(piece..<piece + 1) }
+        desk.put(.blobChecked(blob: desk.digest, matches: false))
+        desk.put(try proven(desk, 0..<2))
+        #expect(dropped(desk) == [0, 1], "the pieces that are not this node's own word")
+        #expect(desk.actions.contains { if case .ban(holder, .wrongDigests, _) = $0 { true } else { false } })
+    }
+
+    @Test("what was held unproven before a want is proven like the rest, and nobody is to blame for it")
+    func held() throws {
+        var desk = try Desk(pieces: 4)
+        let (name, listener) = (try peer("me"), try peer("listener"))
+        let index = try #require(desk.blob.layout.piece(0))
+        let lie = SimulatedContent.digest(of: SimulatedContent.lie(desk.blob, 0))
+        desk.put(.peerConnected(listener))
+        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.put(
+            .want(
+                blob: desk.digest, layout: desk.blob.layout,
+                held: [.init(piece: index, digest: lie, author: name, isProven: false)], originAllowed: true))
+        #expect(desk.actions.contains(.provePieces(blob: desk.digest)))
+        #expect(!desk.sent.contains { if case .pieceDigests = $0 { true } else { false } })
+        desk.put(try proven(desk, 0..<1))
+        #expect(dropped(desk) == [0] && bans(desk).isEmpty)
+    }
+
+    @Test("while the whole is checked nothing is dropped: what comes of that decides")
+    func verifying() throws {
+        var (desk, _) = try desk(lying: true)
+        let listener = try peer("listener")
+        desk.put(.peerConnected(listener))
+        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        for piece in 2..<4 { try desk.read(piece..<piece + 1) }
+        #expect(desk.actions.contains(.checkBlob(blob: desk.digest)))
+        desk.put(try proven(desk, 0..<2))
+        #expect(dropped(desk).isEmpty)
+        desk.put(.blobChecked(blob: desk.digest, matches: true))
+        #expect(desk.actions.contains(.completed(blob: desk.digest)))
+        #expect(desk.actions.contains(.loadDigests(blob: desk.digest)), "the listener is told true digests")
+    }
+
+    @Test("one that was on its way when somebody began to listen is proven, too")
+    func late() throws {
+        var desk = try Desk(pieces: 4)
+        let (holder, listener) = (try peer("holder"), try peer("listener"))
+        desk.put(.peerConnected(holder))
+        try desk.want()
+        desk.offer(0..<4, from: holder)
+        let requests = desk.requests
+        desk.put(.peerConnected(listener))
+        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        #expect(!desk.actions.contains(.provePieces(blob: desk.digest)))
+        try desk.deliver(try #require(requests.first), .linked)
+        #expect(desk.actions.contains(.provePieces(blob: desk.digest)))
+    }
+
+    @Test("of a whole blob that has such pieces the digests are made before anybody is told")
+    func whole() throws {
+        var desk = try Desk(pieces: 2)
+        let (holder, listener) = (try peer("holder"), try peer("listener"))
+        desk.put(.peerConnected(holder))
+        try desk.want()
+        desk.offer(0..<2, from: holder, lying: true)
+        for request in desk.requests { try desk.deliver(request, .linked) }
+        let chain = [desk.trueDigest(0), desk.digest]
+        desk.put(.blobChecked(blob: desk.digest, matches: true, chain: chain))
+        #expect(desk.actions.contains(.completed(blob: desk.digest)))
+        desk.put(.peerConnected(listener))
+        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        #expect(desk.actions.contains(.loadDigests(blob: desk.digest)) && desk.sent.isEmpty)
+        let digests = [desk.trueDigest(0), desk.trueDigest(1)]
+        desk.put(.digestsLoaded(blob: desk.digest, digests: digests, chain: chain))
+        let told = PeerMessage.PieceDigests(
+            blob: desk.digest, author: try peer("me"), first: 0, digests: digests, chain: chain)
+        #expect(desk.sent.first == .pieceDigests(told))
+    }
+
+    @Test("are not what convicts a peer that tells their true digests")
+    func noConviction() throws {
+        var (desk, _) = try desk(lying: true)
+        let honest = try peer("honest")
+        desk.put(.peerConnected(honest))
+        desk.offer(0..<4, from: honest)
+        for piece in 2..<4 { try desk.read(piece..<piece + 1) }
+        desk.put(.blobChecked(blob: desk.digest, matches: true))
+        #expect(!desk.actions.contains { if case .ban(honest, _, _) = $0 { true } else { false } })
+    }
+}
