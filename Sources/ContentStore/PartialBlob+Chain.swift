@@ -69,20 +69,19 @@ extension PartialBlob {
         }
     }
 
-    /// Makes the digests of the pieces that were not compared with theirs.
+    /// Makes the digests of those of the pieces that are held, from what is on disk.
     ///
     /// Those that have the digest they were stored under are proven by that. Throws what the disk says.
-    package func prove() throws(StoreError) -> [(piece: PieceIndex, digest: Digest)] {
+    package func prove(_ pieces: [PieceIndex]) throws(StoreError) -> [(piece: PieceIndex, digest: Digest)] {
         try store.noting { () throws(StoreError) in
             var made: [(piece: PieceIndex, digest: Digest)] = []
-            for number in state.withLock(\.unproven).sorted() {
-                guard let piece = layout.piece(number) else { continue }
+            for piece in pieces {
                 try writer(of: piece).withLock { () throws(StoreError) in
-                    guard state.withLock({ $0.unproven.contains(number) }) else { return }
+                    guard let entry = state.withLock({ $0.held[piece.value] }) else { return }
                     var hasher = SHA256Hasher()
                     try Disk.scan(data.number, piece, of: layout) { hasher.update($0) }
                     let digest = hasher.finalize()
-                    state.withLock { if $0.held[number]?.digest == digest { $0.unproven.remove(number) } }
+                    if digest == entry.digest { state.withLock { _ = $0.unproven.remove(piece.value) } }
                     made.append((piece, digest))
                 }
             }

@@ -38,8 +38,8 @@ extension Swarm {
             origins.removeValue(forKey: blob)?.stop()
         case .loadDigests(let blob):
             loadDigests(blob)
-        case .provePieces(let blob):
-            provePieces(of: blob)
+        case .provePieces(let blob, let pieces):
+            prove(pieces, of: blob)
         case .checkBlob(let blob):
             checkBlob(blob)
         case .completed(let blob):

@@ -1,6 +1,7 @@
 import ContentStore
 import OCIModel
 import PieceExchange
+import PieceModel
 
 /// The digests by which this node vouches for the pieces of a blob, made from its bytes off the loop.
 extension Swarm {
@@ -15,13 +16,13 @@ extension Swarm {
         }
     }
 
-    func provePieces(of blob: Digest) {
+    func prove(_ pieces: [PieceIndex], of blob: Digest) {
         guard let transfer = transfers[blob], let partial = transfer.partial else {
             return deliver(.piecesProven(blob: blob, []))
         }
         transfer.beginWork()
         work.run {
-            Result { () throws(StoreError) in try partial.prove() }
+            Result { () throws(StoreError) in try partial.prove(pieces) }
         } then: { result in
             switch result {
             case .success(let proven):

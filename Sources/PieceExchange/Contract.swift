@@ -142,9 +142,8 @@ package enum ExchangeAction: Equatable, Sendable {
         request: UInt32,
         from: PeerName
     )
-    /// Make the digests of the pieces that were reported as `linked`, or as held and not proven; report
-    /// `piecesProven`.
-    case provePieces(blob: Digest)
+    /// Make the digests of these pieces; report `piecesProven`.
+    case provePieces(blob: Digest, pieces: [PieceIndex])
     /// Throw away the payload that just arrived.
     case discardPayload(request: UInt32, from: PeerName)
     /// Read these pieces, in order, from the registry with one request; report each as `originPiece`, then

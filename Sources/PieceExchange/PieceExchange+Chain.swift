@@ -24,7 +24,8 @@ extension PieceExchange {
     mutating func prove(_ id: WantID) {
         guard !wants[id].unproven.isEmpty, !wants[id].isProving else { return }
         wants[id].isProving = true
-        act(.provePieces(blob: wants[id].blob))
+        let pieces = wants[id].unproven.keys.sorted().map { wants[id].index($0) }
+        act(.provePieces(blob: wants[id].blob, pieces: pieces))
     }
 
     mutating func piecesProven(_ blob: Digest, _ pieces: [(piece: PieceIndex, digest: Digest)]) {

@@ -185,8 +185,8 @@ extension PieceExchange {
             && wants[want].table.digest(of: request.piece) == request.told?.digest
         if isSettled {
             wants[want].flights[request.piece]?.checking = nil
-            let isUnproven = outcome == .linked && !wants[want].held.contains(request.piece)
-            if isUnproven { wants[want].unproven[request.piece] = request.peerName }
+            // Also when the registry brought it meanwhile: these bytes may be the ones on disk.
+            if outcome == .linked { wants[want].unproven[request.piece] = request.peerName }
             return store(request.piece, of: want)
         }
         leaveFlight(id, of: request.piece, want)

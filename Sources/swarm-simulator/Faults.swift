@@ -52,6 +52,8 @@ enum Lie: CaseIterable {
     case digests
     /// The same in another node's name.
     case blame
+    /// Tells true digests, and of some pieces sends other bytes, which fit what it says of the blob's chain.
+    case chain
     /// Takes requests and never answers.
     case silence
     /// Says that it has all pieces, with invented digests.

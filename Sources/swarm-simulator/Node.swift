@@ -89,6 +89,9 @@ struct Disk {
         /// As in `Cargo.piece`.
         let lie: UInt64
         let author: PeerName?
+        /// Not compared with the digest that it was asked for by, and whether it has it.
+        var isLinked = false
+        var isAsSaid = true
     }
 
     private var words: [UInt64] = []
@@ -97,17 +100,20 @@ struct Disk {
     private(set) var lies: [Int: UInt64] = [:]
     /// Whose digest each of them matched, where it is needed after a restart.
     private(set) var authors: [Int: PeerName] = [:]
+    /// Those that have other digests than the journal says: they are lost with a restart.
+    private(set) var others: Set<Int> = []
 
     func contains(_ piece: Int) -> Bool {
         piece >> 6 < words.count && words[piece >> 6] & (1 << UInt64(piece & 63)) != 0
     }
 
-    mutating func store(_ piece: Int, lie: UInt64, author: PeerName?) {
+    mutating func store(_ piece: Int, lie: UInt64, author: PeerName?, isAsSaid: Bool = true) {
         while words.count <= piece >> 6 { words.append(0) }
         if !contains(piece) { count += 1 }
         words[piece >> 6] |= 1 << UInt64(piece & 63)
         if lie != 0 || !lies.isEmpty { lies[piece] = lie == 0 ? nil : lie }
         if let author { authors[piece] = author }
+        if isAsSaid { others.remove(piece) } else { others.insert(piece) }
     }
 
     mutating func drop(_ piece: Int) {
@@ -115,6 +121,7 @@ struct Disk {
         count -= 1
         words[piece >> 6] &= ~(1 << UInt64(piece & 63))
         lies[piece] = nil
+        others.remove(piece)
     }
 }
 

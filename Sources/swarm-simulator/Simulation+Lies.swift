@@ -24,7 +24,7 @@ extension Simulation {
         switch nodes[node].lie {
         case .silence, .haves: return nil
         case .bytes: return truth ^ 1
-        case .digests, .blame: return isForged(piece) ? forgery(of: piece, by: node) : truth
+        case .digests, .blame, .chain: return isForged(piece) ? forgery(of: piece, by: node) : truth
         default: return truth
         }
     }

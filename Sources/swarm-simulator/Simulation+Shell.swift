@@ -25,7 +25,7 @@ extension Simulation {
         case .completed: complete(node)
         case .failed(_, let reason): fail(node, reason)
         case .connect(let member): connect(node, member)
-        case .provePieces: preconditionFailure("no piece is checked by a chain")
+        case .provePieces(_, let pieces): heap.push(now + 1_000_000, .proven(node, found(pieces, at: node)))
         case .seekHolders, .askRegister, .tellRegister, .tellRegisterLost:
             preconditionFailure("no node is told of a register")
         case .dropPieces(_, let pieces): for piece in pieces { nodes[node].disk.drop(piece.value) }
@@ -46,7 +46,9 @@ extension Simulation {
         let disk = nodes[node].disk
         guard disk.count > 0 else { return [] }
         return (0..<layout.pieceCount).compactMap { piece in
-            guard disk.contains(piece), let index = layout.piece(piece) else { return nil }
+            guard disk.contains(piece), !disk.others.contains(piece), let index = layout.piece(piece) else {
+                return nil
+            }
             let author = disk.authors[piece] ?? nodes[node].name
             return .init(piece: index, digest: digest(piece, lie: disk.lies[piece] ?? 0), author: author)
         }
@@ -95,15 +97,26 @@ extension Simulation {
     ) {
         guard let arrived = nodes[node].arrived else { preconditionFailure("a check without payload") }
         nodes[node].arrived = nil
-        let isRight = promised == digest(arrived.piece, lie: arrived.lie)
+        let isAsSaid = promised == digest(arrived.piece, lie: arrived.lie)
+        let mayGoByChain = settings.faults.isAny && nodes[node].exchange.mayGoByChain(blob)
+        let isLinked = mayGoByChain && (arrived.lie == 0 || slot(of: from).map { nodes[$0].lie == .chain } ?? false)
         // Only a node that may be begun anew needs to remember whose digest it was.
         let author = settings.faults.isAny ? author : nil
         let wait = UInt64(Double(layout.byteCount(of: piece)) / Self.storeRate)
-        let stored = isRight ? Disk.Piece(lie: arrived.lie, author: author) : nil
+        let kept = Disk.Piece(lie: arrived.lie, author: author, isLinked: isLinked, isAsSaid: isAsSaid)
         heap.push(
             now + wait,
-            .checked(node: node, piece: piece.value, request: request, from: from, stored: stored)
+            .checked(
+                node: node, piece: arrived.piece, request: request, from: from,
+                stored: isAsSaid || isLinked ? kept : nil)
         )
+    }
+
+    private func found(_ pieces: [PieceIndex], at node: Int) -> [(piece: PieceIndex, digest: Digest)] {
+        let disk = nodes[node].disk
+        return pieces.filter { disk.contains($0.value) }.map { piece in
+            (piece: piece, digest: digest(piece.value, lie: disk.lies[piece.value] ?? 0))
+        }
     }
 
     // MARK: Messages and pieces

@@ -71,7 +71,7 @@ extension Simulation {
 
     /// A piece of a peer is on the node's disk.
     mutating func keep(_ stored: Disk.Piece, _ piece: Int, by node: Int) {
-        nodes[node].disk.store(piece, lie: stored.lie, author: stored.author)
+        nodes[node].disk.store(piece, lie: stored.lie, author: stored.author, isAsSaid: stored.isAsSaid)
         guard let asked = nodes[node].asked.removeValue(forKey: piece), !nodes[node].isStraggler else { return }
         pieceTimes.add(now - asked.since)
     }

@@ -25,6 +25,7 @@ struct Simulation {
         case originStored(node: Int, piece: Int, fetch: Int)
         case blobChecked(Int)
         case digestsLoaded(Int)
+        case proven(Int, [(piece: PieceIndex, digest: Digest)])
         case fault(Fault)
         case grantsAreHogged(Int, by: Int, PeerMessage.PieceRun)
         case sample
@@ -206,7 +207,8 @@ struct Simulation {
         case .checked(let node, let piece, let request, let from, let stored):
             note(UInt64(piece))
             if let stored { keep(stored, piece, by: node) }
-            tell(node, .pieceChecked(request: request, from: from, outcome: stored == nil ? .wrongBytes : .stored))
+            let outcome = stored.map { $0.isLinked ? ExchangeEvent.PieceOutcome.linked : .stored }
+            tell(node, .pieceChecked(request: request, from: from, outcome: outcome ?? .wrongBytes))
             read(node)
         case .originBegins(let node, let fetch): originBegins(node, fetch)
         case .originSends(let node, let fetch): originSends(node, fetch)
@@ -214,6 +216,7 @@ struct Simulation {
         case .originStored(let node, let piece, let fetch): originStored(node, piece, fetch)
         case .blobChecked(let node): checkBlob(node)
         case .digestsLoaded(let node): loadDigests(node)
+        case .proven(let node, let pieces): tell(node, .piecesProven(blob: blob, pieces))
         case .fault(let fault): happen(fault)
         case .grantsAreHogged(let keeper, let node, let run): hog(run, of: keeper, by: node)
         case .sample: sample()

@@ -34,8 +34,6 @@ struct SimulatedNode {
     var disk: [Digest: [Int: UInt64]] = [:]
     /// Whose digest each piece on disk matched, as a store's journal has it.
     var authors: [Digest: [Int: PeerName]] = [:]
-    /// Pieces on disk that were stored in order.
-    var unproven: [Digest: Set<Int>] = [:]
     var whole: Set<Digest> = []
     var ended: [Digest: ExchangeAction.WantFailure?] = [:]
     var wanted: Set<Digest> = []

@@ -131,7 +131,7 @@ extension SimulatedSwarm {
             5 &+ blob.words.0 << 8 &+ UInt64(pieces.lowerBound) << 16 &+ UInt64(pieces.upperBound) << 32
         case .stopOrigin(let blob): 6 &+ blob.words.0 << 8
         case .loadDigests(let blob): 7 &+ blob.words.0 << 8
-        case .provePieces(let blob): 18 &+ blob.words.0 << 8
+        case .provePieces(let blob, _): 18 &+ blob.words.0 << 8
         case .checkBlob(let blob): 8 &+ blob.words.0 << 8
         case .completed(let blob): 9 &+ blob.words.0 << 8
         case .dropPieces(let blob, let pieces): 10 &+ blob.words.0 << 8 &+ UInt64(pieces.count) << 16

@@ -29,15 +29,13 @@ extension SimulatedSwarm {
             let tail = nodes[node].tails.removeValue(forKey: blob)
             if running == nil, tail == nil { problems.append("no fetch to stop") }
         case .loadDigests(let blob): queue.push(after(5), .digestsLoaded(node: node, blob: blob))
-        case .provePieces(let blob): queue.push(after(5), .proven(node: node, blob: blob))
+        case .provePieces(let blob, let pieces):
+            queue.push(after(5), .proven(node: node, blob: blob, pieces: pieces))
         case .checkBlob(let blob): queue.push(after(10), .blobChecked(node: node, blob: blob))
         case .completed(let blob): complete(blob, at: node)
         case .failed(let blob, let reason): nodes[node].ended[blob] = .some(reason)
         case .dropPieces(let blob, let pieces):
-            for piece in pieces {
-                nodes[node].disk[blob]?[piece.value] = nil
-                nodes[node].unproven[blob]?.remove(piece.value)
-            }
+            for piece in pieces { nodes[node].disk[blob]?[piece.value] = nil }
         case .seekHolders(let blob): seek(blob, by: node)
         case .askRegister(let request): ask(request, by: node)
         case .tellRegister(let progress): note(progress, of: node)
@@ -172,25 +170,15 @@ extension SimulatedSwarm {
             isRight = isRight || content == SimulatedContent.truth(known, piece)
             outcome = .linked
         }
-        if isRight {
-            nodes[node].disk[blob, default: [:]][piece] = content
-            if outcome == .linked {
-                nodes[node].unproven[blob, default: []].insert(piece)
-            } else {
-                nodes[node].unproven[blob]?.remove(piece)
-            }
-        }
+        if isRight { nodes[node].disk[blob, default: [:]][piece] = content }
         queue.push(after(3), .checked(node: node, request: request, from: from, isRight ? outcome : .wrongBytes))
     }
 
-    mutating func prove(_ node: Int, _ digest: Digest) {
-        guard let blob = blob(digest) else { return }
-        let proven = nodes[node].unproven[digest]?.sorted().compactMap { piece in
-            nodes[node].disk[digest]?[piece].flatMap { content in
-                blob.layout.piece(piece).map { (piece: $0, digest: SimulatedContent.digest(of: content)) }
-            }
+    mutating func prove(_ pieces: [PieceIndex], _ node: Int, _ digest: Digest) {
+        let proven = pieces.compactMap { piece in
+            nodes[node].disk[digest]?[piece.value].map { (piece: piece, digest: SimulatedContent.digest(of: $0)) }
         }
-        tell(node, .piecesProven(blob: digest, proven ?? []))
+        tell(node, .piecesProven(blob: digest, proven))
     }
 
     mutating func originReads(_ node: Int, _ digest: Digest, _ serial: Int) {
