@@ -63,7 +63,8 @@ extension PartialBlob {
     }
 
     private func commit(_ states: [Digest]) throws(StoreError) {
-        let digests = state.withLock(\.unproven).isEmpty ? held().map(\.digest) : []
+        // Not kept if some are missing.
+        let digests = held().map(\.digest)
         do {
             try store.publish(data, Self.dataName(digest), in: store.folder.partials, as: digest)
         } catch {

@@ -18,9 +18,9 @@ package import PieceModel
 /// - `prefix.states` are its states behind each of them, and behind the last piece the digest;
 /// - from a match until a piece is dropped `isRight` says so, and the hasher has seen nothing;
 /// - `linked` are held pieces that are right if `chain` is, or led together to one of its states;
-/// - `unproven` are pieces held on the chain's word alone: they were not compared with their own digests.
+/// - `unproven` are pieces held on the chain's word alone, of which nobody has seen that they have their own digests.
 ///
-/// With a chain the hasher stands still, and the whole is right when all pieces are linked.
+/// With a chain nothing more is hashed in order, and the whole is right when all pieces are linked.
 /// One thread at a time writes a given piece (`writers`) and one advances the hash (`prefix`).
 package final class PartialBlob: Sendable {
     package let digest: Digest
@@ -111,12 +111,11 @@ package final class PartialBlob: Sendable {
     /// Read only where `held` pieces are.
     package var file: Int32 { data.number }
 
-    /// The pieces on disk in order, with the digest and the author each was stored under, and whether it was compared
-    /// with that digest.
-    package func held() -> [(piece: PieceIndex, digest: Digest, author: PeerName, isProven: Bool)] {
-        let (held, unproven) = state.withLock { ($0.held, $0.unproven) }
+    /// The pieces on disk in order that were compared with their digests, with these and their authors.
+    package func held() -> [(piece: PieceIndex, digest: Digest, author: PeerName)] {
+        let held = state.withLock { state in state.held.filter { !state.unproven.contains($0.key) } }
         return held.sorted { $0.key < $1.key }.compactMap { number, entry in
-            layout.piece(number).map { ($0, entry.digest, entry.author, !unproven.contains(number)) }
+            layout.piece(number).map { ($0, entry.digest, entry.author) }
         }
     }
 

@@ -24,6 +24,9 @@ extension Swarm {
         work.run {
             Result { () throws(StoreError) in try partial.prove(pieces) }
         } then: { result in
+            defer { transfer.endWork() }
+            // The blob may be whole by now, gone, and wanted anew.
+            guard self.transfers[blob] === transfer else { return }
             switch result {
             case .success(let proven):
                 self.deliver(.piecesProven(blob: blob, proven))
@@ -31,7 +34,6 @@ extension Swarm {
                 transfer.storeFailure = error.description
                 self.deliver(.storeFailed(blob: blob))
             }
-            transfer.endWork()
         }
     }
 }

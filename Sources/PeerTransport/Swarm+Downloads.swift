@@ -91,7 +91,7 @@ extension Swarm {
     }
 
     private nonisolated static func heldPieces(_ partial: PartialBlob) -> [ExchangeEvent.HeldPiece] {
-        partial.held().map { .init(piece: $0.piece, digest: $0.digest, author: $0.author, isProven: $0.isProven) }
+        partial.held().map { .init(piece: $0.piece, digest: $0.digest, author: $0.author) }
     }
 
     private func want(_ transfer: BlobTransfer, held: [ExchangeEvent.HeldPiece]) {
@@ -119,9 +119,8 @@ extension Swarm {
         let isFirst = transfer.source == nil
         // The last caller's credential is good for longest.
         transfer.source = source
-        guard isFirst, transfer.phase == .running, let partial = transfer.partial else { return }
-        deliver(.unwant(blob: transfer.digest))
-        want(transfer, held: Self.heldPieces(partial))
+        guard isFirst, transfer.phase == .running else { return }
+        want(transfer, held: [])
     }
 
     private func listen(to transfer: BlobTransfer) {

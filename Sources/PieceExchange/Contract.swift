@@ -27,7 +27,8 @@ package struct Instant: Hashable, Sendable, Comparable {
 package enum ExchangeEvent: Sendable {
     // From this node.
     /// A reader wants the blob. `held` are the pieces already on disk (resumed), with the digests known for
-    /// them. `originAllowed` says whether the registry may be asked.
+    /// them. `originAllowed` says whether the registry may be asked. Of a blob that is wanted already it says only that
+    /// the registry may be asked from now on.
     case want(blob: Digest, layout: PieceLayout, held: [HeldPiece], originAllowed: Bool)
     /// The slowest active reader needs bytes from this piece on; steers the in-order window.
     case readerMoved(blob: Digest, to: PieceIndex)
@@ -87,14 +88,11 @@ package enum ExchangeEvent: Sendable {
         package var piece: PieceIndex
         package var digest: Digest
         package var author: PeerName
-        /// It was compared with the digest.
-        package var isProven: Bool
 
-        package init(piece: PieceIndex, digest: Digest, author: PeerName, isProven: Bool = true) {
+        package init(piece: PieceIndex, digest: Digest, author: PeerName) {
             self.piece = piece
             self.digest = digest
             self.author = author
-            self.isProven = isProven
         }
     }
 
@@ -159,7 +157,7 @@ package enum ExchangeAction: Equatable, Sendable {
     case checkBlob(blob: Digest)
     /// The blob is whole and committed. Readers may take the rest.
     case completed(blob: Digest)
-    /// Forget these stored pieces: the whole did not match and this author's digests were wrong.
+    /// Forget these stored pieces: they are not what was said of them, or may not be.
     case dropPieces(blob: Digest, pieces: [PieceIndex])
     /// The blob cannot be had now; readers end cleanly.
     case failed(blob: Digest, WantFailure)

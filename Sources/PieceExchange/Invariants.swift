@@ -33,7 +33,7 @@ extension PieceExchange {
         if want.unproven.keys.contains(where: { !want.held.contains($0) }) {
             return "a piece is unproven, and not held"
         }
-        if want.isToBlame, want.phase != .verifying || !want.isProving {
+        if want.isToBlame, want.phase != .verifying || want.proving == nil {
             return "a want waits for nothing before it blames somebody"
         }
         if want.phase == .verifying, !want.held.isFull { return "a want with gaps is being verified" }

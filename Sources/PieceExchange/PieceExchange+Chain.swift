@@ -15,27 +15,29 @@ extension PieceExchange {
         return wants[id].blame.mismatches == 0
     }
 
-    /// Somebody listens, who needs digests that are true. Not while the whole is checked: what comes of that decides.
+    /// Somebody listens, who needs digests that are true.
     mutating func proveIfHeard(_ blob: Digest) {
-        guard audiences[blob] != nil, let id = wantIDs[blob], wants[id].phase == .fetching else { return }
+        guard audiences[blob] != nil, let id = wantIDs[blob] else { return }
         prove(id)
     }
 
     mutating func prove(_ id: WantID) {
-        guard !wants[id].unproven.isEmpty, !wants[id].isProving else { return }
-        wants[id].isProving = true
-        let pieces = wants[id].unproven.keys.sorted().map { wants[id].index($0) }
-        act(.provePieces(blob: wants[id].blob, pieces: pieces))
+        guard !wants[id].unproven.isEmpty, wants[id].proving == nil else { return }
+        let pieces = wants[id].unproven.keys.sorted()
+        wants[id].proving = Set(pieces)
+        act(.provePieces(blob: wants[id].blob, pieces: pieces.map { wants[id].index($0) }))
     }
 
     mutating func piecesProven(_ blob: Digest, _ pieces: [(piece: PieceIndex, digest: Digest)]) {
-        guard let id = wantIDs[blob], wants[id].isProving else { return }
-        wants[id].isProving = false
+        guard let id = wantIDs[blob], let proving = wants[id].proving else { return }
+        wants[id].proving = nil
+        // While the whole is checked nothing is dropped: what comes of that decides.
         let isWhole = wants[id].phase == .verifying && !wants[id].isToBlame
         var wrong: [Int] = []
         for (index, digest) in pieces {
             let piece = index.value
-            guard wants[id].unproven[piece] != nil else { continue }
+            // One that was dropped meanwhile, and came again, is another.
+            guard proving.contains(piece), wants[id].unproven[piece] != nil else { continue }
             if wants[id].table.digest(of: piece) == digest {
                 wants[id].unproven[piece] = nil
             } else if !isWhole {
@@ -43,6 +45,9 @@ extension PieceExchange {
             }
         }
         drop(wrong, of: id)
+        // Of pieces that are not held any more nothing is reported.
+        let reported = Set(pieces.map(\.piece.value))
+        for piece in proving where !reported.contains(piece) { wants[id].unproven[piece] = nil }
         if wants[id].isToBlame { return goOnBlaming(id, isSettled: !wrong.isEmpty) }
         // What is proven in vain is not proven again at once.
         if wants[id].unproven.isEmpty { retell(blob) } else if !pieces.isEmpty { proveIfHeard(blob) }
@@ -51,13 +56,12 @@ extension PieceExchange {
     /// The whole did not match. If pieces were other than they were said to be, that is why, as far as anybody can say
     /// before it is checked again.
     private mutating func goOnBlaming(_ id: WantID, isSettled: Bool) {
+        // The proof may have begun before the last of them came.
+        guard isSettled || wants[id].unproven.isEmpty else { return prove(id) }
         wants[id].isToBlame = false
-        guard isSettled else {
-            // Those of which nothing was reported were dropped, or came meanwhile.
-            wants[id].unproven = [:]
-            return blame(id)
-        }
+        guard isSettled else { return blame(id) }
         wants[id].phase = .fetching
+        askWhoHolds(id)
         retell(wants[id].blob)
         touch(want: id)
     }

@@ -41,8 +41,10 @@ extension PieceExchange {
         guard let id = wantIDs[blob], index.value < wants[id].pieceCount else { return }
         let piece = index.value
         if wants[id].phase == .verifying {
-            // Stored late: these bytes are what lies on disk now, whatever was there when the whole was read.
+            // Stored late: these bytes are what lies on disk now, whatever was there when the whole was read, unless a
+            // peer's were there first.
             let isNews = wants[id].table.digest(of: piece) != digest
+            if isNews, wants[id].unproven[piece] != nil { wants[id].unproven[piece] = name }
             wants[id].table.set(piece, own(digest))
             return isNews ? retell(blob) : ()
         }

@@ -187,7 +187,8 @@ extension PieceExchange {
             wants[want].flights[request.piece]?.checking = nil
             // Also when the registry brought it meanwhile: these bytes may be the ones on disk.
             if outcome == .linked { wants[want].unproven[request.piece] = request.peerName }
-            return store(request.piece, of: want)
+            store(request.piece, of: want)
+            return proveIfHeard(wants[want].blob)
         }
         leaveFlight(id, of: request.piece, want)
         switch outcome {
@@ -220,7 +221,6 @@ extension PieceExchange {
         if let checking = flight?.checking { wants[want].flights[piece] = Want.Flight(checking: checking) }
         wants[want].noteStored(now)
         stored(piece, of: want)
-        proveIfHeard(wants[want].blob)
     }
 
     mutating func refused(

@@ -9,7 +9,7 @@ extension PieceExchange {
         held: [ExchangeEvent.HeldPiece],
         originAllowed: Bool
     ) {
-        guard wantIDs[blob] == nil else { return }
+        if let id = wantIDs[blob] { return originAllowed ? allowOrigin(id) : () }
         if holdings[blob] != nil { return act(.completed(blob: blob)) }
         guard wantIDs.count < limits.wantsMax else { return act(.failed(blob: blob, .sourcesExhausted)) }
         lastWantSerial += 1
@@ -22,7 +22,7 @@ extension PieceExchange {
             now: now
         )
         for piece in held where piece.piece.value < want.pieceCount {
-            // Who told the digest then is not remembered.
+            // The store hashed it again; who told the digest then is not remembered.
             let told = Blame.Statement(
                 digest: piece.digest,
                 author: piece.author,
@@ -31,7 +31,6 @@ extension PieceExchange {
             )
             want.table.set(piece.piece.value, told)
             _ = want.hold(piece.piece.value)
-            if !piece.isProven { want.unproven[piece.piece.value] = name }
         }
         let id = wants.firstIndex { !$0.isLive } ?? wants.count
         if id == wants.count { wants.append(want) } else { wants[id] = want }
@@ -40,7 +39,12 @@ extension PieceExchange {
         seekHolders(id)
         dealImports(of: blob)
         if !wants[id].held.isEmpty { retell(blob) }
-        proveIfHeard(blob)
+        touch(want: id)
+    }
+
+    private mutating func allowOrigin(_ id: WantID) {
+        guard wants[id].origin.access == .forbidden else { return }
+        wants[id].origin.access = .allowed
         touch(want: id)
     }
 

@@ -12,7 +12,8 @@ package import PieceModel
 ///
 /// Parts, each in the file of its name:
 /// - `Want`: a blob this node fetches. *fetching* → *verifying* (all pieces held) → *ended* (completed or
-///   failed); back from *verifying* to *fetching* once, when the whole did not match. A want always ends.
+///   failed); back from *verifying* to *fetching* when the whole did not match: once, and whenever pieces then proved
+///   to be other than their sender, who is banned, stood for. A want always ends.
 /// - `Claim`: what one peer says of one want. `Blame`: who answers for digests that prove wrong.
 /// - `OriginSchedule`: the registry as a source, at most one running fetch per want and the tail of the one before.
 /// - `Request`: a piece asked of a peer. *waiting* → *checking* → gone; *waiting* → *late* (asked for
@@ -37,8 +38,8 @@ package import PieceModel
 /// - outstanding requests ≤ `requestsPerPeerMax` for a peer, their bytes ≤ `requestedBytesMax` in all,
 ///   uploads ≤ `uploadsPerPeerMax` for a peer and ≤ `uploadsMax` in all;
 /// - whatever waits for others has an alarm. What waits for the shell (`checkPiece`, `checkBlob`, `upload`,
-///   `loadDigests`) has none: the shell reports each outcome once, also when the peer is gone by then, except
-///   that it may leave out `uploadEnded` for a connection it reported as ended.
+///   `provePieces`, `loadDigests`) has none: the shell reports each outcome once, also when the peer is gone by then,
+///   except that it may leave out `uploadEnded` for a connection it reported as ended.
 package struct PieceExchange: Sendable {
     let name: PeerName
     /// Where this node is; without it all peers are near.

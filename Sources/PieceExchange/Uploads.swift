@@ -71,7 +71,9 @@ extension PieceExchange {
 
     func holds(_ piece: PieceIndex, of blob: Digest) -> Bool {
         if let holding = holdings[blob] { return piece.value < holding.layout.pieceCount }
-        return wantIDs[blob].map { wants[$0].held.contains(piece.value) } ?? false
+        return wantIDs[blob].map { id in
+            wants[id].held.contains(piece.value) && wants[id].unproven[piece.value] == nil
+        } ?? false
     }
 
     mutating func cancelUpload(_ request: UInt32, by peer: PeerID) {

@@ -51,10 +51,11 @@ struct Want: Sendable {
     var unansweredCount = 0
     var deferringCount = 0
     var table: DigestTable
-    /// Held pieces that were not compared with the digests that `table` has of them, and who sent them; this node's
-    /// name where that is not known any more.
+    /// Held pieces that were not compared with the digests that `table` has of them, and who sent them: this node,
+    /// where the digest is not the one that the sender stood for.
     var unproven: [Int: PeerName] = [:]
-    var isProving = false
+    /// Those of them that the shell was asked to prove, while it does.
+    var proving: Set<Int>?
     /// The whole did not match; whom to blame is looked at when all pieces are proven.
     var isToBlame = false
 
@@ -177,6 +178,7 @@ struct Want: Sendable {
     mutating func lose(_ piece: Int) {
         held.remove(piece)
         unproven[piece] = nil
+        proving?.remove(piece)
         table.remove(piece)
         for peer in claims.indices { claims[peer].told.remove(piece) }
         supply[piece] = 0

@@ -113,10 +113,10 @@ struct ChainTests {
         desk.put(
             .pieceArrived(.init(request: request.request, encoding: .identity, payloadBytes: bytes), from: holder))
         try desk.read(request.piece..<request.piece + 1)
-        desk.put(.pieceChecked(request: request.request, from: holder, outcome: .linked))
         let listener = try peer("listener")
         desk.put(.peerConnected(listener))
         desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.put(.pieceChecked(request: request.request, from: holder, outcome: .linked))
         #expect(isProving(desk, [request.piece]))
         let lie = SimulatedContent.digest(of: SimulatedContent.lie(desk.blob, request.piece))
         desk.put(.piecesProven(blob: desk.digest, [(piece: index, digest: lie)]))
@@ -124,22 +124,87 @@ struct ChainTests {
         #expect(bans(desk) == [holder])
     }
 
-    @Test("what was held unproven before a want is proven like the rest, and nobody is to blame for it")
-    func held() throws {
-        var desk = try Desk(pieces: 4)
-        let (name, listener) = (try peer("me"), try peer("listener"))
-        let index = try #require(desk.blob.layout.piece(0))
-        let lie = SimulatedContent.digest(of: SimulatedContent.lie(desk.blob, 0))
+    @Test("a proof of one that was dropped meanwhile, and came again, is not gone by")
+    func stale() throws {
+        var (desk, _) = try desk()
+        let listener = try peer("listener")
         desk.put(.peerConnected(listener))
         desk.put(.message(.interest(blob: desk.digest), from: listener))
+        #expect(isProving(desk, [0, 1]))
+        // The registry says otherwise of the first piece: what is on disk goes.
+        let (first, second) = (try #require(desk.blob.layout.piece(0)), try #require(desk.blob.layout.piece(1)))
+        let lie = SimulatedContent.digest(of: SimulatedContent.lie(desk.blob, 0))
+        desk.put(.originPiece(blob: desk.digest, piece: first, digest: lie))
+        #expect(dropped(desk) == [0])
+        desk.put(.piecesProven(blob: desk.digest, [(first, lie), (second, desk.trueDigest(1))]))
+        #expect(dropped(desk).isEmpty && bans(desk).isEmpty)
+    }
+
+    @Test("of a blob that is wanted already, another want only allows the registry")
+    func allowed() throws {
+        var desk = try Desk(pieces: 4)
+        let holder = try peer("holder")
+        desk.put(.peerConnected(holder))
+        try desk.want(originAllowed: false)
+        desk.offer(0..<2, from: holder)
+        for request in desk.requests { try desk.deliver(request, .linked) }
+        #expect(desk.fetches.isEmpty)
+        try desk.want()
+        #expect(!desk.fetches.isEmpty || desk.sent.contains { if case .grantRequest = $0 { true } else { false } })
+        #expect(desk.exchange.mayGoByChain(desk.digest))
+    }
+
+    @Test("one that came after a proof began is proven as well before anybody is blamed")
+    func lateBlame() throws {
+        var desk = try Desk(pieces: 3)
+        let (holder, listener) = (try peer("holder"), try peer("listener"))
+        desk.put(.peerConnected(holder))
+        try desk.want()
+        desk.offer(0..<3, from: holder)
+        let requests = desk.requests.sorted { $0.piece < $1.piece }
+        for request in requests[..<2] { try desk.deliver(request, .linked) }
+        let index = try #require(desk.blob.layout.piece(2))
+        let bytes = desk.blob.layout.byteCount(of: index)
         desk.put(
-            .want(
-                blob: desk.digest, layout: desk.blob.layout,
-                held: [.init(piece: index, digest: lie, author: name, isProven: false)], originAllowed: true))
-        #expect(isProving(desk, [0]))
-        #expect(!desk.sent.contains { if case .pieceDigests = $0 { true } else { false } })
-        desk.put(try proven(desk, 0..<1))
-        #expect(dropped(desk) == [0] && bans(desk).isEmpty)
+            .pieceArrived(.init(request: requests[2].request, encoding: .identity, payloadBytes: bytes), from: holder))
+        desk.put(.peerConnected(listener))
+        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        #expect(isProving(desk, [0, 1]))
+        desk.put(.pieceChecked(request: requests[2].request, from: holder, outcome: .linked))
+        #expect(desk.actions.contains(.checkBlob(blob: desk.digest)))
+        desk.put(.blobChecked(blob: desk.digest, matches: false))
+        desk.put(try proven(desk, 0..<2))
+        #expect(isProving(desk, [2]) && dropped(desk).isEmpty)
+        let lie = SimulatedContent.digest(of: SimulatedContent.lie(desk.blob, 2))
+        desk.put(.piecesProven(blob: desk.digest, [(piece: index, digest: lie)]))
+        #expect(dropped(desk) == [2] && bans(desk) == [holder])
+    }
+
+    @Test("a long check of the whole is not what a want without a registry ends for")
+    func patience() throws {
+        var desk = try Desk(pieces: 4)
+        let (liar, honest) = (try peer("liar"), try peer("honest"))
+        desk.put(.peerConnected(liar))
+        try desk.want(originAllowed: false)
+        desk.offer(0..<4, from: liar, lying: true)
+        for request in desk.requests { try desk.deliver(request, .linked) }
+        desk.put(.peerConnected(honest))
+        desk.pass(milliseconds: 60_000)
+        desk.put(.blobChecked(blob: desk.digest, matches: false))
+        desk.put(try proven(desk, 0..<4))
+        #expect(bans(desk) == [liar])
+        #expect(!desk.actions.contains { if case .failed = $0 { true } else { false } })
+        desk.offer(0..<4, from: honest)
+        #expect(desk.requests.allSatisfy { $0.to == honest } && desk.requests.count == 4)
+    }
+
+    @Test("are not given to who asks before they are proven")
+    func asked() throws {
+        var (desk, _) = try desk()
+        let stranger = try peer("stranger")
+        desk.put(.peerConnected(stranger))
+        desk.put(.message(.request(request: 1, blob: desk.digest, piece: 0), from: stranger))
+        #expect(desk.sent.contains(.refuse(request: 1, reason: .notHeld, retryAfterMillis: 0)))
     }
 
     @Test("while the whole is checked nothing is dropped: what comes of that decides")
