@@ -50,7 +50,7 @@ extension PieceExchange {
         for piece in proving where !reported.contains(piece) { wants[id].unproven[piece] = nil }
         if wants[id].isToBlame { return goOnBlaming(id, isSettled: !wrong.isEmpty) }
         // What is proven in vain is not proven again at once.
-        if wants[id].unproven.isEmpty { retell(blob) } else if !pieces.isEmpty { proveIfHeard(blob) }
+        if wants[id].unproven.isEmpty { retell(blob) } else if !pieces.isEmpty, !isWhole { proveIfHeard(blob) }
     }
 
     /// The whole did not match. If pieces were other than they were said to be, that is why, as far as anybody can say
