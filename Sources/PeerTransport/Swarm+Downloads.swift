@@ -119,8 +119,8 @@ extension Swarm {
         let isFirst = transfer.source == nil
         // The last caller's credential is good for longest.
         transfer.source = source
-        guard isFirst, transfer.phase == .running else { return }
-        want(transfer, held: [])
+        guard isFirst, transfer.phase == .running, let partial = transfer.partial else { return }
+        want(transfer, held: Self.heldPieces(partial))
     }
 
     private func listen(to transfer: BlobTransfer) {

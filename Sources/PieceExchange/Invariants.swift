@@ -33,6 +33,12 @@ extension PieceExchange {
         if want.unproven.keys.contains(where: { !want.held.contains($0) }) {
             return "a piece is unproven, and not held"
         }
+        if want.proving?.contains(where: { !want.held.contains($0) }) == true {
+            return "a piece is being proven, and not held"
+        }
+        if want.phase == .fetching, audiences[want.blob] != nil, !want.unproven.isEmpty, want.proving == nil {
+            return "somebody listens, and what is unproven is not being proven"
+        }
         if want.isToBlame, want.phase != .verifying || want.proving == nil {
             return "a want waits for nothing before it blames somebody"
         }

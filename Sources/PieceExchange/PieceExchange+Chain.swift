@@ -45,12 +45,13 @@ extension PieceExchange {
             }
         }
         drop(wrong, of: id)
+        // What the others told of these pieces is not gone by any more.
+        if !wrong.isEmpty, !wants[id].isToBlame { askAgain(id) }
         // Of pieces that are not held any more nothing is reported.
         let reported = Set(pieces.map(\.piece.value))
         for piece in proving where !reported.contains(piece) { wants[id].unproven[piece] = nil }
         if wants[id].isToBlame { return goOnBlaming(id, isSettled: !wrong.isEmpty) }
-        // What is proven in vain is not proven again at once.
-        if wants[id].unproven.isEmpty { retell(blob) } else if !pieces.isEmpty, !isWhole { proveIfHeard(blob) }
+        if wants[id].unproven.isEmpty { retell(blob) } else if !isWhole { proveIfHeard(blob) }
     }
 
     /// The whole did not match. If pieces were other than they were said to be, that is why, as far as anybody can say
@@ -60,10 +61,25 @@ extension PieceExchange {
         guard isSettled || wants[id].unproven.isEmpty else { return prove(id) }
         wants[id].isToBlame = false
         guard isSettled else { return blame(id) }
+        resume(id)
+        proveIfHeard(wants[id].blob)
+    }
+
+    /// Back to fetching, after a whole that did not match: the honest ones are asked anew.
+    mutating func resume(_ id: WantID) {
+        let blob = wants[id].blob
         wants[id].phase = .fetching
+        for peer in peers.indices where wants[id].hasClaim(of: peer) { wants[id].removeClaim(of: peer) }
         askWhoHolds(id)
-        retell(wants[id].blob)
+        dealImports(of: blob)
+        retell(blob)
         touch(want: id)
+    }
+
+    private mutating func askAgain(_ id: WantID) {
+        for peer in peers.indices where wants[id].hasClaim(of: peer) {
+            send(.interest(blob: wants[id].blob), to: peer)
+        }
     }
 
     /// These pieces are not what their senders stood for.

@@ -41,12 +41,12 @@ extension PieceExchange {
         guard let id = wantIDs[blob], index.value < wants[id].pieceCount else { return }
         let piece = index.value
         if wants[id].phase == .verifying {
-            // Stored late: these bytes are what lies on disk now, whatever was there when the whole was read, unless a
-            // peer's were there first.
-            let isNews = wants[id].table.digest(of: piece) != digest
-            if isNews, wants[id].unproven[piece] != nil { wants[id].unproven[piece] = name }
+            // Stored late: whether these bytes lie on disk now, or those that a peer sent, is not known.
+            guard wants[id].table.digest(of: piece) != digest else { return wants[id].table.set(piece, own(digest)) }
             wants[id].table.set(piece, own(digest))
-            return isNews ? retell(blob) : ()
+            wants[id].unproven[piece] = name
+            retell(blob)
+            return proveIfHeard(blob)
         }
         wants[id].origin.delivered(piece, now: now)
         wants[id].coveredSinceRead = 0

@@ -45,6 +45,12 @@ extension PieceExchange {
     private mutating func allowOrigin(_ id: WantID) {
         guard wants[id].origin.access == .forbidden else { return }
         wants[id].origin.access = .allowed
+        // What it did without the registry was no failure of those who keep its grants, nor of its zone.
+        wants[id].progressAt = now
+        wants[id].permit.grantedAt = now
+        wants[id].importsAll = false
+        wants[id].blame.mismatches = 0
+        dealImports(of: wants[id].blob)
         touch(want: id)
     }
 
@@ -138,11 +144,8 @@ extension PieceExchange {
         act(.dropPieces(blob: blob, pieces: pieces.map { wants[id].index($0) }))
         if wants[id].blame.mismatches > 1 { return fail(id, .wrongContent) }
         convictAlone(id, pieces)
-        // What peers said before is not gone by any more; the honest ones are asked again.
-        for peer in peers.indices where wants[id].hasClaim(of: peer) { wants[id].removeClaim(of: peer) }
-        askWhoHolds(id)
-        retell(blob)
-        touch(want: id)
+        // What peers said before is not gone by any more.
+        resume(id)
     }
 
     /// Drops the pieces whose digests others authored, or all of them when there are none or it is the second time.

@@ -53,7 +53,7 @@ extension PieceExchange {
             return refuse(request, .notHeld, to: peer)
         }
         guard let piece = layout.piece(number) else { return violate(peer) }
-        guard holds(piece, of: blob) else { return refuse(request, .notHeld, to: peer) }
+        if let reason = reasonNotToSend(piece, of: blob) { return refuse(request, reason, to: peer) }
         let mine = peers[peer].uploadQueue.count + peers[peer].uploading.count
         let all = uploads.running + uploads.waiting
         let wait = uploads.waitMillis
@@ -69,11 +69,11 @@ extension PieceExchange {
         serveUploads()
     }
 
-    func holds(_ piece: PieceIndex, of blob: Digest) -> Bool {
-        if let holding = holdings[blob] { return piece.value < holding.layout.pieceCount }
-        return wantIDs[blob].map { id in
-            wants[id].held.contains(piece.value) && wants[id].unproven[piece.value] == nil
-        } ?? false
+    private func reasonNotToSend(_ piece: PieceIndex, of blob: Digest) -> PeerMessage.Refusal? {
+        if let holding = holdings[blob] { return piece.value < holding.layout.pieceCount ? nil : .notHeld }
+        guard let id = wantIDs[blob], wants[id].held.contains(piece.value) else { return .notHeld }
+        // It may have been told before it was doubted.
+        return wants[id].unproven[piece.value] == nil ? nil : .busy
     }
 
     mutating func cancelUpload(_ request: UInt32, by peer: PeerID) {
@@ -93,8 +93,8 @@ extension PieceExchange {
         while uploads.running < uploadsAllowed, let peer = nextServed() {
             let order = peers[peer].uploadQueue.remove(at: leastGiven(peers[peer].uploadQueue))
             uploads.waiting -= 1
-            guard holds(order.piece, of: order.blob) else {
-                refuse(order.request, .notHeld, to: peer)
+            if let reason = reasonNotToSend(order.piece, of: order.blob) {
+                refuse(order.request, reason, to: peer)
                 continue
             }
             // Who is in another zone hands it on there.

@@ -59,12 +59,15 @@ struct ChainTests {
     @Test("that have another digest than their sender stood for go, and so does the sender")
     func forged() throws {
         var (desk, holder) = try desk(lying: true)
-        let listener = try peer("listener")
+        let (listener, honest) = (try peer("listener"), try peer("honest"))
+        desk.put(.peerConnected(honest))
+        desk.offer(0..<4, from: honest)
         desk.put(.peerConnected(listener))
         desk.put(.message(.interest(blob: desk.digest), from: listener))
         desk.put(try proven(desk, 0..<2))
         #expect(dropped(desk) == [0, 1])
         #expect(bans(desk) == [holder])
+        #expect(desk.actions.contains(.send(.interest(blob: desk.digest), to: honest)), "the others are asked anew")
         #expect(!desk.sent.contains { if case .pieceDigests = $0 { true } else { false } })
         #expect(desk.exchange.mayGoByChain(desk.digest) == false, "somebody listens")
     }
@@ -189,11 +192,13 @@ struct ChainTests {
         desk.offer(0..<4, from: liar, lying: true)
         for request in desk.requests { try desk.deliver(request, .linked) }
         desk.put(.peerConnected(honest))
+        desk.offer(0..<4, from: honest)
         desk.pass(milliseconds: 60_000)
         desk.put(.blobChecked(blob: desk.digest, matches: false))
         desk.put(try proven(desk, 0..<4))
         #expect(bans(desk) == [liar])
         #expect(!desk.actions.contains { if case .failed = $0 { true } else { false } })
+        #expect(desk.actions.contains(.send(.interest(blob: desk.digest), to: honest)), "it is asked anew")
         desk.offer(0..<4, from: honest)
         #expect(desk.requests.allSatisfy { $0.to == honest } && desk.requests.count == 4)
     }
@@ -204,7 +209,7 @@ struct ChainTests {
         let stranger = try peer("stranger")
         desk.put(.peerConnected(stranger))
         desk.put(.message(.request(request: 1, blob: desk.digest, piece: 0), from: stranger))
-        #expect(desk.sent.contains(.refuse(request: 1, reason: .notHeld, retryAfterMillis: 0)))
+        #expect(desk.sent.contains(.refuse(request: 1, reason: .busy, retryAfterMillis: 0)))
     }
 
     @Test("while the whole is checked nothing is dropped: what comes of that decides")
