@@ -33,8 +33,8 @@ package struct ExchangeLimits: Sendable {
     package var hedgeFactor: UInt64 = 3
     package var hedgedPerMille = 50
     /// A node that reads one piece from the registry while the others read this many each gives back what it was
-    /// granted, and so does one that for so long has had a piece that it could not begin to hand on. It waits before it
-    /// asks again, at first this long.
+    /// granted, and so does one that for so long, and as long as nine of ten pieces take it, has had a piece that it
+    /// could not begin to hand on. It waits before it asks again, at first this long.
     package var slowReaderFactor = 4
     package var handOnMillis: UInt64 = 1_000
     package var yieldMillis: UInt64 = 2_000

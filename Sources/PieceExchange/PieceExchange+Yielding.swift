@@ -52,6 +52,8 @@ extension PieceExchange {
             wants[id].readForOthers.removeFirst()
         }
         guard let first = wants[id].readForOthers.first else { return false }
-        return first.at.adding(milliseconds: limits.handOnMillis) <= now
+        // Large pieces take their time with everybody.
+        let usual = wants[id].pace.ninetieth ?? 0
+        return first.at.adding(nanoseconds: max(limits.handOnMillis * 1_000_000, usual)) <= now
     }
 }
