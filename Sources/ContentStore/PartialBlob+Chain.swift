@@ -9,7 +9,7 @@ extension PartialBlob {
         case linked
         /// It is no link of the chain, or there is none to go by.
         case differs
-        /// It is here already; these bytes were not looked at.
+        /// It is a link, and was here already.
         case held
     }
 
@@ -20,16 +20,18 @@ extension PartialBlob {
     ///
     /// One that proved false is not followed again, and no other. Returns whether a chain is gone by.
     package func follow(_ chain: BlobChain) -> Bool {
-        let (isFollowing, mayFollow) = state.withLock { ($0.chain != nil, $0.mayFollow) }
-        guard !isFollowing, mayFollow else { return isFollowing }
+        switch state.withLock(\.check) {
+        case .chain: return true
+        case .hash: return false
+        case .undecided: break
+        }
         prefix.withLock { prefix in
             guard !prefix.isRight else { return }
             let isSame = prefix.states[...] == chain.states[..<prefix.hashedPieces]
             state.withLock { state in
-                guard state.chain == nil, state.mayFollow else { return }
-                state.mayFollow = isSame
+                guard case .undecided = state.check else { return }
+                state.check = isSame ? .chain(chain) : .hash
                 guard isSame else { return }
-                state.chain = chain
                 state.linked = Set(0..<prefix.hashedPieces)
             }
         }
@@ -63,8 +65,7 @@ extension PartialBlob {
     /// The chain is false: bytes that are right otherwise are no link of it. The whole is hashed instead.
     package func unfollow() {
         state.withLock {
-            $0.chain = nil
-            $0.mayFollow = false
+            $0.check = .hash
             $0.linked = []
         }
     }

@@ -17,7 +17,7 @@ package import PieceModel
 /// - `fresh` are held pieces near the end of these, whose bytes need not be read again;
 /// - `prefix.states` are its states behind each of them, and behind the last piece the digest;
 /// - from a match until a piece is dropped `isRight` says so, and the hasher has seen nothing;
-/// - `linked` are held pieces that are right if `chain` is, or led together to one of its states;
+/// - `linked` are held pieces that lead from one state of `chain` to the next;
 /// - `unproven` are pieces held on the chain's word alone, of which nobody has seen that they have their own digests.
 ///
 /// With a chain nothing more is hashed in order, and the whole is right when all pieces are linked.
@@ -31,19 +31,27 @@ package final class PartialBlob: Sendable {
 
     enum Phase { case open, committed, abandoned, failed }
 
+    /// What the whole is checked by: hashed in order, until a chain is gone by, and again for good when one proved
+    /// false.
+    enum WholeCheck {
+        case undecided
+        case chain(BlobChain)
+        case hash
+    }
+
     struct State {
         var phase = Phase.open
         var held: [Int: Journal.Entry] = [:]
         var fresh: [Int: FreshBytes] = [:]
-        var chain: BlobChain?
-        /// No chain has proved false.
-        var mayFollow = true
+        var check = WholeCheck.undecided
         var linked: Set<Int> = []
         var unproven: Set<Int> = []
         /// What the prefix last had; a hint.
         var hashedPieces = 0
         /// Of the committed blob.
         var chainStates: [Digest] = []
+
+        var chain: BlobChain? { if case .chain(let chain) = check { chain } else { nil } }
 
         /// Returns whether the piece was held.
         mutating func lose(_ piece: PieceIndex) -> Bool {
