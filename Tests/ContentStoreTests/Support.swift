@@ -2,6 +2,7 @@ import Foundation
 import Hashing
 import OCIModel
 import PieceModel
+import TestSupport
 import Testing
 
 @testable import ContentStore
@@ -69,13 +70,7 @@ struct Sample: Sendable {
 
     var pieceDigests: [Digest] { layout.pieces.map { SHA256Hasher.hash(bytes(of: $0)) } }
 
-    var chainStates: [Digest] {
-        var hash = SHA256Chain()
-        return layout.pieces.map { piece in
-            bytes(of: piece).withUnsafeBytes { hash.update($0) }
-            return piece.value == layout.pieceCount - 1 ? hash.digest : hash.state
-        }
-    }
+    var chainStates: [Digest] { TestSupport.chainStates(ofPieces: layout.pieces.map(bytes(of:))) }
 
     func path(in folder: TemporaryFolder) -> String {
         "\(folder.path)/blobs/sha256/\(digest.hex.prefix(2))/\(digest.hex)"

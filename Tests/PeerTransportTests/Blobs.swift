@@ -1,6 +1,7 @@
 import Hashing
 import OCIModel
 import PieceModel
+import TestSupport
 
 /// A blob made for a test.
 struct Blob: Sendable {
@@ -50,13 +51,7 @@ struct Blob: Sendable {
 
     func digest(of piece: PieceIndex) -> Digest { SHA256Hasher.hash(bytes(of: piece)) }
 
-    var chain: [Digest] {
-        var hash = SHA256Chain()
-        return layout.pieces.map { piece in
-            bytes(of: piece).withUnsafeBytes { hash.update($0) }
-            return piece.value == layout.pieceCount - 1 ? hash.digest : hash.state
-        }
-    }
+    var chain: [Digest] { chainStates(ofPieces: layout.pieces.map(bytes(of:))) }
 
     var pieceDigests: [Digest] { layout.pieces.map(digest(of:)) }
 }

@@ -42,8 +42,7 @@ struct ChainTests {
     func heard() throws {
         var (desk, holder) = try desk()
         let listener = try peer("listener")
-        desk.put(.peerConnected(listener))
-        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.listen(listener)
         #expect(isProving(desk, [0, 1]))
         #expect(!desk.sent.contains { if case .pieceDigests = $0 { true } else { false } })
         #expect(!desk.exchange.mayGoByChain(desk.digest))
@@ -62,8 +61,7 @@ struct ChainTests {
         let (listener, honest) = (try peer("listener"), try peer("honest"))
         desk.put(.peerConnected(honest))
         desk.offer(0..<4, from: honest)
-        desk.put(.peerConnected(listener))
-        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.listen(listener)
         desk.put(try proven(desk, 0..<2))
         #expect(dropped(desk) == [0, 1])
         #expect(bans(desk) == [holder])
@@ -117,8 +115,7 @@ struct ChainTests {
             .pieceArrived(.init(request: request.request, encoding: .identity, payloadBytes: bytes), from: holder))
         try desk.read(request.piece..<request.piece + 1)
         let listener = try peer("listener")
-        desk.put(.peerConnected(listener))
-        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.listen(listener)
         desk.put(.pieceChecked(request: request.request, from: holder, outcome: .linked))
         #expect(isProving(desk, [request.piece]))
         let lie = SimulatedContent.digest(of: SimulatedContent.lie(desk.blob, request.piece))
@@ -131,8 +128,7 @@ struct ChainTests {
     func stale() throws {
         var (desk, _) = try desk()
         let listener = try peer("listener")
-        desk.put(.peerConnected(listener))
-        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.listen(listener)
         #expect(isProving(desk, [0, 1]))
         // The registry says otherwise of the first piece: what is on disk goes.
         let (first, second) = (try #require(desk.blob.layout.piece(0)), try #require(desk.blob.layout.piece(1)))
@@ -170,8 +166,7 @@ struct ChainTests {
         let bytes = desk.blob.layout.byteCount(of: index)
         desk.put(
             .pieceArrived(.init(request: requests[2].request, encoding: .identity, payloadBytes: bytes), from: holder))
-        desk.put(.peerConnected(listener))
-        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.listen(listener)
         #expect(isProving(desk, [0, 1]))
         desk.put(.pieceChecked(request: requests[2].request, from: holder, outcome: .linked))
         #expect(desk.actions.contains(.checkBlob(blob: desk.digest)))
@@ -216,8 +211,7 @@ struct ChainTests {
     func verifying() throws {
         var (desk, _) = try desk(lying: true)
         let listener = try peer("listener")
-        desk.put(.peerConnected(listener))
-        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.listen(listener)
         for piece in 2..<4 { try desk.read(piece..<piece + 1) }
         #expect(desk.actions.contains(.checkBlob(blob: desk.digest)))
         desk.put(try proven(desk, 0..<2))
@@ -235,8 +229,7 @@ struct ChainTests {
         try desk.want()
         desk.offer(0..<4, from: holder)
         let requests = desk.requests
-        desk.put(.peerConnected(listener))
-        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.listen(listener)
         #expect(!desk.actions.contains { if case .provePieces = $0 { true } else { false } })
         let request = try #require(requests.first)
         try desk.deliver(request, .linked)
@@ -254,8 +247,7 @@ struct ChainTests {
         let chain = [desk.trueDigest(0), desk.digest]
         desk.put(.blobChecked(blob: desk.digest, matches: true, chain: chain))
         #expect(desk.actions.contains(.completed(blob: desk.digest)))
-        desk.put(.peerConnected(listener))
-        desk.put(.message(.interest(blob: desk.digest), from: listener))
+        desk.listen(listener)
         #expect(desk.actions.contains(.loadDigests(blob: desk.digest)) && desk.sent.isEmpty)
         let digests = [desk.trueDigest(0), desk.trueDigest(1)]
         desk.put(.digestsLoaded(blob: desk.digest, digests: digests, chain: chain))

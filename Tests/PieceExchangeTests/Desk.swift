@@ -67,6 +67,12 @@ struct Desk {
         actions = first + actions
     }
 
+    /// A peer connects, and wants the blob too.
+    mutating func listen(_ name: PeerName) {
+        put(.peerConnected(name))
+        put(.message(.interest(blob: digest), from: name))
+    }
+
     /// Lets the registry deliver these pieces.
     mutating func read(_ pieces: Range<Int>) throws {
         for piece in pieces {

@@ -13,8 +13,7 @@ struct ServingOrderTests {
         limits.uploadsMax = 1
         var desk = try Desk(pieces: pieces, limits: limits)
         for name in names {
-            desk.put(.peerConnected(name))
-            desk.put(.message(.interest(blob: desk.digest), from: name))
+            desk.listen(name)
         }
         return desk
     }

@@ -131,8 +131,7 @@ struct SourceTests {
         let a = try peer("a")
         try desk.want()
         #expect(desk.fetches == [0..<200])
-        desk.put(.peerConnected(a))
-        desk.put(.message(.interest(blob: desk.digest), from: a))
+        desk.listen(a)
         desk.put(.message(.holdings(blob: desk.digest, held: nil), from: a))
         desk.offer(100..<104, from: a)
         for request in desk.requests { try desk.deliver(request) }
