@@ -212,7 +212,7 @@ extension PieceExchange {
         touch(want: want)
     }
 
-    /// The piece is on disk and matches its digest: whoever else was asked for it need not send it.
+    /// The piece is on disk, and right by its digest or as a link: whoever else was asked for it need not send it.
     mutating func store(_ piece: Int, of want: WantID) {
         touch(want: want)
         let flight = wants[want].flights.removeValue(forKey: piece)

@@ -160,7 +160,7 @@ struct Want: Sendable {
         wakeClaims()
     }
 
-    /// The piece is stored and matches its digest.
+    /// The piece is stored, and right by its digest or as a link of the blob's chain.
     ///
     /// Returns whether that is new.
     mutating func hold(_ piece: Int) -> Bool {
