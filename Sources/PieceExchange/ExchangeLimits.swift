@@ -69,7 +69,12 @@ package struct ExchangeLimits: Sendable {
     package var grantDeferMillis: UInt64 = 3_000
     /// Peers that a want asks what they hold, at the most; beside them half as many that ask first, or as many when
     /// they are of this node's zone.
-    package var neighboursMax = 16
+    ///
+    /// In simulation of 1,000 nodes with 1 GiB, 16 saved nothing of the makespan (1.13 and 1.14 of the bound) and made
+    /// nodes say a quarter more; 10 cost 1 %.
+    package var neighboursMax = 12
+    /// Who held nothing and did not ask for the blob is asked again after this, at first.
+    package var passedMillis: UInt64 = 1_000
     /// A want that gets nothing for this long brings pieces into its zone that were dealt to others.
     package var importPatienceMillis: UInt64 = 3_000
     /// Piece requests outstanding at peers of other zones, over all of them.

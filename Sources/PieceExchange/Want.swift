@@ -87,8 +87,7 @@ struct Want: Sendable {
     var everOffered = false
     /// A neighbour said that it holds nothing since the idle ones were last exchanged for others.
     var mayHaveIdle = false
-    /// Peers that held nothing and wanted nothing when they were asked.
-    var passed: Set<PeerID> = []
+    var passed = PassedPeers()
     var blame = Blame()
     /// Pieces that peers came to offer since the registry last brought this node one, or began to.
     var coveredSinceRead = 0

@@ -13,8 +13,10 @@ struct NeighbourTests {
     }
 
     /// Who was asked for the desk's blob by the last actions.
-    private func asked(_ desk: Desk) -> Set<PeerName> {
-        Set(desk.actions.compactMap { if case .send(.interest, let to) = $0 { to } else { nil } })
+    private func asked(_ desk: Desk) -> Set<PeerName> { asked(desk.actions) }
+
+    private func asked(_ actions: [ExchangeAction]) -> Set<PeerName> {
+        Set(actions.compactMap { if case .send(.interest, let to) = $0 { to } else { nil } })
     }
 
     private func names(_ count: Int) throws -> [PeerName] { try (0..<count).map { try peer("p\($0)") } }
@@ -35,15 +37,36 @@ struct NeighbourTests {
         let all = try names(20)
         for name in all { desk.put(.peerConnected(name)) }
         try desk.want()
-        var open = asked(desk)
-        var seen = open
+        #expect(denied(by: asked(desk), &desk) == Set(all))
+    }
+
+    @Test("who was passed over is asked again later, at longer and longer intervals")
+    func asksAgain() throws {
+        var desk = try Desk(pieces: 8, limits: limits(neighbours: 4))
+        let all = try names(6)
+        for name in all { desk.put(.peerConnected(name)) }
+        try desk.want()
+        let first = ExchangeLimits().passedMillis
+        for pause in [first, 2 * first, 4 * first] {
+            #expect(denied(by: asked(desk), &desk) == Set(all))
+            desk.seen = []
+            desk.pass(milliseconds: pause - 1)
+            #expect(asked(desk.seen).isEmpty)
+            desk.pass(milliseconds: 1)
+        }
+    }
+
+    /// All who are asked hold nothing; returns who was asked, also in the place of others.
+    private func denied(by first: Set<PeerName>, _ desk: inout Desk) -> Set<PeerName> {
+        var open = first
+        var seen = first
         while let next = open.min() {
             open.remove(next)
             desk.put(.message(.holdings(blob: desk.digest, held: nil), from: next))
             open.formUnion(asked(desk))
             seen.formUnion(asked(desk))
         }
-        #expect(seen == Set(all))
+        return seen
     }
 
     @Test("who has nothing but wants the blob too stays a neighbour")
