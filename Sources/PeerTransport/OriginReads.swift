@@ -1,6 +1,6 @@
 import EventLoop
 
-/// What reads one blob from the registry: the running fetch, and the one before it while that reads its last piece.
+/// What reads one blob from the registry: the running fetch, and the one before it while that reads its last pieces.
 @LoopActor
 struct OriginReads {
     var running: OriginIntake?

@@ -145,7 +145,7 @@ package enum ExchangeAction: Equatable, Sendable {
     /// Throw away the payload that just arrived.
     case discardPayload(request: UInt32, from: PeerName)
     /// Read these pieces, in order, from the registry with one request; report each as `originPiece`, then
-    /// `originEnded`. A fetch of the blob that runs already becomes the tail: it reads what is left of its last piece
+    /// `originEnded`. A fetch of the blob that runs already becomes the tail: it reads what is left of it
     /// beside the new one. There is never more than one tail.
     case fetchFromOrigin(blob: Digest, pieces: Range<Int>)
     /// The running fetch is over, and the tail with it: no `originEnded` follows, another may be started by the next

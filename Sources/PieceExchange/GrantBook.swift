@@ -27,7 +27,7 @@ struct GrantBook: Sendable {
     private static let firstShare = 64
     /// No grant is smaller, unless nothing more is left: each is a request to the registry.
     private static let bytesMin = 256 << 10
-    /// Grants that one holder may have at once: the one it reads, the last piece of the one before, and the next.
+    /// Grants that one holder may have at once: the one it reads, what is left of the one before, and the next.
     private static let grantsEach = 3
     private static let takerMillis: UInt64 = 5_000
     private static let takersMax = 16_384

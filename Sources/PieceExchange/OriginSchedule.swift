@@ -2,8 +2,8 @@
 ///
 /// One fetch runs per blob. It reads a contiguous run of pieces from the front; pieces close behind
 /// its cursor are left to it, those further on may come from peers meanwhile, and it is stopped where it
-/// meets one of them. While it reads its last piece the next fetch may begin, so that the registry is not idle for a
-/// round trip between two: the piece then is the *tail*.
+/// meets one of them. While it reads its last pieces the next fetch may begin, so that the registry is not idle for a
+/// round trip between two: what is left then is the *tail*.
 struct OriginSchedule: Sendable {
     enum Access: Equatable, Sendable {
         case allowed
@@ -18,8 +18,8 @@ struct OriginSchedule: Sendable {
     var access: Access
     /// The pieces that the running fetch was asked for.
     private(set) var running: Range<Int>?
-    /// The last piece of the fetch before the running one, until that has ended.
-    private(set) var tail: Int?
+    /// What the fetch before the running one has still to report, until that has ended.
+    private(set) var tail: Range<Int>?
     /// The piece that the running fetch reports next.
     private(set) var cursor = 0
     private(set) var hasDelivered = false
@@ -38,7 +38,7 @@ struct OriginSchedule: Sendable {
 
     /// Whether the piece is so close behind the cursor that the fetch has it before a peer would.
     func isAbout(toRead piece: Int, lead: Int) -> Bool {
-        if piece == tail { return true }
+        if let tail, tail.contains(piece) { return true }
         guard let remaining else { return false }
         return remaining.contains(piece) && piece - remaining.lowerBound < lead
     }
@@ -47,14 +47,17 @@ struct OriginSchedule: Sendable {
         access == .allowed && running == nil && (retryAt.map { $0 <= now } ?? true)
     }
 
-    /// Whether the running fetch reads its last piece, and may do so beside the next.
-    var mayHandOver: Bool { access == .allowed && tail == nil && remaining?.count == 1 }
+    /// Whether the running fetch reads its last pieces, so many at the most, and may do so beside the next.
+    func mayHandOver(last pieces: Int) -> Bool {
+        guard access == .allowed, tail == nil, let remaining else { return false }
+        return !remaining.isEmpty && remaining.count <= pieces
+    }
 
     /// Starts a fetch; one that runs becomes the tail.
     mutating func start(_ run: Range<Int>, now: Instant) {
         if let remaining {
-            precondition(mayHandOver, "only the last piece is read beside the next fetch")
-            tail = remaining.first
+            precondition(tail == nil, "no more than two fetches of a blob run at once")
+            tail = remaining
         }
         running = run
         cursor = run.lowerBound
@@ -65,7 +68,10 @@ struct OriginSchedule: Sendable {
 
     mutating func delivered(_ piece: Int, now: Instant) {
         failures = 0
-        if piece == tail { progressAt = now }
+        if let tail, tail.contains(piece) {
+            self.tail = (piece + 1)..<tail.upperBound
+            progressAt = now
+        }
         guard let running, running.contains(piece) else { return }
         cursor = max(cursor, piece + 1)
         hasDelivered = true

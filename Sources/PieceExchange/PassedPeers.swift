@@ -1,7 +1,7 @@
 import PieceModel
 
-/// Peers that held nothing of a blob and did not ask for it, until they are asked again: all together, after pauses that
-/// double.
+/// Peers that held nothing of a blob and did not ask for it, until they are asked again: all together, after pauses
+/// that double.
 struct PassedPeers: Sendable {
     private static let doublingsMax = 4
 

@@ -11,7 +11,7 @@ struct Permit: Sendable {
 
     /// The granted pieces that are being read, one running fetch after another.
     var reading: Range<Int>?
-    /// The grant before, whose last piece is read beside `reading`.
+    /// The grant before, whose last pieces are read beside `reading`.
     var trailing: Range<Int>?
     /// Granted ahead, so that the registry is never idle for want of a grant.
     var next: Range<Int>?

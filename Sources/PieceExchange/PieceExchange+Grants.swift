@@ -29,7 +29,7 @@ extension PieceExchange {
         }
     }
 
-    /// The next grant, to be read beside the last piece of the one before.
+    /// The next grant, to be read beside the last pieces of the one before.
     mutating func runAfterTail(_ id: WantID) -> Range<Int>? {
         guard usesGrants(id), let reading = wants[id].permit.reading, let running = wants[id].origin.running,
             let next = wants[id].permit.next, let run = wants[id].originRun(in: next),

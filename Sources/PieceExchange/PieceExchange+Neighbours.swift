@@ -7,8 +7,10 @@ import PieceModel
 /// A neighbour is a peer that was asked what it holds and has a claim. Who holds nothing and does not want the blob
 /// makes room for another, and is asked again later: it may want the blob and have had too many neighbours to say so.
 /// A node whom all were too full for at the start would have few neighbours to the end, and the whole waits for it (in
-/// simulation of 1,000 nodes: one with 8 neighbours, 3 % longer). Who asks this node for a blob that it wants too becomes a neighbour while there is some
-/// room left beyond those that were chosen: in a crowd each is chosen by as many as it chooses.
+/// simulation of 1,000 nodes: one with 8 neighbours, 3 % longer).
+///
+/// Who asks this node for a blob that it wants too becomes a neighbour while there is some room left beyond those that
+/// were chosen: in a crowd each is chosen by as many as it chooses.
 extension PieceExchange {
     /// Asks peers that were not asked yet, at random, as many as there is room for.
     mutating func chooseNeighbours(_ id: WantID) {

@@ -3,6 +3,9 @@ import PieceModel
 
 /// Reading from the registry: what no peer has.
 extension PieceExchange {
+    /// As much as the smallest grant.
+    private static let handOverBytes = 256 << 10
+
     /// Starts the next fetch if the want needs one and may have it, and stops one that met pieces from
     /// elsewhere.
     mutating func steerOrigin(_ id: WantID) {
@@ -13,11 +16,19 @@ extension PieceExchange {
         guard isProbeOver(id) else { return }
         yieldIfSlow(id)
         askForGrant(id)
-        guard let run = wants[id].origin.mayHandOver ? runAfterTail(id) : runToStart(id) else { return }
+        guard let run = mayHandOver(id) ? runAfterTail(id) : runToStart(id) else { return }
         wants[id].origin.start(run, now: now)
         wants[id].coveredSinceRead = 0
         act(.fetchFromOrigin(blob: wants[id].blob, pieces: run))
         askForGrant(id)
+    }
+
+    /// The last piece, or where nobody else fetches the blob some more: reads are short at first, and each would be
+    /// followed by the time that the registry takes to answer. In a crowd each read beside another makes both slower.
+    private func mayHandOver(_ id: WantID) -> Bool {
+        let isAlone = audiences[wants[id].blob] == nil
+        let last = isAlone ? max(1, Self.handOverBytes / wants[id].layout.pieceBytes) : 1
+        return wants[id].origin.mayHandOver(last: last)
     }
 
     /// Peers have said what they hold, or took too long.
@@ -87,7 +98,7 @@ extension PieceExchange {
         }
     }
 
-    /// The fetch before the running one has ended. If it broke off, its last piece is read again with what comes next:
+    /// The fetch before the running one has ended. If it broke off, its last pieces are read again with what comes next:
     /// the running fetch tells whether the registry is well.
     mutating func tailEnded(_ blob: Digest, _ failure: ExchangeEvent.OriginFailure?) {
         guard let id = wantIDs[blob], wants[id].origin.tail != nil else { return }

@@ -102,20 +102,22 @@ extension Want {
     }
 
     private func isMine(_ piece: Int) -> Bool {
-        permit.reading?.contains(piece) == true || origin.remaining?.contains(piece) == true || origin.tail == piece
+        permit.reading?.contains(piece) == true || origin.remaining?.contains(piece) == true || isInTail(piece)
     }
 
     func needsOrigin(_ piece: Int) -> Bool {
-        open.contains(piece) && piece != origin.tail && (!covered.contains(piece) || forced.contains(piece))
+        open.contains(piece) && !isInTail(piece) && (!covered.contains(piece) || forced.contains(piece))
             && (importable?.contains(piece) ?? true)
     }
 
     /// Of the pieces of this word, those that need the registry.
     private func openToOrigin(word index: Int) -> UInt64 {
         let needed = open.words[index] & (~covered.words[index] | forced.words[index]) & importableWord(index)
-        guard let tail = origin.tail, tail >> 6 == index else { return needed }
-        return needed & ~(1 << UInt64(tail & 63))
+        guard let tail = origin.tail else { return needed }
+        return tail.reduce(needed) { $1 >> 6 == index ? $0 & ~(1 << UInt64($1 & 63)) : $0 }
     }
+
+    private func isInTail(_ piece: Int) -> Bool { origin.tail?.contains(piece) == true }
 
     private func firstNeedingOrigin(from start: Int) -> Int? {
         var index = start >> 6

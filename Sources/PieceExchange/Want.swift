@@ -135,7 +135,7 @@ struct Want: Sendable {
     var originLead: Int { max(2, min(32, (4 << 20) / layout.pieceBytes)) }
 
     /// Everything that is not held is on its way: only then is a piece asked for twice.
-    var isEndgame: Bool { open.count <= (origin.remaining?.count ?? 0) + (origin.tail == nil ? 0 : 1) }
+    var isEndgame: Bool { open.count <= (origin.remaining?.count ?? 0) + (origin.tail?.count ?? 0) }
 
     /// The piece as the layout's type.
     ///

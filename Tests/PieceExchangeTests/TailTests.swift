@@ -4,11 +4,12 @@ import Testing
 
 @testable import PieceExchange
 
-@Suite("The last piece of a registry read")
+@Suite("The last pieces of a registry read")
 struct TailTests {
-    /// A desk that reads pieces 0 and 1 and may read 4 and 5 next.
+    /// A desk that reads pieces 0 and 1 and may read 4 and 5 next, while another node fetches the blob too.
     private func readingDesk() throws -> (desk: Desk, directory: PeerName) {
         var (desk, directory) = try Desk.withDirectory(pieces: 8)
+        desk.put(.message(.interest(blob: desk.digest), from: directory))
         desk.put(.message(.holdings(blob: desk.digest, held: nil), from: directory))
         desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 0, count: 2)), from: directory))
         #expect(desk.fetches == [0..<2])
@@ -24,7 +25,7 @@ struct TailTests {
                 isOver: true))
     }
 
-    @Test("is read beside the next grant; its own is over when it came")
+    @Test("are read beside the next grant; their own is over when they came")
     func handsOver() throws {
         var (desk, _) = try readingDesk()
         try desk.read(0..<1)
@@ -36,7 +37,25 @@ struct TailTests {
         #expect(!desk.actions.contains(.stopOrigin(blob: desk.digest)))
     }
 
-    @Test("is asked for again when it broke off, and the next grant is read on")
+    @Test("are read beside the next grant from the start, where they are few and nobody else fetches the blob")
+    func handsOverEarly() throws {
+        var (desk, directory) = try Desk.withDirectory(pieces: 16)
+        desk.put(.message(.holdings(blob: desk.digest, held: nil), from: directory))
+        desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 0, count: 5)), from: directory))
+        desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 5, count: 2)), from: directory))
+        #expect(desk.fetches.isEmpty, "five pieces are left of the first")
+        try desk.read(0..<1)
+        #expect(desk.fetches == [5..<7])
+        desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 7, count: 2)), from: directory))
+        try desk.read(5..<6)
+        #expect(desk.fetches.isEmpty, "two fetches run")
+        try desk.read(1..<5)
+        desk.put(.originEnded(blob: desk.digest, failure: nil, isTail: true))
+        #expect(desk.fetches == [7..<9])
+        #expect(!desk.actions.contains(.stopOrigin(blob: desk.digest)))
+    }
+
+    @Test("are asked for again when the read broke off, and the next grant is read on")
     func breaksOff() throws {
         var (desk, directory) = try readingDesk()
         try desk.read(0..<1)
@@ -52,7 +71,7 @@ struct TailTests {
         #expect(!desk.seen.contains(.stopOrigin(blob: desk.digest)))
     }
 
-    @Test("ends with the want")
+    @Test("end with the want")
     func ends() throws {
         var (desk, _) = try readingDesk()
         try desk.read(0..<1)
