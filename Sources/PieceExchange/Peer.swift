@@ -24,6 +24,8 @@ struct Peer: Sendable {
     /// Follows how fast answers come, so that a slow peer is not asked for more than it can bring before the
     /// deadline.
     var allowance = 4
+    /// Smoothed time from a request to its piece; 0 before the first.
+    private(set) var answerNanos: UInt64 = 0
     /// Answers to cancelled requests that may still come.
     var straysAllowed = 0
     /// Not asked before this moment: it said BUSY.
@@ -54,6 +56,10 @@ struct Peer: Sendable {
     /// FNV-1a.
     static func key(of name: PeerName) -> UInt64 {
         name.text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+    }
+
+    mutating func noteAnswer(nanoseconds: UInt64) {
+        answerNanos = answerNanos == 0 ? nanoseconds : answerNanos - answerNanos / 4 + nanoseconds / 4
     }
 
     func mayBeAsked(_ now: Instant) -> Bool { mayBeAsked(now, outstandingMax: allowance) }

@@ -98,8 +98,8 @@ extension PieceExchange {
         }
     }
 
-    /// The fetch before the running one has ended. If it broke off, its last pieces are read again with what comes next:
-    /// the running fetch tells whether the registry is well.
+    /// The fetch before the running one has ended. If it broke off, its last pieces are read again with what comes
+    /// next: the running fetch tells whether the registry is well.
     mutating func tailEnded(_ blob: Digest, _ failure: ExchangeEvent.OriginFailure?) {
         guard let id = wantIDs[blob], wants[id].origin.tail != nil else { return }
         wants[id].origin.stopTail()

@@ -163,6 +163,7 @@ extension PieceExchange {
     private mutating func noteAnswer(_ request: Request, from peer: PeerID) {
         peers[peer].busyStreak = 0
         peers[peer].deliveredAt = now
+        peers[peer].noteAnswer(nanoseconds: now.nanoseconds - request.sent.nanoseconds)
         if let want = want(of: request) {
             wants[want].pace.add(nanoseconds: now.nanoseconds - request.sent.nanoseconds)
             if wants[want].hedgeDue <= now { touch(want: want) }

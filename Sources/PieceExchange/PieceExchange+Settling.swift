@@ -57,12 +57,7 @@ extension PieceExchange {
 
     private mutating func askEachPeerOnce(for want: WantID) -> Bool {
         var hasAsked = false
-        let count = wants[want].claims.count
-        for step in 0..<count {
-            let peer = (step + turn) % count
-            guard wants[want].claims[peer].isThere, !wants[want].claims[peer].isDry, peers[peer].mayBeAsked(now),
-                wants[want].claims[peer].isNear || mayAskFar
-            else { continue }
+        for peer in peersToAsk(for: want) where wants[want].claims[peer].isNear || mayAskFar {
             guard hasRoom(for: want) else {
                 isShortOfRoom = true
                 return false
@@ -73,6 +68,24 @@ extension PieceExchange {
             hasAsked = true
         }
         return hasAsked
+    }
+
+    /// Those that may be asked for a piece, first those that would bring it first, as far as their last answers tell;
+    /// who has not brought any goes before all.
+    ///
+    /// In simulation of 64 nodes, and of 1,000 nodes with 1 GiB, taking turns made the last one 2 and 1 % later.
+    private func peersToAsk(for want: WantID) -> [PeerID] {
+        let count = wants[want].claims.count
+        var order: [(nanos: UInt64, step: Int, peer: PeerID)] = []
+        for step in 0..<count {
+            let peer = (step + turn) % count
+            guard wants[want].claims[peer].isThere, !wants[want].claims[peer].isDry, peers[peer].mayBeAsked(now) else {
+                continue
+            }
+            order.append((UInt64(peers[peer].requests.count + 1) * peers[peer].answerNanos, step, peer))
+        }
+        order.sort { ($0.nanos, $0.step) < ($1.nanos, $1.step) }
+        return order.map(\.peer)
     }
 
     func hasRoom(for want: WantID) -> Bool {

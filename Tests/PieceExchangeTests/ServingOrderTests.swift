@@ -89,6 +89,28 @@ struct ServingOrderTests {
         #expect(others.filter { isSentElsewhere($0, desk) }.count == 1)
     }
 
+    @Test("a node that fetches, and that many wait for, takes no request for what it gave to two")
+    func crowded() throws {
+        let names = try ["a", "b", "c"].map(peer)
+        var desk = try desk(pieces: 16, peers: names)
+        try desk.want(held: Array(0..<12))
+        for (index, name) in names.prefix(2).enumerated() {
+            ask(&desk, UInt32(index), 0, name)
+            desk.put(.uploadEnded(request: UInt32(index), to: name))
+        }
+        let crowded = UInt32(ExchangeLimits().crowdedFrom)
+        for piece in 1..<(1 + crowded) { ask(&desk, 10 + piece, piece, names[0]) }
+        ask(&desk, 30, 0, names[2])
+        #expect(!isSentElsewhere(30, desk), "one request is being served, one less than make a crowd wait")
+        desk.put(.message(.cancel(request: 30), from: names[2]))
+        ask(&desk, 31, 1 + crowded, names[0])
+        ask(&desk, 32, 0, names[2])
+        #expect(isSentElsewhere(32, desk))
+        desk.pass(milliseconds: UInt64(ExchangeLimits().elsewhereMillis))
+        ask(&desk, 33, 0, names[2])
+        #expect(!isSentElsewhere(33, desk), "whom it was given to had time to hand it on")
+    }
+
     @Test("of two peers that are being sent as little, the one further behind is next")
     func furthestBehind() throws {
         let (a, b, c) = (try peer("a"), try peer("b"), try peer("c"))

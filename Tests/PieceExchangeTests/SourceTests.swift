@@ -6,6 +6,31 @@ import Testing
 
 @Suite("Where pieces come from")
 struct SourceTests {
+    @Test("of two peers that have a piece, the one that brought its last one sooner is asked")
+    func soonest() throws {
+        for quick in ["a", "b"] {
+            var limits = ExchangeLimits()
+            limits.requestedBytesMax = 2 * PieceLayout.pieceBytesMin
+            var desk = try Desk(pieces: 12, limits: limits)
+            let names = try ["a", "b"].map(peer)
+            for name in names { desk.put(.peerConnected(name)) }
+            try desk.want()
+            var open: [(request: UInt32, piece: Int, to: PeerName)] = []
+            for (piece, name) in names.enumerated() {
+                desk.offer(piece..<(piece + 1), from: name)
+                open += desk.requests
+            }
+            for name in names { desk.offer(2..<12, from: name) }
+            open.sort { left, right in left.to.text == quick && right.to.text != quick }
+            #expect(open.count == 2)
+            for request in open {
+                desk.pass(milliseconds: 100)
+                try desk.deliver(request)
+            }
+            #expect(desk.requests.map(\.to.text) == [quick])
+        }
+    }
+
     @Test("a node alone reads the whole blob from the registry at once, in one fetch")
     func alone() throws {
         var desk = try Desk(pieces: 9)
