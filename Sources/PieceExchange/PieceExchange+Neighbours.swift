@@ -14,7 +14,7 @@ import PieceModel
 extension PieceExchange {
     /// Asks peers that were not asked yet, at random, as many as there is room for.
     mutating func chooseNeighbours(_ id: WantID) {
-        var room = limits.neighboursMax - wants[id].claimCount
+        var room = neighboursAim - wants[id].claimCount
         guard room > 0 else { return }
         var strangers = peers.indices.filter { peer in
             peers[peer].isConnected && !peers[peer].isErrand && !wants[id].hasClaim(of: peer)
@@ -36,6 +36,13 @@ extension PieceExchange {
         }
     }
 
+    /// Whom a node has room for anyway it asks: among few, one that is left out may be the only one that has the blob.
+    /// A register names that one, and there has to be room for it.
+    private var neighboursAim: Int {
+        let most = limits.neighboursMax + limits.neighboursMax / 2
+        return peerIDs.count <= most && !hasRegister ? most : limits.neighboursMax
+    }
+
     /// The peer asked this node for a blob: if it is wanted here too, each can be of use to the other.
     mutating func considerNeighbour(_ peer: PeerID, _ blob: Digest) {
         guard let id = wantIDs[blob], wants[id].phase == .fetching, !wants[id].hasClaim(of: peer) else { return }
@@ -48,7 +55,7 @@ extension PieceExchange {
 
     /// Neighbours that have nothing to give and want nothing make room, if there are others to ask.
     mutating func exchangeIdleNeighbours(_ id: WantID) {
-        guard wants[id].phase == .fetching, peerIDs.count > limits.neighboursMax else { return }
+        guard wants[id].phase == .fetching, peerIDs.count > neighboursAim else { return }
         askPassedAgain(id)
         guard wants[id].mayHaveIdle else { return }
         wants[id].mayHaveIdle = false
@@ -66,7 +73,7 @@ extension PieceExchange {
     }
 
     private mutating func askPassedAgain(_ id: WantID) {
-        guard !wants[id].passed.isEmpty, wants[id].claimCount < limits.neighboursMax else { return }
+        guard !wants[id].passed.isEmpty, wants[id].claimCount < neighboursAim else { return }
         let due = wants[id].passed.due(firstPauseMillis: limits.passedMillis)
         guard due <= now else { return arm(want: id, at: due) }
         wants[id].passed.release()

@@ -23,7 +23,7 @@ struct NeighbourTests {
 
     @Test("a want asks no more peers than its bound, and all when there are fewer")
     func bounded() throws {
-        for (count, expected) in [(3, 3), (4, 4), (20, 4)] {
+        for (count, expected) in [(3, 3), (6, 6), (7, 4), (20, 4)] {
             var desk = try Desk(pieces: 8, limits: limits(neighbours: 4))
             for name in try names(count) { desk.put(.peerConnected(name)) }
             try desk.want()
@@ -43,7 +43,7 @@ struct NeighbourTests {
     @Test("who was passed over is asked again later, at longer and longer intervals")
     func asksAgain() throws {
         var desk = try Desk(pieces: 8, limits: limits(neighbours: 4))
-        let all = try names(6)
+        let all = try names(7)
         for name in all { desk.put(.peerConnected(name)) }
         try desk.want()
         let first = ExchangeLimits().passedMillis
