@@ -73,6 +73,8 @@ package struct ExchangeLimits: Sendable {
     /// In simulation of 1,000 nodes with 1 GiB, 16 saved nothing of the makespan (1.13 and 1.14 of the bound) and made
     /// nodes say a quarter more; 10 cost 1 %.
     package var neighboursMax = 12
+    /// The same for a node of a zone: those of a zone that do not know each other each bring the same pieces into it.
+    package var zonedNeighboursMax = 16
     /// Who held nothing and did not ask for the blob is asked again after this, at first.
     package var passedMillis: UInt64 = 1_000
     /// A want that gets nothing for this long brings pieces into its zone that were dealt to others.

@@ -22,7 +22,7 @@ extension PieceExchange {
         }
         // Most are of this node's zone, if there are such: some of another keep it from being cut off.
         let hasNear = strangers.contains { isNear(peers[$0].zone) }
-        let farMax = hasNear ? max(1, limits.neighboursMax / 4) : room
+        let farMax = hasNear ? max(1, chosenMax / 4) : room
         var farCount = 0
         while room > 0, !strangers.isEmpty {
             let index = strangers.count <= room ? strangers.count - 1 : random.below(strangers.count)
@@ -39,17 +39,19 @@ extension PieceExchange {
     /// Whom a node has room for anyway it asks: among few, one that is left out may be the only one that has the blob.
     /// A register names that one, and there has to be room for it.
     private var neighboursAim: Int {
-        let most = limits.neighboursMax + limits.neighboursMax / 2
-        return peerIDs.count <= most && !hasRegister ? most : limits.neighboursMax
+        let most = chosenMax + chosenMax / 2
+        return peerIDs.count <= most && !hasRegister ? most : chosenMax
     }
+
+    private var chosenMax: Int { zone == nil ? limits.neighboursMax : limits.zonedNeighboursMax }
 
     /// The peer asked this node for a blob: if it is wanted here too, each can be of use to the other.
     mutating func considerNeighbour(_ peer: PeerID, _ blob: Digest) {
         guard let id = wantIDs[blob], wants[id].phase == .fetching, !wants[id].hasClaim(of: peer) else { return }
         // Those of a zone that do not know each other each bring the same pieces into it.
         let isOfZone = zone != nil && peers[peer].zone == zone
-        let spare = isOfZone ? limits.neighboursMax : limits.neighboursMax / 2
-        guard wants[id].claimCount < limits.neighboursMax + spare else { return }
+        let spare = isOfZone ? chosenMax : chosenMax / 2
+        guard wants[id].claimCount < chosenMax + spare else { return }
         showInterest(in: id, to: peer)
     }
 

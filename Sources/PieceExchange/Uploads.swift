@@ -193,7 +193,8 @@ extension PieceExchange {
             dispersal.isGiven(piece, withinMillis: limits.elsewhereMillis, now: now)
         else { return false }
         if holdings[blob] != nil { return dispersal.ungivenCount > 0 }
-        return uploads.waiting >= limits.crowdedFrom && dispersal.times(piece) >= limits.givenAtOnceMax
+        // In a zone few have what was imported.
+        return zone == nil && uploads.waiting >= limits.crowdedFrom && dispersal.times(piece) >= limits.givenAtOnceMax
     }
 
     private mutating func refuse(
