@@ -47,10 +47,11 @@ struct OriginSchedule: Sendable {
         access == .allowed && running == nil && (retryAt.map { $0 <= now } ?? true)
     }
 
-    /// Whether the running fetch reads its last pieces, so many at the most, and may do so beside the next.
+    /// Whether the running fetch reads its last piece, or so many when the registry answers, and may do so beside the
+    /// next.
     func mayHandOver(last pieces: Int) -> Bool {
         guard access == .allowed, tail == nil, let remaining else { return false }
-        return !remaining.isEmpty && remaining.count <= pieces
+        return remaining.count == 1 || hasDelivered && !remaining.isEmpty && remaining.count <= pieces
     }
 
     /// Starts a fetch; one that runs becomes the tail.

@@ -44,6 +44,8 @@ extension PieceExchange {
     mutating func stopOrigin(_ id: WantID) {
         guard wants[id].origin.isReading else { return }
         wants[id].origin.stop()
+        reportTrailing(id)
+        wants[id].needsNoOrigin = false
         wants[id].wakeClaims()
         act(.stopOrigin(blob: wants[id].blob))
     }
@@ -87,10 +89,7 @@ extension PieceExchange {
         switch failure {
         case .permanent:
             wants[id].origin.stopRunning()
-            stopOrigin(id)
-            wants[id].origin.access = .refused
-            giveBackGrants(id)
-            if wants[id].blame.mismatches > 0 { askWhoHolds(id) }
+            originRefused(id)
         case nil where remaining.isEmpty || wants[id].origin.hasDelivered:
             wants[id].origin.stopRunning()
         case nil, .transient:
@@ -99,13 +98,28 @@ extension PieceExchange {
     }
 
     /// The fetch before the running one has ended. If it broke off, its last pieces are read again with what comes
-    /// next: the running fetch tells whether the registry is well.
+    /// next, if the running fetch has shown since that the registry is well.
     mutating func tailEnded(_ blob: Digest, _ failure: ExchangeEvent.OriginFailure?) {
         guard let id = wantIDs[blob], wants[id].origin.tail != nil else { return }
         wants[id].origin.stopTail()
         reportTrailing(id)
+        wants[id].needsNoOrigin = false
         wants[id].wakeClaims()
         touch(want: id)
+        guard let failure, !wants[id].origin.hasDelivered else { return }
+        switch failure {
+        case .permanent: originRefused(id)
+        case .transient:
+            stopOrigin(id)
+            originFailed(id)
+        }
+    }
+
+    private mutating func originRefused(_ id: WantID) {
+        stopOrigin(id)
+        wants[id].origin.access = .refused
+        giveBackGrants(id)
+        if wants[id].blame.mismatches > 0 { askWhoHolds(id) }
     }
 
     /// The registry broke off: later again, or never for this blob.

@@ -104,7 +104,7 @@ struct MisbehaviourTests {
         try desk.want()
         let held = PeerMessage.Holdings(blobBytes: desk.blob.layout.blobBytes + 1, complete: true, bits: [])
         desk.put(.message(.holdings(blob: desk.digest, held: held), from: a))
-        #expect(desk.actions == [0..<4, 4..<8].map { .fetchFromOrigin(blob: desk.digest, pieces: $0) })
+        #expect(desk.actions == [.fetchFromOrigin(blob: desk.digest, pieces: 0..<4)])
         desk.put(.message(.have(.init(blob: desk.digest, pieces: [.max], held: 1)), from: a))
         #expect(desk.actions.isEmpty)
     }

@@ -43,7 +43,7 @@ struct TailTests {
         desk.put(.message(.holdings(blob: desk.digest, held: nil), from: directory))
         desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 0, count: 5)), from: directory))
         desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 5, count: 2)), from: directory))
-        #expect(desk.fetches.isEmpty, "five pieces are left of the first")
+        #expect(desk.fetches.isEmpty, "the registry has not answered yet")
         try desk.read(0..<1)
         #expect(desk.fetches == [5..<7])
         desk.put(.message(.grant(blob: desk.digest, pieces: .init(first: 7, count: 2)), from: directory))
@@ -59,6 +59,7 @@ struct TailTests {
     func breaksOff() throws {
         var (desk, directory) = try readingDesk()
         try desk.read(0..<1)
+        try desk.read(4..<5)
         desk.put(.message(.grantRefused(blob: desk.digest, retryAfterMillis: 20), from: directory))
         desk.put(.originEnded(blob: desk.digest, failure: .transient, isTail: true))
         #expect(desk.sent.contains(progress(desk, read: 1)))
@@ -69,6 +70,21 @@ struct TailTests {
         }
         #expect(asked, "piece 1 is wanted again, with 2 and 3")
         #expect(!desk.seen.contains(.stopOrigin(blob: desk.digest)))
+    }
+
+    @Test("that fail before the next read has shown that the registry is well are a failure of the registry")
+    func failsBefore() throws {
+        for failure in [ExchangeEvent.OriginFailure.transient, .permanent] {
+            var (desk, _) = try readingDesk()
+            try desk.read(0..<1)
+            #expect(desk.fetches == [4..<6])
+            desk.put(.originEnded(blob: desk.digest, failure: failure, isTail: true))
+            #expect(desk.actions.contains(.stopOrigin(blob: desk.digest)))
+            desk.seen = []
+            desk.pass(milliseconds: 50)
+            let isAskedAgain = desk.seen.contains { if case .fetchFromOrigin = $0 { true } else { false } }
+            #expect(!isAskedAgain, "it is left alone for a while, or for good")
+        }
     }
 
     @Test("end with the want")
