@@ -58,6 +58,13 @@ struct Peer: Sendable {
         name.text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 
+    /// How long another piece would take to come.
+    var expectedNanos: UInt64 {
+        if answerNanos == 0 { return requests.isEmpty ? 0 : .max }
+        let (product, overflow) = answerNanos.multipliedReportingOverflow(by: UInt64(requests.count + 1))
+        return overflow ? .max : product
+    }
+
     mutating func noteAnswer(nanoseconds: UInt64) {
         answerNanos = answerNanos == 0 ? nanoseconds : answerNanos - answerNanos / 4 + nanoseconds / 4
     }

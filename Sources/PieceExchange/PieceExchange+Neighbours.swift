@@ -43,7 +43,7 @@ extension PieceExchange {
         return peerIDs.count <= most && !hasRegister ? most : chosenMax
     }
 
-    private var chosenMax: Int { zone == nil ? limits.neighboursMax : limits.zonedNeighboursMax }
+    var chosenMax: Int { zone == nil ? limits.neighboursMax : limits.zonedNeighboursMax }
 
     /// The peer asked this node for a blob: if it is wanted here too, each can be of use to the other.
     mutating func considerNeighbour(_ peer: PeerID, _ blob: Digest) {
@@ -57,9 +57,9 @@ extension PieceExchange {
 
     /// Neighbours that have nothing to give and want nothing make room, if there are others to ask.
     mutating func exchangeIdleNeighbours(_ id: WantID) {
-        guard wants[id].phase == .fetching, peerIDs.count > neighboursAim else { return }
-        askPassedAgain(id)
-        guard wants[id].mayHaveIdle else { return }
+        guard wants[id].phase == .fetching else { return }
+        defer { askPassedAgain(id) }
+        guard wants[id].mayHaveIdle, peerIDs.count > neighboursAim else { return }
         wants[id].mayHaveIdle = false
         var hasRoom = false
         for peer in wants[id].claims.indices {

@@ -63,8 +63,7 @@ extension PieceExchange {
     }
 
     private func hasRoomForHolder(_ id: WantID) -> Bool {
-        let most = limits.neighboursMax + limits.neighboursMax / 2
-        return wants[id].claimCount + wants[id].sought.count < most
+        wants[id].claimCount + wants[id].sought.count < chosenMax + chosenMax / 2
     }
 
     private mutating func askHolder(_ peer: PeerID, _ id: WantID) {

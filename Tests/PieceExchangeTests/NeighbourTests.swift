@@ -56,6 +56,19 @@ struct NeighbourTests {
         }
     }
 
+    @Test("who was passed over is asked again also when so few are left that there is room for all")
+    func asksAgainAmongFew() throws {
+        var desk = try Desk(pieces: 8, limits: limits(neighbours: 4))
+        let all = try names(7)
+        for name in all { desk.put(.peerConnected(name)) }
+        try desk.want()
+        #expect(denied(by: asked(desk), &desk) == Set(all))
+        desk.put(.peerDisconnected(all[0]))
+        desk.seen = []
+        desk.pass(milliseconds: ExchangeLimits().passedMillis)
+        #expect(asked(desk.seen).count >= 2)
+    }
+
     /// All who are asked hold nothing; returns who was asked, also in the place of others.
     private func denied(by first: Set<PeerName>, _ desk: inout Desk) -> Set<PeerName> {
         var open = first

@@ -23,8 +23,8 @@ struct SourceTests {
             for name in names { desk.offer(2..<12, from: name) }
             open.sort { left, right in left.to.text == quick && right.to.text != quick }
             #expect(open.count == 2)
-            for request in open {
-                desk.pass(milliseconds: 100)
+            for (request, pause) in zip(open, [100, 300] as [UInt64]) {
+                desk.pass(milliseconds: pause)
                 try desk.deliver(request)
             }
             #expect(desk.requests.map(\.to.text) == [quick])
