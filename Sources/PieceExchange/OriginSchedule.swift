@@ -23,6 +23,9 @@ struct OriginSchedule: Sendable {
     /// The piece that the running fetch reports next.
     private(set) var cursor = 0
     private(set) var hasDelivered = false
+    /// The running fetch began beside the tail, and has brought nothing so far: that the tail fails then is the
+    /// registry's failure as much as the running fetch's would be.
+    private(set) var isBornOfTail = false
     private(set) var retryAt: Instant?
     /// When the running fetch began or last reported a piece.
     private(set) var progressAt = Instant(nanoseconds: 0)
@@ -56,6 +59,7 @@ struct OriginSchedule: Sendable {
 
     /// Starts a fetch; one that runs becomes the tail.
     mutating func start(_ run: Range<Int>, now: Instant) {
+        isBornOfTail = remaining != nil
         if let remaining {
             precondition(tail == nil, "no more than two fetches of a blob run at once")
             tail = remaining
@@ -76,22 +80,26 @@ struct OriginSchedule: Sendable {
         guard let running, running.contains(piece) else { return }
         cursor = max(cursor, piece + 1)
         hasDelivered = true
+        isBornOfTail = false
         progressAt = now
     }
 
     mutating func stop() {
-        running = nil
+        stopRunning()
         tail = nil
     }
 
-    mutating func stopRunning() { running = nil }
+    mutating func stopRunning() {
+        running = nil
+        isBornOfTail = false
+    }
 
     mutating func stopTail() { tail = nil }
 
     /// The fetch ended without all it was asked for: waits before the next, or gives up after `attemptsMax`
     /// in a row.
     mutating func failed(now: Instant, attemptsMax: Int, random: inout SplitMix64) {
-        running = nil
+        stopRunning()
         failures += 1
         guard failures < attemptsMax else {
             access = .exhausted

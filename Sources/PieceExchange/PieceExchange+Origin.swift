@@ -98,7 +98,7 @@ extension PieceExchange {
     }
 
     /// The fetch before the running one has ended. If it broke off, its last pieces are read again with what comes
-    /// next, if the running fetch has shown since that the registry is well.
+    /// next, unless it is the first to tell that the registry is not well.
     mutating func tailEnded(_ blob: Digest, _ failure: ExchangeEvent.OriginFailure?) {
         guard let id = wantIDs[blob], wants[id].origin.tail != nil else { return }
         wants[id].origin.stopTail()
@@ -106,7 +106,7 @@ extension PieceExchange {
         wants[id].needsNoOrigin = false
         wants[id].wakeClaims()
         touch(want: id)
-        guard let failure, !wants[id].origin.hasDelivered else { return }
+        guard let failure, wants[id].origin.isBornOfTail else { return }
         switch failure {
         case .permanent: originRefused(id)
         case .transient:

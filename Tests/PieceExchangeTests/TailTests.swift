@@ -87,6 +87,18 @@ struct TailTests {
         }
     }
 
+    @Test("that fail after the next read did are not counted again")
+    func failsAfter() throws {
+        var (desk, _) = try readingDesk()
+        try desk.read(0..<1)
+        desk.put(.originEnded(blob: desk.digest, failure: .transient))
+        desk.put(.originEnded(blob: desk.digest, failure: .permanent, isTail: true))
+        desk.seen = []
+        desk.pass(milliseconds: 1_000)
+        let isAsked = desk.seen.contains { if case .send(.grantRequest, _) = $0 { true } else { false } }
+        #expect(isAsked, "the registry has not refused")
+    }
+
     @Test("end with the want")
     func ends() throws {
         var (desk, _) = try readingDesk()
