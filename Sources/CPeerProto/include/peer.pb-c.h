@@ -91,8 +91,8 @@ typedef enum _Hawker__Peer__Refuse__Reason {
    */
   HAWKER__PEER__REFUSE__REASON__DRAINING = 3,
   /*
-   * The piece was just given to others, who will hand it on; the sender's link is kept for pieces that nobody else
-   * has. It may be asked for again when nobody said within half a second that he has it.
+   * The piece was just given to others, who will hand it on; the sender's link is kept for pieces that fewer
+   * have. It may be asked for again when nobody said within half a second that he has it.
    */
   HAWKER__PEER__REFUSE__REASON__ELSEWHERE = 4
     PROTOBUF_C__FORCE_ENUM_TO_BE_INT_SIZE(HAWKER__PEER__REFUSE__REASON)
