@@ -131,8 +131,11 @@ struct GrantBook: Sendable {
         return nil
     }
 
+    /// Of the smallest grant.
+    static func piecesMin(_ layout: PieceLayout) -> Int { max(1, bytesMin / layout.pieceBytes) }
+
     private func share(of asker: PeerName) -> Int {
-        let least = max(1, Self.bytesMin / layout.pieceBytes)
+        let least = Self.piecesMin(layout)
         let first = max(least, layout.pieceCount / Self.firstShare)
         if takers.count == 1 {
             // Alone it would only wait for each next request: with every grant that it has read the next is doubled.

@@ -58,7 +58,8 @@ struct Peer: Sendable {
         name.text.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
     }
 
-    /// How long another piece would take to come.
+    /// How long another piece would take to come; 0 for a peer that was asked for none, the most for one that was and
+    /// has brought none.
     var expectedNanos: UInt64 {
         if answerNanos == 0 { return requests.isEmpty ? 0 : .max }
         let (product, overflow) = answerNanos.multipliedReportingOverflow(by: UInt64(requests.count + 1))

@@ -39,27 +39,26 @@ extension PieceExchange {
     /// Whom a node has room for anyway it asks: among few, one that is left out may be the only one that has the blob.
     /// A register names that one, and there has to be room for it.
     private var neighboursAim: Int {
-        let most = chosenMax + chosenMax / 2
-        return peerIDs.count <= most && !hasRegister ? most : chosenMax
+        peerIDs.count <= neighboursMost && !hasRegister ? neighboursMost : chosenMax
     }
 
-    var chosenMax: Int { zone == nil ? limits.neighboursMax : limits.zonedNeighboursMax }
+    private var chosenMax: Int { zone == nil ? limits.neighboursMax : limits.zonedNeighboursMax }
+
+    /// With those that were not chosen, but asked first or were named.
+    var neighboursMost: Int { chosenMax + chosenMax / 2 }
 
     /// The peer asked this node for a blob: if it is wanted here too, each can be of use to the other.
     mutating func considerNeighbour(_ peer: PeerID, _ blob: Digest) {
         guard let id = wantIDs[blob], wants[id].phase == .fetching, !wants[id].hasClaim(of: peer) else { return }
         // Those of a zone that do not know each other each bring the same pieces into it.
         let isOfZone = zone != nil && peers[peer].zone == zone
-        let spare = isOfZone ? chosenMax : chosenMax / 2
-        guard wants[id].claimCount < chosenMax + spare else { return }
+        guard wants[id].claimCount < (isOfZone ? 2 * chosenMax : neighboursMost) else { return }
         showInterest(in: id, to: peer)
     }
 
     /// Neighbours that have nothing to give and want nothing make room, if there are others to ask.
     mutating func exchangeIdleNeighbours(_ id: WantID) {
-        guard wants[id].phase == .fetching else { return }
-        defer { askPassedAgain(id) }
-        guard wants[id].mayHaveIdle, peerIDs.count > neighboursAim else { return }
+        guard wants[id].mayHaveIdle, wants[id].phase == .fetching, peerIDs.count > neighboursAim else { return }
         wants[id].mayHaveIdle = false
         var hasRoom = false
         for peer in wants[id].claims.indices {
@@ -74,8 +73,10 @@ extension PieceExchange {
         if hasRoom { chooseNeighbours(id) }
     }
 
-    private mutating func askPassedAgain(_ id: WantID) {
-        guard !wants[id].passed.isEmpty, wants[id].claimCount < neighboursAim else { return }
+    /// Once their pause is over, as far as there is room.
+    mutating func askPassedAgain(_ id: WantID) {
+        guard wants[id].phase == .fetching, !wants[id].passed.isEmpty, wants[id].claimCount < neighboursAim
+        else { return }
         let due = wants[id].passed.due(firstPauseMillis: limits.passedMillis)
         guard due <= now else { return arm(want: id, at: due) }
         wants[id].passed.release()

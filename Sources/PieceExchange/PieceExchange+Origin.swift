@@ -3,9 +3,6 @@ import PieceModel
 
 /// Reading from the registry: what no peer has.
 extension PieceExchange {
-    /// As much as the smallest grant.
-    private static let handOverBytes = 256 << 10
-
     /// Starts the next fetch if the want needs one and may have it, and stops one that met pieces from
     /// elsewhere.
     mutating func steerOrigin(_ id: WantID) {
@@ -23,12 +20,12 @@ extension PieceExchange {
         askForGrant(id)
     }
 
-    /// The last piece, or where nobody else fetches the blob some more: reads are short at first, and each would be
-    /// followed by the time that the registry takes to answer. In a crowd each read beside another makes both slower.
+    /// The last piece, or where nobody else fetches the blob as many as are in the smallest grant: reads are short at
+    /// first, and each would be followed by the time that the registry takes to answer. In a crowd each read beside
+    /// another makes both slower.
     private func mayHandOver(_ id: WantID) -> Bool {
         let isAlone = audiences[wants[id].blob] == nil
-        let last = isAlone ? max(1, Self.handOverBytes / wants[id].layout.pieceBytes) : 1
-        return wants[id].origin.mayHandOver(last: last)
+        return wants[id].origin.mayHandOver(last: isAlone ? GrantBook.piecesMin(wants[id].layout) : 1)
     }
 
     /// Peers have said what they hold, or took too long.

@@ -63,7 +63,7 @@ extension PieceExchange {
     }
 
     private func hasRoomForHolder(_ id: WantID) -> Bool {
-        wants[id].claimCount + wants[id].sought.count < chosenMax + chosenMax / 2
+        wants[id].claimCount + wants[id].sought.count < neighboursMost
     }
 
     private mutating func askHolder(_ peer: PeerID, _ id: WantID) {

@@ -163,9 +163,10 @@ extension PieceExchange {
     private mutating func noteAnswer(_ request: Request, from peer: PeerID) {
         peers[peer].busyStreak = 0
         peers[peer].deliveredAt = now
-        peers[peer].noteAnswer(nanoseconds: now.nanoseconds - request.sent.nanoseconds)
+        let taken = now.nanoseconds - request.sent.nanoseconds
+        peers[peer].noteAnswer(nanoseconds: taken)
         if let want = want(of: request) {
-            wants[want].pace.add(nanoseconds: now.nanoseconds - request.sent.nanoseconds)
+            wants[want].pace.add(nanoseconds: taken)
             if wants[want].hedgeDue <= now { touch(want: want) }
         }
         if now <= request.sent.adding(milliseconds: Self.promptMillis) {

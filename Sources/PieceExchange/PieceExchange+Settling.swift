@@ -10,6 +10,7 @@ extension PieceExchange {
             for want in due {
                 checkIfWhole(want)
                 if wants[want].isLive { exchangeIdleNeighbours(want) }
+                if wants[want].isLive { askPassedAgain(want) }
                 // Before peers are asked for more: those that are well have no room left after that.
                 if wants[want].isLive { hedge(want) }
                 if wants[want].isLive, let next = wants[want].releaseDeferred(now) { arm(want: want, at: next) }

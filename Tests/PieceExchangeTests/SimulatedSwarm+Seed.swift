@@ -21,7 +21,10 @@ extension SimulatedSwarm {
         if dice.chance(percent: 30) {
             limits.requestedBytesMax = (1 + dice.roll(4)) * PieceLayout.pieceBytesMin
         }
-        if dice.chance(percent: 40) { limits.neighboursMax = 1 + dice.roll(4) }
+        if dice.chance(percent: 40) {
+            limits.neighboursMax = 1 + dice.roll(4)
+            limits.zonedNeighboursMax = limits.neighboursMax
+        }
         if dice.chance(percent: 30) { limits.grantAskersMax = 1 + dice.roll(3) }
         zoneCount = dice.chance(percent: 40) ? 2 + dice.roll(2) : 0
         for number in 0..<nodeCount { addNode(number, limits, liars: liars) }

@@ -37,7 +37,7 @@ struct TailTests {
         #expect(!desk.actions.contains(.stopOrigin(blob: desk.digest)))
     }
 
-    @Test("are read beside the next grant from the start, where they are few and nobody else fetches the blob")
+    @Test("are several, once the registry answers, where they are few and nobody else fetches the blob")
     func handsOverEarly() throws {
         var (desk, directory) = try Desk.withDirectory(pieces: 16)
         desk.put(.message(.holdings(blob: desk.digest, held: nil), from: directory))
