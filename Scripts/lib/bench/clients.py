@@ -10,10 +10,10 @@ import json
 import os
 import shutil
 import sys
-import tempfile
 
 import hawker
 from contenders import READERS
+from folder import work_folder
 from network import Network
 from registry import PORT, REPOSITORY, Registry, push_noise
 from tools import Children, Failure, await_quiet, main, median, parsed, print_table, say, spread
@@ -45,13 +45,8 @@ class Bench:
         # of its own.
         plan = [count for _ in range(self.options.rounds) for count in [0, 1] + self.counts]
         sizes = [(self.options.mib << 20) + number for number in range(len(plan))]
-        if shutil.disk_usage(self.options.folder).free < 3 * sum(sizes):
-            raise Failure(f"{self.options.folder} has too little room: three times the blobs is needed; try --folder")
-        folder = tempfile.mkdtemp(prefix="hawker-bench.", dir=self.options.folder)
-        try:
+        with work_folder(self.options.folder, 3 * sum(sizes)) as folder:
             self.measure(folder, plan, sizes)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def measure(self, folder, plan, sizes):
         self.folder = folder

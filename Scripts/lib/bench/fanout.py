@@ -12,6 +12,7 @@ import shutil
 import tempfile
 
 from contenders import ALL, TORRENT, Direct, Hawker, Stage
+from folder import work_folder
 from network import Network, counters
 from registry import Registry, push_noise
 from tools import Children, Failure, Watch, await_quiet, main, median, parsed, print_table, run, say, spread
@@ -33,13 +34,9 @@ def arguments():
     return parsed(parser)
 
 
-def place(folder, need):
+def place(need):
     """One disk is not the disks of many hosts, so memory stands for those if there is enough."""
-    for choice in [folder] if folder else ["/dev/shm", tempfile.gettempdir()]:
-        room = shutil.disk_usage(choice).free
-        if room > need:
-            return choice
-    raise Failure(f"{choice} has {room >> 20} MiB free and {need >> 20} MiB are needed: give another --folder")
+    return "/dev/shm" if shutil.disk_usage("/dev/shm").free >= need else tempfile.gettempdir()
 
 
 class Bench:
@@ -64,17 +61,14 @@ class Bench:
 
     def run(self):
         options = self.options
-        folder = tempfile.mkdtemp(
-            prefix="hawker-bench.", dir=place(options.folder, self.size * (len(self.hosts) + 4)))
-        try:
+        need = self.size * (len(self.hosts) + 4)
+        with work_folder(options.folder or place(need), need) as folder:
             network = Network(
                 self.hosts + ["origin", "cache", "late"], options.rate, self.zones, options.zone_rate)
             with network, Children() as children:
                 self.stage = self.set_up(network, children, folder)
                 for number in range(options.rounds):
                     self.round(number)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def set_up(self, network, children, folder):
         say(f"push a blob of {self.options.mib} MiB of noise")

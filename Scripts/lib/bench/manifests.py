@@ -9,10 +9,10 @@ import http.client
 import json
 import os
 import re
-import shutil
 import tempfile
 
 import hawker
+from folder import work_folder
 from registry import MANIFEST_TYPE, REPOSITORY, Registry, push_noise
 from tools import (
     Children, Failure, await_quiet, free_port, listens, main, median, parsed, print_table, run, say, spread)
@@ -45,8 +45,7 @@ class Bench:
         self.samples = []
 
     def run(self):
-        folder = tempfile.mkdtemp(prefix="hawker-bench.")
-        try:
+        with work_folder(tempfile.gettempdir(), 0) as folder:
             with Children() as children:
                 self.urls = self.start(children, folder)
                 for count in self.counts:
@@ -56,8 +55,6 @@ class Bench:
                             self.sample(server, count)
                     say(f"{count} connections: " + ", ".join(
                         f"{server} {median(self.values(server, count)):.0f}/s" for server in SERVERS))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def start(self, children, folder):
         registry = Registry(children, os.path.join(folder, "registry"), port=free_port())

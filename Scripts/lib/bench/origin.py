@@ -10,10 +10,10 @@ import json
 import os
 import random
 import shutil
-import tempfile
 
 import hawker
 from contenders import pull
+from folder import work_folder
 from network import Network
 from registry import PORT, Registry, push_noise
 from tools import Children, Failure, await_quiet, main, median, parsed, print_table, say, spread
@@ -52,10 +52,7 @@ class Bench:
     def run(self):
         # Sizes differ by a byte, so that every round has a blob and a tag of its own.
         blobs = [size + number for size in self.sizes.values() for number in range(self.rounds(size))]
-        if shutil.disk_usage(self.options.folder).free < 5 * sum(blobs):
-            raise Failure(f"{self.options.folder} has too little room: five times the blobs is needed; try --folder")
-        folder = tempfile.mkdtemp(prefix="hawker-bench.", dir=self.options.folder)
-        try:
+        with work_folder(self.options.folder, 5 * sum(blobs)) as folder:
             say("push blobs of noise")
             layers = os.path.join(folder, "layers")
             os.makedirs(layers)
@@ -64,8 +61,6 @@ class Bench:
             shutil.rmtree(layers)
             for rate in self.rates:
                 self.measure(folder, rate)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
     def measure(self, folder, rate):
         hosts = [host for way in WAYS.values() for host in way]

@@ -11,11 +11,11 @@ import os
 import random
 import shutil
 import sys
-import tempfile
 import time
 
 import hawker
 from contenders import HERE, READER, TORRENT
+from folder import work_folder
 from registry import REPOSITORY, Registry, push_noise
 from tools import (
     Children, Failure, Watch, await_quiet, free_port, main, median, parsed, print_table, run, say, sha256, spread)
@@ -47,10 +47,7 @@ class Bench:
         self.seeds = {}
 
     def run(self):
-        if shutil.disk_usage(self.options.folder).free < 6 * self.size:
-            raise Failure(f"{self.options.folder} has too little room: six times the blob is needed; try --folder")
-        self.folder = tempfile.mkdtemp(prefix="hawker-bench.", dir=self.options.folder)
-        try:
+        with work_folder(self.options.folder, 6 * self.size) as self.folder:
             with Children() as children:
                 self.set_up(children)
                 for number in range(self.options.rounds):
@@ -63,8 +60,6 @@ class Bench:
                         self.samples.append(sample)
                         say(f"round {number + 1}: {name} " + ", ".join(
                             f"{key} {value:.2f}" for key, value in sample.items() if isinstance(value, float)))
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def set_up(self, children):
         say(f"push a blob of {self.options.mib} MiB of noise, and bring it to peer a")

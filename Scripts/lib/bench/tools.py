@@ -170,6 +170,12 @@ def memory_mib(pid, key):
     return 0.0
 
 
+def memory_kib(key):
+    """A line of /proc/meminfo."""
+    with open("/proc/meminfo") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(key + ":"))
+
+
 def machine_seconds():
     """CPU seconds that the machine has been busy so far, all processors together."""
     with open("/proc/stat") as file:

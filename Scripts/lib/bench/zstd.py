@@ -9,11 +9,10 @@ import argparse
 import json
 import os
 import random
-import shutil
-import tempfile
 
 import hawker
 from contenders import pull
+from folder import work_folder
 from network import Network, counters
 from registry import PORT, Registry, push_layer
 from tools import Children, Failure, Watch, await_quiet, main, median, parsed, print_table, run, say, sha256, spread
@@ -39,10 +38,7 @@ class Bench:
 
     def run(self):
         size = self.options.mib << 20
-        if shutil.disk_usage(self.options.folder).free < 6 * size:
-            raise Failure(f"{self.options.folder} has too little room: six times the layer is needed; try --folder")
-        self.folder = tempfile.mkdtemp(prefix="hawker-bench.", dir=self.options.folder)
-        try:
+        with work_folder(self.options.folder, 6 * size) as self.folder:
             with Network(["a", "b"], self.options.rate) as self.network, Children() as children:
                 self.set_up(children, size)
                 for number in range(self.options.rounds):
@@ -50,8 +46,6 @@ class Bench:
                     random.shuffle(turns)
                     for layer, way in turns:
                         self.sample(layer, way, number)
-        finally:
-            shutil.rmtree(self.folder, ignore_errors=True)
 
     def pack(self, size):
         """The two layers, and how much smaller `zstd -1` makes the first."""
