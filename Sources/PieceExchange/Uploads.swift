@@ -123,7 +123,8 @@ extension PieceExchange {
 
     private var uploadsAllowed: Int {
         let active = peers.lazy.filter { !$0.uploadQueue.isEmpty || !$0.uploading.isEmpty }.count
-        return min(limits.uploadsMax, max(limits.uploadsMin, active))
+        let most = peerIDs.count <= neighboursMost ? limits.uploadsAmongFewMax : limits.uploadsMax
+        return min(most, limits.uploadsMax, max(limits.uploadsMin, active))
     }
 
     /// The peer to serve next: one that is being sent least, among these the one furthest behind, among these the one

@@ -125,6 +125,19 @@ struct SharingTests {
         #expect(refusals.count == 1 && (50...2_000).contains(refusals[0]))
     }
 
+    @Test("where all peers deal with all others fewer pieces leave at once", arguments: [(18, 8), (19, 12)])
+    func amongFew(peers: Int, uploads: Int) throws {
+        var desk = try Desk(pieces: 60)
+        desk.put(.blobAvailable(blob: desk.digest, layout: desk.blob.layout))
+        let names = try (0..<peers).map { try peer("p\($0)") }
+        for name in names { desk.put(.peerConnected(name)) }
+        for (number, name) in names.enumerated() {
+            desk.put(.message(.request(request: 1, blob: desk.digest, piece: UInt32(number)), from: name))
+        }
+        let begun = desk.seen.count { if case .upload = $0 { true } else { false } }
+        #expect(begun == uploads)
+    }
+
     @Test("a piece that is not held is refused, one that does not exist bans")
     func notHeld() throws {
         var desk = try Desk(pieces: 4)
