@@ -14,6 +14,7 @@ MADV_POPULATE_WRITE = 23  # Linux 5.14; Python has no name for it
 ADDRESS_BITS = (1 << 55) - 1  # of an entry of /proc/PID/pagemap
 BLOCK_PAGES = 512  # the smallest run of free pages that a guest's kernel reports as free to its host
 SPARE_KIB = 2 << 20
+WORTH_BYTES = 16 << 20
 
 
 @contextlib.contextmanager
@@ -40,7 +41,7 @@ def touched_memory(size):
     sixteen nodes spent. So memory is taken once and let go but for one page in each block that would be reported.
     """
     size -= size % mmap.PAGESIZE
-    if size <= 0:
+    if size < WORTH_BYTES:
         return None
     say(f"touch {size >> 20} MiB of memory")
     memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
