@@ -131,10 +131,11 @@ struct SharingTests {
         desk.put(.blobAvailable(blob: desk.digest, layout: desk.blob.layout))
         let names = try (0..<peers).map { try peer("p\($0)") }
         for name in names { desk.put(.peerConnected(name)) }
+        var begun = 0
         for (number, name) in names.enumerated() {
             desk.put(.message(.request(request: 1, blob: desk.digest, piece: UInt32(number)), from: name))
+            begun += desk.actions.count { if case .upload = $0 { true } else { false } }
         }
-        let begun = desk.seen.count { if case .upload = $0 { true } else { false } }
         #expect(begun == uploads)
     }
 
