@@ -15,10 +15,10 @@ package struct ExchangeLimits: Sendable {
     package var uploadsPerPeerMax = 4
     package var uploadsMin = 4
     package var uploadsMax = 12
-    /// The same among so few peers that each deals with all others: whatever a link has room for, somebody asks for.
+    /// The same among so few peers that each has room for all others.
     ///
-    /// 16 nodes on real sockets, with queues of 25 ms, lost 1 % of the makespan with 12 to segments that were sent
-    /// again; in simulation, without those, both took as long, but 1,000 nodes 3 % longer with 8.
+    /// On real sockets, with queues of 25 ms, 16 nodes took 1 % longer with 12, for a cause that was not found: as many
+    /// segments were sent again with 8. In simulation both took as long, but 1,000 nodes 3 % longer with 8.
     package var uploadsAmongFewMax = 8
     /// A request that would be served later than this is answered with BUSY.
     package var uploadWaitMillisMax: UInt64 = 2_000

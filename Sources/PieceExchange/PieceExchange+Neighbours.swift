@@ -39,8 +39,11 @@ extension PieceExchange {
     /// Whom a node has room for anyway it asks: among few, one that is left out may be the only one that has the blob.
     /// A register names that one, and there has to be room for it.
     private var neighboursAim: Int {
-        peerIDs.count <= neighboursMost && !hasRegister ? neighboursMost : chosenMax
+        isAmongFew && !hasRegister ? neighboursMost : chosenMax
     }
+
+    /// Whether a node has room for all whom it is connected with.
+    var isAmongFew: Bool { peerIDs.count <= neighboursMost }
 
     private var chosenMax: Int { zone == nil ? limits.neighboursMax : limits.zonedNeighboursMax }
 

@@ -123,7 +123,7 @@ extension PieceExchange {
 
     private var uploadsAllowed: Int {
         let active = peers.lazy.filter { !$0.uploadQueue.isEmpty || !$0.uploading.isEmpty }.count
-        let most = peerIDs.count <= neighboursMost ? limits.uploadsAmongFewMax : limits.uploadsMax
+        let most = isAmongFew ? limits.uploadsAmongFewMax : limits.uploadsMax
         return min(most, limits.uploadsMax, max(limits.uploadsMin, active))
     }
 

@@ -125,7 +125,7 @@ struct SharingTests {
         #expect(refusals.count == 1 && (50...2_000).contains(refusals[0]))
     }
 
-    @Test("where all peers deal with all others fewer pieces leave at once", arguments: [(18, 8), (19, 12)])
+    @Test("where each peer has room for all others fewer pieces leave at once", arguments: [(18, 8), (19, 12)])
     func amongFew(peers: Int, uploads: Int) throws {
         var desk = try Desk(pieces: 60)
         desk.put(.blobAvailable(blob: desk.digest, layout: desk.blob.layout))

@@ -158,22 +158,16 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def memory_mib(pid, key):
-    """A line of /proc/PID/status, such as VmHWM, in MiB."""
+def memory_mib(place, key):
+    """A line of /proc/PID/status, such as VmHWM, or of /proc/meminfo, in MiB; 0 of a process that is gone."""
     try:
-        with open(f"/proc/{pid}/status") as file:
+        with open(f"/proc/{place}") as file:
             for line in file:
                 if line.startswith(key + ":"):
                     return int(line.split()[1]) / 1024
     except OSError:
         pass
     return 0.0
-
-
-def memory_kib(key):
-    """A line of /proc/meminfo."""
-    with open("/proc/meminfo") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith(key + ":"))
 
 
 def machine_seconds():
@@ -215,8 +209,8 @@ class Watch:
     def sample(self):
         while True:
             for pid in self.pids:
-                self.peak[pid] = max(self.peak[pid], memory_mib(pid, "VmHWM"))
-                self.anonymous[pid] = max(self.anonymous[pid], memory_mib(pid, "RssAnon"))
+                self.peak[pid] = max(self.peak[pid], memory_mib(f"{pid}/status", "VmHWM"))
+                self.anonymous[pid] = max(self.anonymous[pid], memory_mib(f"{pid}/status", "RssAnon"))
                 self.latest[pid] = max(self.latest[pid], cpu_seconds(pid))
             if self.is_over.wait(0.25):
                 return
