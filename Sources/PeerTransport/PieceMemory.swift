@@ -6,8 +6,10 @@ import EventLoop
 /// Invariant: what is kept while nobody needs it is at most `sparesBytesMax`, and nothing while no blob is on its way.
 @LoopActor
 enum PieceMemory {
-    /// Half of what may be asked of peers at a time (`ExchangeLimits.requestedBytesMax`): pieces come back in bursts.
-    private static let sparesBytesMax = 8 << 20
+    /// What may be asked of peers at a time (`ExchangeLimits.requestedBytesMax`): pieces come back in bursts, and what
+    /// had to be let go of would be taken anew for the next. It was all in use at once before, so keeping it does not
+    /// raise the peak.
+    private static let sparesBytesMax = 16 << 20
     /// A spare of many times the size would keep the memory of many pieces for one.
     private static let roomPart = 2
     private static var spares: [[UInt8]] = []
