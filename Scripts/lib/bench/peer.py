@@ -2,6 +2,9 @@
 """Brings a blob from one peer to one other over loopback, on disk and verified: hawker, in plaintext and over TLS,
 libtorrent, and a bare sendfile into a file that is hashed afterwards.
 
+None of them hands the blob on: hawker is asked for its last byte, which it gives when it has verified the whole.
+hawker-read hands all of it to a client while it comes, as to a containerd.
+
 Scripts/bench peer runs it.
 """
 
@@ -20,7 +23,7 @@ from registry import REPOSITORY, Registry, push_noise
 from tools import (
     Children, Failure, Watch, await_quiet, free_port, main, median, parsed, print_table, run, say, sha256, spread)
 
-CONTENDERS = ("hawker", "hawker-tls", "libtorrent", "bare")
+CONTENDERS = ("hawker", "hawker-read", "hawker-tls", "libtorrent", "bare")
 PIECE_BYTES = 4 << 20  # of libtorrent: with one peer to ask, large pieces cost it least
 
 
@@ -28,8 +31,8 @@ def arguments():
     parser = argparse.ArgumentParser(prog="bench peer")
     parser.add_argument("--mib", type=int, default=1024, help="size of the blob in MiB (%(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="samples of each contender (%(default)s)")
-    parser.add_argument("--contenders", default="hawker,libtorrent,bare", help="of " + ", ".join(CONTENDERS) +
-                        " (%(default)s)")
+    parser.add_argument("--contenders", default="hawker,hawker-read,libtorrent,bare",
+                        help="of " + ", ".join(CONTENDERS) + " (%(default)s)")
     parser.add_argument("--tls", action="store_true", help="hawker over TLS and in plaintext, and nothing else")
     parser.add_argument("--folder", default="/dev/shm", help="where blobs and caches go (%(default)s)")
     return parsed(parser)
@@ -100,22 +103,26 @@ class Bench:
         client.hear()
         return client
 
-    def read(self, children, daemon, what):
+    def read(self, children, daemon, what, part=None):
         reader = self.client(
-            children, sys.executable, READER, "127.0.0.1", str(daemon.mirror_port), f"/v2/{REPOSITORY}/{what}")
-        return self.go(reader)
+            children, sys.executable, READER, "127.0.0.1", str(daemon.mirror_port), f"/v2/{REPOSITORY}/{what}",
+            *(["--range", part] if part else []))
+        return self.go(reader, 206 if part else 200)
 
-    def go(self, client):
+    def go(self, client, status=200):
         client.tell("go")
         result = json.loads(client.hear())
-        if result["status"] != 200 or result["missing"]:
+        if result["status"] != status or result["missing"]:
             raise Failure(f"a transfer failed: {result}")
         return result["end"] - result["begin"]
 
     def hawker_tls(self, children):
         return self.hawker(children, "hawker-tls")
 
-    def hawker(self, children, contender="hawker"):
+    def hawker_read(self, children):
+        return self.hawker(children, "hawker-read", part=None)
+
+    def hawker(self, children, contender="hawker", part="-1"):
         a = self.seeds[contender]
         b = self.daemon(children, "b", contender, peers=[f"127.0.0.1:{a.peer_port}"])
         b.await_serving()
@@ -125,7 +132,7 @@ class Bench:
         await_quiet()
         watch = Watch([a.pid, b.pid])
         watch.begin()
-        taken = self.read(children, b, f"blobs/{self.digest}")
+        taken = self.read(children, b, f"blobs/{self.digest}", part)
         watch.end()
         if not b.has(self.digest):
             raise Failure("hawker: b has not got the blob in its cache")
