@@ -14,6 +14,10 @@ extension PartialBlob {
         }
     }
 
+    /// Whether the whole is known to match without another look; never waits. `matches` may still say so when this does
+    /// not.
+    package var isKnownRight: Bool { state.withLock(\.isRight) }
+
     /// As `matches`, and commits a blob that does: it is on disk when this returns.
     ///
     /// When it fails while committing, the data are lost and the blob is of no further use.
@@ -27,7 +31,7 @@ extension PartialBlob {
         }
     }
 
-    private func matches(_ prefix: inout Prefix) throws(StoreError) -> Bool {
+    func matches(_ prefix: inout Prefix) throws(StoreError) -> Bool {
         let (phase, heldCount) = state.withLock { ($0.phase, $0.held.count) }
         if phase == .committed { return true }
         guard phase == .open else { throw .closed }
@@ -44,6 +48,7 @@ extension PartialBlob {
         }
         prefix.hasher = SHA256Chain()
         prefix.isRight = true
+        state.withLock { $0.isRight = true }
         return true
     }
 

@@ -48,6 +48,8 @@ package final class PartialBlob: Sendable {
         var unproven: Set<Int> = []
         /// What the prefix last had; a hint.
         var hashedPieces = 0
+        /// As the prefix's, which this follows; a hint.
+        var isRight = false
         /// Of the committed blob.
         var chainStates: [Digest] = []
 
@@ -55,6 +57,7 @@ package final class PartialBlob: Sendable {
 
         /// Returns whether the piece was held.
         mutating func lose(_ piece: PieceIndex) -> Bool {
+            isRight = false
             fresh[piece.value] = nil
             unproven.remove(piece.value)
             linked.remove(piece.value)
@@ -166,7 +169,10 @@ package final class PartialBlob: Sendable {
         }
         prefix.withLock(waiting: waiting) { prefix in
             // A piece that cannot be read back now is the business of `finish`.
-            store.quietly { () throws(StoreError) in try advance(&prefix, atMost: Self.hashedPerStoreMax) }
+            store.quietly { () throws(StoreError) in
+                try advance(&prefix, atMost: Self.hashedPerStoreMax)
+                if prefix.hashedPieces == layout.pieceCount, prefix.states.last == digest { _ = try matches(&prefix) }
+            }
         }
     }
 

@@ -141,13 +141,18 @@ extension Swarm {
         guard let transfer = transfers[blob], let partial = transfer.partial else {
             return deliver(.storeFailed(blob: blob))
         }
+        if partial.isKnownRight { return finish(transfer, partial) }
         checkBlob(transfer) { () throws(StoreError) in try partial.matches() } then: { matches in
             guard matches else { return self.deliver(.blobChecked(blob: blob, matches: false)) }
-            // Nobody has to wait for the disk.
-            transfer.matched()
-            self.checkBlob(transfer) { () throws(StoreError) in try partial.finish() } then: { matches in
-                self.deliver(.blobChecked(blob: blob, matches: matches, chain: partial.chainStates))
-            }
+            self.finish(transfer, partial)
+        }
+    }
+
+    /// The whole matches: nobody has to wait for the disk.
+    private func finish(_ transfer: BlobTransfer, _ partial: PartialBlob) {
+        transfer.matched()
+        checkBlob(transfer) { () throws(StoreError) in try partial.finish() } then: { matches in
+            self.deliver(.blobChecked(blob: transfer.digest, matches: matches, chain: partial.chainStates))
         }
     }
 
