@@ -95,7 +95,7 @@ private final class AdminConnection {
         guard !answering, !waiting.isEmpty else { return }
         answering = true
         let (number, frame) = waiting.removeFirst()
-        Task { @LoopActor in
+        Loop.task {
             do throws(AdminFailure) {
                 for item in try await self.answer(frame) {
                     self.stream.write(AdminFrame.item(item).encoded(stream: number))

@@ -49,9 +49,9 @@ final class Flights<Question: Hashable & Sendable, Answer: Sendable> {
         if let known = underWay[question] {
             flight = known
         } else {
-            flight = Flight(Task { @LoopActor in await ask() })
+            flight = Flight(Loop.task { await ask() })
             underWay[question] = flight
-            Task { @LoopActor [weak self] in
+            Loop.task { [weak self] in
                 _ = await flight.task.value
                 self?.forget(question, flight)
             }

@@ -250,7 +250,7 @@ extension Node {
         node.file = (path, file)
         let reloads = SignalWatcher(SIGHUP) { [weak node] in
             // What a file with a mistake does is in the log.
-            Task { @LoopActor in _ = try? await node?.reload() }
+            Loop.task { _ = try? await node?.reload() }
         }
         defer { reloads.close() }
         let signals = Signals()

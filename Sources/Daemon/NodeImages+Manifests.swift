@@ -87,7 +87,7 @@ extension NodeImages {
         _ digest: Digest, _ query: ManifestQuery, _ endpoint: OriginEndpoint
     ) async -> Result<OriginManifest, OriginError> {
         if isShared(query.place) {
-            let taking = Task { @LoopActor in await takeFromPeers(digest, of: query.registry) }
+            let taking = Loop.task { await self.takeFromPeers(digest, of: query.registry) }
             let isTaken = await Patience.value(of: taking, millis: Self.peersMillis)
             if isTaken == true, let taken = await cachedManifest(digest) {
                 await remember(taken, query)
@@ -195,14 +195,22 @@ extension NodeImages {
         let isNew = !store.isCommitted(digest)
         if isShared(place) { swarm.share(digest) } else if isNew { swarm.keep(digest) }
         let isBrought = isNew && memory.begin(manifest)
+        let task = whenAnswered { await self.keep(manifest, of: place, naming: children, isBrought: isBrought) }
+        if memory.isBehind || keeping.count > Self.keepingMax { await task.value }
+    }
+
+    /// Does what nobody waits for, when the answer that was just found has left.
+    @discardableResult
+    func whenAnswered(_ work: @escaping @LoopActor () async -> Void) -> Task<Void, Never> {
         let number = keepingNumber
         keepingNumber &+= 1
-        let task = Task { @LoopActor in
-            await keep(manifest, of: place, naming: children, isBrought: isBrought)
-            keeping[number] = nil
+        let task = Loop.task {
+            await Loop.nextTurn()
+            await work()
+            self.keeping[number] = nil
         }
         keeping[number] = task
-        if memory.isBehind || keeping.count > Self.keepingMax { await task.value }
+        return task
     }
 
     private func children(of manifest: OriginManifest) async -> [Descriptor] {
@@ -212,7 +220,7 @@ extension NodeImages {
         return await Loop.offload { ManifestFile.summary(manifest.bytes, manifest.mediaType)?.children ?? [] }
     }
 
-    /// Returns when no manifest is on its way into the cache.
+    /// Returns when no manifest is on its way into the cache, and no tag.
     func settled() async {
         while let task = keeping.values.first { await task.value }
     }

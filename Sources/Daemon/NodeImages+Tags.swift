@@ -91,12 +91,13 @@ extension NodeImages {
     private func remember(_ tag: Tag, _ manifest: OriginManifest, _ query: ManifestQuery) {
         let store = store
         let (registry, repository) = (query.registry.canonical.description, query.repository.text)
-        Loop.offload {
-            store.recordTag(
-                registry: registry, repository: repository, tag: tag.text, digest: manifest.digest,
-                mediaType: manifest.mediaType.text)
-            store.recordNamed(manifest.digest, registry: registry, repository: repository)
-        } then: { _ in
+        whenAnswered {
+            await Loop.offload {
+                store.recordTag(
+                    registry: registry, repository: repository, tag: tag.text, digest: manifest.digest,
+                    mediaType: manifest.mediaType.text)
+                store.recordNamed(manifest.digest, registry: registry, repository: repository)
+            }
         }
     }
 

@@ -32,7 +32,8 @@ final class NodeImages: ImageSource {
     let manifests = Flights<ManifestQuestion, Result<OriginManifest, OriginError>>()
     let leaves = Flights<Item, Result<Int64?, OriginError>>()
     let files: TicketedFiles
-    /// Manifests whose names, and most often whose bytes, are on their way to the disk, by the order they came in.
+    /// Manifests whose names, and most often whose bytes, and tags that are on their way to the disk, by the order they
+    /// came in.
     var keeping: [UInt64: Task<Void, Never>] = [:]
     var keepingNumber: UInt64 = 0
     /// Registries that could not be reached lately, and until when they are not asked for what may be served without.

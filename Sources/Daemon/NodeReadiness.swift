@@ -61,7 +61,7 @@ final class NodeReadiness {
     }
 
     private func storeProblem() async -> String? {
-        let trial = storeTrial ?? Task { @LoopActor [store] in await Self.tryWriting(store) }
+        let trial = storeTrial ?? Loop.task { [store] in await Self.tryWriting(store) }
         storeTrial = trial
         guard let problem = await Patience.value(of: trial, millis: Self.storeMillis) else {
             return "the cache's disk has not taken a few bytes in \(Self.storeMillis / 1000) s"

@@ -13,7 +13,7 @@ enum Patience {
                 waiting = nil
             }
             timer.start(after: millis) { end(nil) }
-            Task { @LoopActor in
+            Loop.task {
                 end(await task.value)
                 timer.stop()
             }

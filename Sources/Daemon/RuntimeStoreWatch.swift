@@ -78,7 +78,7 @@ final class RuntimeStoreWatch {
 
     private func ask() {
         let client = CRIClient(socket: socket)
-        asking = Task { @LoopActor [weak self] in
+        asking = Loop.task { [weak self] in
             var root: String?
             do throws(CRIError) {
                 root = try await client.contentStoreFolder()

@@ -44,6 +44,18 @@ package enum Loop {
         LoopThread.shared.enqueue(body)
     }
 
+    /// Returns in the loop's next turn: what this one has to say to others has then been said, unless there is very
+    /// much of it.
+    ///
+    /// For work on the thread pool that nobody waits for: its threads would take the processors from the loop's.
+    @LoopActor
+    package static func nextTurn() async {
+        let timer = LoopTimer()
+        await withUnsafeContinuation { (waiter: UnsafeContinuation<Void, Never>) in
+            timer.start(after: 0) { waiter.resume() }
+        }
+    }
+
     /// Monotonic time that does not count suspend; of use only as a difference.
     package static var nowNanoseconds: UInt64 { uv_hrtime() }
 

@@ -24,6 +24,8 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
 
     private enum Work {
         case job(UnownedJob)
+        /// Of a task that prefers the loop's thread (`LoopTasks`).
+        case step(UnownedJob)
         case call(@LoopActor () -> Void)
     }
 
@@ -110,6 +112,10 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
         post(.job(UnownedJob(job)))
     }
 
+    func enqueueStep(_ job: consuming ExecutorJob) {
+        post(.step(UnownedJob(job)))
+    }
+
     func enqueue(_ call: @escaping @LoopActor () -> Void) {
         post(.call(call))
     }
@@ -152,6 +158,9 @@ final class LoopThread: SerialExecutor, @unchecked Sendable {
     private func run(_ work: Work) {
         switch work {
         case .job(let job): job.runSynchronously(on: asUnownedSerialExecutor())
+        case .step(let job):
+            job.runSynchronously(
+                isolatedTo: asUnownedSerialExecutor(), taskExecutor: LoopTasks.shared.asUnownedTaskExecutor())
         case .call(let call): Loop.assumeIsolated(call)
         }
     }

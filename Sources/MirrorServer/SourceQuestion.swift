@@ -8,7 +8,7 @@ import EventLoop
     private var number: UInt64 = 0
     private var task: Task<Void, Never>?
 
-    /// Runs `ask` at once, up to its first suspension, and then calls exactly one of `then` and `late`.
+    /// Runs `ask`, soon and never inside this call, and then calls exactly one of `then` and `late`.
     func ask<Answer>(
         _ ask: @escaping @LoopActor () async -> Answer,
         then: @escaping @LoopActor (Answer) -> Void,
@@ -16,7 +16,7 @@ import EventLoop
     ) {
         number &+= 1
         let number = number
-        task = Task.immediate { @LoopActor [weak self] in
+        task = Loop.task { [weak self] in
             let answer = await ask()
             if let self, self.number == number { then(answer) } else { late(answer) }
         }

@@ -47,7 +47,7 @@ extension OriginClient {
         let flight = TokenFlight()
         tokenFlights[key] = flight
         // On its own, so that the one caller's loss of interest does not fail the others.
-        Task { @LoopActor in
+        Loop.task {
             flight.finish(await self.fetchToken(url, key, call.endpoint, registryAddress: head.address))
             self.tokenFlights[key] = nil
         }

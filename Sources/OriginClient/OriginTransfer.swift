@@ -74,7 +74,7 @@ extension OriginClient {
     ) -> OriginTransfer {
         let transfer = OriginTransfer()
         let fetch = BlobFetch(client: self, content: call, transfer: transfer, onBytes: onBytes)
-        Task { @LoopActor in
+        Loop.task {
             let result = await fetch.run(range)
             if !transfer.scope.isCancelled { onEnd(result) }
         }

@@ -52,7 +52,7 @@ package final class DNSEngine: DiscoveryEngine {
     }
 
     private func begin() {
-        Task { @LoopActor in
+        Loop.task {
             let round = await self.ask()
             self.took(round)
         }
@@ -128,7 +128,7 @@ package final class DNSEngine: DiscoveryEngine {
                 let parts = batch.map { record in
                     // Targets are whole names: no search domain is to be tried.
                     let name = record.host.hasSuffix(".") ? record.host : record.host + "."
-                    return Task { @LoopActor in await hosts(name, record.port, resolver) }
+                    return Loop.task { await hosts(name, record.port, resolver) }
                 }
                 for part in parts {
                     let found = await part.value

@@ -42,7 +42,7 @@ package final class PeerDiscovery {
     }
 
     package func stop() async {
-        for stopped in engines.map({ engine in Task { @LoopActor in await engine.stop() } }) { await stopped.value }
+        for stopped in engines.map({ engine in Loop.task { await engine.stop() } }) { await stopped.value }
     }
 
     private func took(_ endpoints: [PeerEndpoint], from source: DiscoverySource, _ handlers: DiscoveryHandlers) {

@@ -39,7 +39,7 @@ package final class RedisEngine: DiscoveryEngine {
         handlers = nil
         registerChanged?(false)
         registerChanged = nil
-        for stopped in servers.map({ server in Task { @LoopActor in await server.stop() } }) { await stopped.value }
+        for stopped in servers.map({ server in Loop.task { await server.stop() } }) { await stopped.value }
     }
 
     private var endpoints: [PeerEndpoint] {

@@ -52,7 +52,7 @@ final class RedisServer {
     }
 
     func start() {
-        Task { @LoopActor in await self.live() }
+        Loop.task { await self.live() }
     }
 
     /// Takes this node off the list if the server answers soon.

@@ -28,11 +28,11 @@ extension Swarm {
 
     func ask(_ register: (any GrantRegister)?, _ request: PeerMessage.GrantRequest) {
         let asked = registerChanges
-        Task { @LoopActor in
+        Loop.task {
             let answer = await register?.ask(request)
-            if asked == registerChanges { return deliver(.registerAnswered(blob: request.blob, answer)) }
+            if asked == self.registerChanges { return self.deliver(.registerAnswered(blob: request.blob, answer)) }
             // The exchange asked anew when the register changed, and takes the next answer for the one to that.
-            if case .granted(let pieces) = answer { giveBack(pieces, of: request, to: register) }
+            if case .granted(let pieces) = answer { self.giveBack(pieces, of: request, to: register) }
         }
     }
 
@@ -48,17 +48,17 @@ extension Swarm {
     }
 
     func seekHolders(of blob: Digest, _ register: (any GrantRegister)?) {
-        Task { @LoopActor in
+        Loop.task {
             let names = await register?.holders(of: blob) ?? []
-            deliver(.holdersFound(blob: blob, names))
+            self.deliver(.holdersFound(blob: blob, names))
         }
     }
 
     func tell(_ register: (any GrantRegister)?, _ progress: PeerMessage.GrantProgress) {
-        Task { @LoopActor in await register?.tell(progress) }
+        Loop.task { await register?.tell(progress) }
     }
 
     func tell(_ register: (any GrantRegister)?, lost holder: PeerName, of blob: Digest, bytes: Int64) {
-        Task { @LoopActor in await register?.tellLost(holder, of: blob, bytes: bytes) }
+        Loop.task { await register?.tellLost(holder, of: blob, bytes: bytes) }
     }
 }

@@ -93,7 +93,7 @@ import HTTPHead
             do throws(RequestHeadError) {
                 guard let head = try reader.next() else { return }
                 isReading = false
-                Task { @LoopActor in
+                Loop.task {
                     let answer = await self.answer(head.path)
                     self.send(answer, isHead: head.method == .head)
                 }

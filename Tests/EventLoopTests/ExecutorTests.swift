@@ -97,6 +97,41 @@ struct ExecutorTests {
         isRunning = false
     }
 
+    @LoopActor
+    private static func callsAreNoSuspensions() async -> Bool {
+        var hasSomethingRun = false
+        Loop.enqueue { hasSomethingRun = true }
+        for _ in 0..<3 { await nothing() }
+        return !hasSomethingRun
+    }
+
+    @LoopActor
+    private static func nothing() async {}
+
+    @Test("a task of the loop is suspended only where it waits, and goes on there without leaving the loop")
+    @LoopActor
+    func loopTask() async {
+        func check() async {
+            #expect(Loop.isCurrent)
+            #expect(await Self.callsAreNoSuspensions())
+        }
+        let box = Box<Int>()
+        await Loop.task {
+            await check()
+            Loop.enqueue { box.put(1) }
+            #expect(await box.take() == 1)
+            await check()
+            #expect(await Loop.offload { Loop.isCurrent } == false)
+            await check()
+            #expect(await Loop.task { await Loop.nextTurn() }.value == ())
+            await check()
+            async let three = Loop.offload { 3 }
+            #expect(await three == 3)
+            await check()
+        }.value
+        await check()
+    }
+
     @Test("assumeIsolated traps off the loop")
     func trap() async {
         await #expect(processExitsWith: .failure) { Loop.assumeIsolated {} }
