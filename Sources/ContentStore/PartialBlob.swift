@@ -171,7 +171,9 @@ package final class PartialBlob: Sendable {
             // A piece that cannot be read back now is the business of `finish`.
             store.quietly { () throws(StoreError) in
                 try advance(&prefix, atMost: Self.hashedPerStoreMax)
-                if prefix.hashedPieces == layout.pieceCount, prefix.states.last == digest { _ = try matches(&prefix) }
+                if prefix.hashedPieces == layout.pieceCount, prefix.states.last == self.digest {
+                    _ = try matches(&prefix)
+                }
             }
         }
     }

@@ -86,6 +86,29 @@ struct PartialBlobTests {
         }
     }
 
+    @Test("what came in order is known to be right with its last piece, until one is dropped; what is wrong never is")
+    func knownRight() throws {
+        let folder = try TemporaryFolder()
+        let store = try ContentStore.open(folder)
+        let sample = try Sample(200_000)
+        let partial = try store.beginPartial(sample.digest, layout: sample.layout)
+        func isKnownRight() -> Bool { partial.isKnownRight }
+        for piece in sample.layout.pieces {
+            #expect(isKnownRight() == false)
+            try partial.store(piece, sample.bytes(of: piece))
+        }
+        #expect(isKnownRight())
+        let last = try #require(sample.layout.piece(3))
+        partial.drop([last])
+        #expect(isKnownRight() == false)
+        try partial.store(last, noise(sample.layout.byteCount(of: last), seed: 7))
+        #expect(isKnownRight() == false)
+        #expect(try !partial.finish())
+        partial.drop([last])
+        try partial.store(last, sample.bytes(of: last))
+        #expect(try partial.finish())
+    }
+
     @Test("a held piece is not overwritten, so what was hashed is what is committed")
     func secondCopy() throws {
         let folder = try TemporaryFolder()
