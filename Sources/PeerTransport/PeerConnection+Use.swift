@@ -4,6 +4,11 @@ import Wire
 
 /// When a connection ends that is not needed, or not wanted.
 extension PeerConnection {
+    static let patientMillis: UInt64 = 1_000
+    static let goodbyeMillis: UInt64 = 1_000
+    /// With more than this before it, the goodbye would hold up the end.
+    static let goodbyeQueueMax = 256 << 10
+
     func close(_ goodbye: Goodbye) { end(.closedHere(goodbye), saying: goodbye) }
 
     /// The other side's certificate is not good any more.

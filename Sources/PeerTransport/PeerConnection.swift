@@ -21,6 +21,8 @@ final class PeerConnection {
     /// Dialled by this node.
     let outbound: Bool
     let address: String
+    /// This node's own Hello, until it is said.
+    private(set) var unsaid: Hello?
     /// The other side's Hello; `nil` while greeting.
     private(set) var hello: Hello?
     private(set) var isClosed = false
@@ -64,9 +66,11 @@ final class PeerConnection {
 
     var peer: PeerName? { isOpen ? hello?.node : nil }
 
-    /// Says Hello and begins to listen.
+    /// Begins to listen, and says Hello unless this node dialled: then it has yet to hear who the other side is, for it
+    /// may be connected with it already, and to say Hello once more would end one of the two connections, with all that
+    /// is on its way.
     func start(_ own: Hello) {
-        write(PeerCodec.encode(own))
+        if outbound { unsaid = own } else { write(PeerCodec.encode(own)) }
         channel.limitUnsent(unsent.bytes)
         reader.start { [weak self] event in self?.heard(event) }
     }
@@ -74,6 +78,8 @@ final class PeerConnection {
     /// Takes the other side for the peer that its Hello names.
     func open() {
         precondition(hello != nil && !isClosed)
+        if let unsaid { write(PeerCodec.encode(unsaid)) }
+        unsaid = nil
         isOpen = true
         decoder.limits = PeerLimits.afterHello
     }
@@ -291,9 +297,4 @@ final class PeerConnection {
         }
         owner?.connection(self, endedBy: cause)
     }
-
-    private static let patientMillis: UInt64 = 1_000
-    private static let goodbyeMillis: UInt64 = 1_000
-    /// With more than this before it, the goodbye would hold up the end.
-    private static let goodbyeQueueMax = 256 << 10
 }

@@ -248,7 +248,7 @@ extension PeerRoster: PeerConnectionOwner {
         called.remove(peer)
         defer { if isNews { owner?.membersChanged() } }
         if let old = peers[peer] {
-            guard replaces(connection, old, peer: peer) else {
+            guard connection.unsaid == nil, replaces(connection, old, peer: peer) else {
                 // The other side would hardly dial if it knew of the connection that stays: is that one
                 // alive?
                 old.probe(within: Self.probeMillis)

@@ -117,7 +117,8 @@ struct TrustTests {
     func ownName() async throws {
         let node = try node("node")
         let twin = try self.node("node", peers: [node.port])
-        await node.until { node.disconnects().contains { $0 == .closedHere(.notAPeer) } }
+        // It says its name first, and the twin knows it for its own.
+        await node.until { node.disconnects().contains { $0 == .closedByPeer(.notAPeer) } }
         #expect(node.connected.isEmpty && twin.connected.isEmpty)
         await twin.stopAndRemove()
         await node.stopAndRemove()
