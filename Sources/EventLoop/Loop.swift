@@ -52,7 +52,8 @@ package enum Loop {
     package static func nextTurn() async {
         let timer = LoopTimer()
         await withUnsafeContinuation { (waiter: UnsafeContinuation<Void, Never>) in
-            timer.start(after: 0) { waiter.resume() }
+            // Nobody else holds the timer until then.
+            timer.start(after: 0) { withExtendedLifetime(timer) { waiter.resume() } }
         }
     }
 
