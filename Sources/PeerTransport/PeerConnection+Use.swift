@@ -9,6 +9,13 @@ extension PeerConnection {
     /// With more than this before it, the goodbye would hold up the end.
     static let goodbyeQueueMax = 256 << 10
 
+    /// Also when the other side says nothing: it may speak TLS, and can say so only to somebody who spoke.
+    func sayHello() {
+        guard let unsaid else { return }
+        self.unsaid = nil
+        write(PeerCodec.encode(unsaid))
+    }
+
     func close(_ goodbye: Goodbye) { end(.closedHere(goodbye), saying: goodbye) }
 
     /// The other side's certificate is not good any more.

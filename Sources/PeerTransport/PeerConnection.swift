@@ -22,7 +22,7 @@ final class PeerConnection {
     let outbound: Bool
     let address: String
     /// This node's own Hello, until it is said.
-    private(set) var unsaid: Hello?
+    var unsaid: Hello?
     /// The other side's Hello; `nil` while greeting.
     private(set) var hello: Hello?
     private(set) var isClosed = false
@@ -78,8 +78,7 @@ final class PeerConnection {
     /// Takes the other side for the peer that its Hello names.
     func open() {
         precondition(hello != nil && !isClosed)
-        if let unsaid { write(PeerCodec.encode(unsaid)) }
-        unsaid = nil
+        sayHello()
         isOpen = true
         decoder.limits = PeerLimits.afterHello
     }
@@ -211,7 +210,7 @@ final class PeerConnection {
         write(bytes)
     }
 
-    private func write(_ bytes: [UInt8], then: (@LoopActor () -> Void)? = nil) {
+    func write(_ bytes: [UInt8], then: (@LoopActor () -> Void)? = nil) {
         if channel.queuedBytes == 0 { lastTaken = Loop.nowNanoseconds }
         channel.write(bytes) { [weak self] error in
             self?.lastTaken = Loop.nowNanoseconds
@@ -258,6 +257,7 @@ final class PeerConnection {
         // Over a slow link every byte is a sign of life.
         if passed(Self.patientMillis, since: lastAlive) { channel.expect(0) }
         if !isOpen {
+            if passed(Self.patientMillis, since: began) { sayHello() }
             if !reader.isHeldBack, passed(options.helloMillis, since: began) { end(.noHello) }
         } else if channel.queuedBytes > 0, passed(options.stallMillis, since: lastTaken) {
             end(.stalled)
