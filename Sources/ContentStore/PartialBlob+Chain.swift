@@ -26,7 +26,7 @@ extension PartialBlob {
         case .undecided: break
         }
         prefix.withLock { prefix in
-            guard !prefix.isRight else { return }
+            guard !isKnownRight else { return }
             let isSame = prefix.states[...] == chain.states[..<prefix.hashedPieces]
             state.withLock { state in
                 guard case .undecided = state.check else { return }

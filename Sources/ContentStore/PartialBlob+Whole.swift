@@ -31,24 +31,22 @@ extension PartialBlob {
         }
     }
 
-    func matches(_ prefix: inout Prefix) throws(StoreError) -> Bool {
-        let (phase, heldCount) = state.withLock { ($0.phase, $0.held.count) }
+    private func matches(_ prefix: inout Prefix) throws(StoreError) -> Bool {
+        let (phase, heldCount, isRight) = state.withLock { ($0.phase, $0.held.count, $0.isRight) }
         if phase == .committed { return true }
         guard phase == .open else { throw .closed }
-        if prefix.isRight { return true }
+        if isRight { return true }
         guard heldCount == layout.pieceCount else { throw .piecesMissing(layout.pieceCount - heldCount) }
         if try isChained(), let chain = state.withLock(\.chain) {
             prefix.states = chain.states
+            noteStates(prefix)
         } else {
             try advance(&prefix, atMost: layout.pieceCount)
         }
-        guard prefix.states.last == digest else {
+        guard isKnownRight else {
             prefix.restart()
             return false
         }
-        prefix.hasher = SHA256Chain()
-        prefix.isRight = true
-        state.withLock { $0.isRight = true }
         return true
     }
 
@@ -63,7 +61,15 @@ extension PartialBlob {
                 try Disk.scan(data.number, piece, of: layout) { prefix.hasher.update($0) }
             }
             prefix.states.append(BlobChain.state(prefix.hasher, behind: piece, of: layout))
-            state.withLock { $0.hashedPieces = next + 1 }
+            noteStates(prefix)
+        }
+    }
+
+    private func noteStates(_ prefix: borrowing Prefix) {
+        let (count, last) = (prefix.hashedPieces, prefix.states.last)
+        state.withLock {
+            $0.hashedPieces = count
+            $0.isRight = count == layout.pieceCount && last == digest
         }
     }
 

@@ -16,7 +16,7 @@ package import PieceModel
 /// - the first `hashedPieces` pieces are held, and the hasher has seen exactly them;
 /// - `fresh` are held pieces near the end of these, whose bytes need not be read again;
 /// - `prefix.states` are its states behind each of them, and behind the last piece the digest;
-/// - from a match until a piece is dropped `isRight` says so, and the hasher has seen nothing;
+/// - `isRight` when these are all, and the last one is the blob's digest: the hasher is of no account then;
 /// - `linked` are held pieces that lead from one state of `chain` to the next;
 /// - `unproven` are pieces held on the chain's word alone, of which nobody has seen that they have their own digests.
 ///
@@ -48,7 +48,7 @@ package final class PartialBlob: Sendable {
         var unproven: Set<Int> = []
         /// What the prefix last had; a hint.
         var hashedPieces = 0
-        /// As the prefix's, which this follows; a hint.
+        /// All pieces are held and the whole matches; changed by the holder of `prefix` alone.
         var isRight = false
         /// Of the committed blob.
         var chainStates: [Digest] = []
@@ -68,15 +68,12 @@ package final class PartialBlob: Sendable {
     struct Prefix: ~Copyable {
         var hasher = SHA256Chain()
         var states: [Digest] = []
-        /// All pieces are held and the whole matches.
-        var isRight = false
 
         var hashedPieces: Int { states.count }
 
         mutating func restart() {
             hasher = SHA256Chain()
             states = []
-            isRight = false
         }
     }
 
@@ -169,12 +166,7 @@ package final class PartialBlob: Sendable {
         }
         prefix.withLock(waiting: waiting) { prefix in
             // A piece that cannot be read back now is the business of `finish`.
-            store.quietly { () throws(StoreError) in
-                try advance(&prefix, atMost: Self.hashedPerStoreMax)
-                if prefix.hashedPieces == layout.pieceCount, prefix.states.last == self.digest {
-                    _ = try matches(&prefix)
-                }
-            }
+            store.quietly { () throws(StoreError) in try advance(&prefix, atMost: Self.hashedPerStoreMax) }
         }
     }
 
@@ -195,7 +187,7 @@ package final class PartialBlob: Sendable {
                             at: Journal.slotOffset(piece)
                         )
                     }
-                    if prefix.isRight || piece.value < prefix.hashedPieces { prefix.restart() }
+                    if piece.value < prefix.hashedPieces { prefix.restart() }
                 }
             }
         }
