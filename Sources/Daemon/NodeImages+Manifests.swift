@@ -9,9 +9,7 @@ import PeerTransport
 extension NodeImages {
     /// How long peers are waited for before the registry is asked.
     private static let peersMillis: UInt64 = 2_000
-    /// Bytes of a manifest that the loop thread reads itself: less than a millisecond's work.
-    private static let parsedAtOnceMax = 16 << 10
-    /// Manifests whose names are on their way to the disk; beyond, who brings one more waits for it.
+    /// Manifests and tags that are on their way to the disk; beyond, who brings one more waits for it.
     private static let keepingMax = 256
 
     /// A manifest that was asked for lately, for a caller whom the registry let pull from the repository lately: what
@@ -195,13 +193,13 @@ extension NodeImages {
         let isNew = !store.isCommitted(digest)
         if isShared(place) { swarm.share(digest) } else if isNew { swarm.keep(digest) }
         let isBrought = isNew && memory.begin(manifest)
-        let task = whenAnswered { await self.keep(manifest, of: place, naming: children, isBrought: isBrought) }
-        if memory.isBehind || keeping.count > Self.keepingMax { await task.value }
+        await whenAnswered(isBehind: memory.isBehind) {
+            await self.keep(manifest, of: place, naming: children, isBrought: isBrought)
+        }
     }
 
-    /// Does what nobody waits for, when the answer that was just found has left.
-    @discardableResult
-    func whenAnswered(_ work: @escaping @LoopActor () async -> Void) -> Task<Void, Never> {
+    /// Does what nobody waits for, when the answer that was just found has left; unless it is behind with that.
+    func whenAnswered(isBehind: Bool = false, _ work: @escaping @LoopActor () async -> Void) async {
         let number = keepingNumber
         keepingNumber &+= 1
         let task = Loop.task {
@@ -210,11 +208,11 @@ extension NodeImages {
             self.keeping[number] = nil
         }
         keeping[number] = task
-        return task
+        if isBehind || keeping.count > Self.keepingMax { await task.value }
     }
 
     private func children(of manifest: OriginManifest) async -> [Descriptor] {
-        if manifest.bytes.count <= Self.parsedAtOnceMax {
+        if manifest.bytes.count <= ManifestSummary.briefBytesMax {
             return ManifestFile.summary(manifest.bytes, manifest.mediaType)?.children ?? []
         }
         return await Loop.offload { ManifestFile.summary(manifest.bytes, manifest.mediaType)?.children ?? [] }

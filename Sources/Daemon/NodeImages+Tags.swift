@@ -60,7 +60,7 @@ extension NodeImages {
             let told = try await fetched(query, endpoint, isHead: query.isHead)
             let manifest = query.isHead ? try await content(of: told.digest, query, endpoint) : told
             tagAnswers.note(manifest, for: question(tag, query), now: Loop.nowNanoseconds)
-            remember(tag, manifest, query)
+            await remember(tag, manifest, query)
             return .success(manifest)
         } catch {
             noteFailure(error, query.registry)
@@ -88,10 +88,10 @@ extension NodeImages {
     }
 
     /// For when the registry cannot be reached: nobody waits for it now.
-    private func remember(_ tag: Tag, _ manifest: OriginManifest, _ query: ManifestQuery) {
+    private func remember(_ tag: Tag, _ manifest: OriginManifest, _ query: ManifestQuery) async {
         let store = store
         let (registry, repository) = (query.registry.canonical.description, query.repository.text)
-        whenAnswered {
+        await whenAnswered {
             await Loop.offload {
                 store.recordTag(
                     registry: registry, repository: repository, tag: tag.text, digest: manifest.digest,

@@ -50,10 +50,16 @@ package enum Loop {
     /// For work on the thread pool that nobody waits for: its threads would take the processors from the loop's.
     @LoopActor
     package static func nextTurn() async {
+        await pause(milliseconds: 0)
+    }
+
+    /// Returns after so long, also in a task that is cancelled.
+    @LoopActor
+    package static func pause(milliseconds: UInt64) async {
         let timer = LoopTimer()
         await withUnsafeContinuation { (waiter: UnsafeContinuation<Void, Never>) in
             // Nobody else holds the timer until then.
-            timer.start(after: 0) { withExtendedLifetime(timer) { waiter.resume() } }
+            timer.start(after: milliseconds) { withExtendedLifetime(timer) { waiter.resume() } }
         }
     }
 

@@ -57,20 +57,12 @@ extension MirrorClient {
             guard attempt < Self.attemptsMax else {
                 throw FetchError(.unavailable, "\(reason); the same command goes on where this one ended")
             }
-            if attempt > 1 { await pause() }
+            if attempt > 1 { await Loop.pause(milliseconds: Self.pauseMillis) }
         }
     }
 
     private func commit(_ file: PartialFile, _ meter: FetchMeter) async throws(FetchError) {
         try await Loop.offload { () throws(FetchError) in try file.commit() }
         meter.filesDone += 1
-    }
-
-    private func pause() async {
-        let timer = LoopTimer()
-        await withCheckedContinuation { continuation in
-            timer.start(after: Self.pauseMillis) { continuation.resume() }
-        }
-        timer.stop()
     }
 }

@@ -39,6 +39,8 @@ package struct ManifestSummary: Equatable, Sendable {
     package let entries: [Descriptor]
 
     package static let bytesMax = 4 << 20
+    /// Up to so many bytes are hashed and read in less than a millisecond: on the loop's thread sooner than off it.
+    package static let briefBytesMax = 16 << 10
     package static let entriesMax = 10_000
 
     package var isIndex: Bool { mediaType.isIndex }

@@ -101,7 +101,7 @@ extension OriginClient {
         let bytes = sink.bytes
         guard JSONStart.isObject(bytes) else { throw .badContent(.notJSON) }
         let (digest, isAmbiguous) =
-            bytes.count <= Self.checkedAtOnceMax
+            bytes.count <= ManifestSummary.briefBytesMax
             ? Self.check(bytes, type) : await Loop.offload { Self.check(bytes, type) }
         if isAmbiguous { throw .badContent(.ambiguous) }
         if let stated = try HeadChecks.digest(head), stated != digest { throw .badContent(.digest) }
@@ -109,9 +109,6 @@ extension OriginClient {
         count(call.endpoint) { $0.bytes += UInt64(bytes.count) }
         return OriginManifest(mediaType: type, digest: digest, bytes: bytes, size: Int64(bytes.count))
     }
-
-    /// Bytes of a manifest that the loop thread checks itself: less than a millisecond's work.
-    private static let checkedAtOnceMax = 16 << 10
 
     private nonisolated static func check(_ bytes: [UInt8], _ type: MediaType) -> (digest: Digest, isAmbiguous: Bool) {
         (SHA256Hasher.hash(bytes), isAmbiguous(bytes, type))

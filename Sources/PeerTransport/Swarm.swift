@@ -128,19 +128,12 @@ package final class Swarm {
         locator.stop()
         for transfer in Array(transfers.values) { close(transfer, failing: .stopping) }
         let deadline = Loop.nowNanoseconds &+ drainMillis &* 1_000_000
-        while counted.uploadsRunning > 0, Loop.nowNanoseconds < deadline { await pause(millis: 10) }
+        while counted.uploadsRunning > 0, Loop.nowNanoseconds < deadline { await Loop.pause(milliseconds: 10) }
         roster.stop()
         pacers.uploads.release()
         pacers.arrivals.release()
         alarm.stop()
         await work.untilIdle()
-    }
-
-    private func pause(millis: UInt64) async {
-        let timer = LoopTimer()
-        await withCheckedContinuation { continuation in
-            timer.start(after: millis) { continuation.resume() }
-        }
     }
 
     // MARK: Blobs of the store
