@@ -4,17 +4,9 @@ import Wire
 
 /// When a connection ends that is not needed, or not wanted.
 extension PeerConnection {
-    static let patientMillis: UInt64 = 1_000
     static let goodbyeMillis: UInt64 = 1_000
     /// With more than this before it, the goodbye would hold up the end.
     static let goodbyeQueueMax = 256 << 10
-
-    /// Also when the other side says nothing: it may speak TLS, and can say so only to somebody who spoke.
-    func sayHello() {
-        guard let unsaid else { return }
-        self.unsaid = nil
-        write(PeerCodec.encode(unsaid))
-    }
 
     func close(_ goodbye: Goodbye) { end(.closedHere(goodbye), saying: goodbye) }
 

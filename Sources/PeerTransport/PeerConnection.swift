@@ -66,11 +66,11 @@ final class PeerConnection {
 
     var peer: PeerName? { isOpen ? hello?.node : nil }
 
-    /// Begins to listen, and says Hello unless this node dialled: then it has yet to hear who the other side is, for it
-    /// may be connected with it already, and to say Hello once more would end one of the two connections, with all that
-    /// is on its way.
+    /// Begins to listen, and says Hello unless this node dialled: it may be connected with the other side already, and
+    /// one more Hello would end one of the two connections, with all that is on its way.
     func start(_ own: Hello) {
-        if outbound { unsaid = own } else { write(PeerCodec.encode(own)) }
+        unsaid = own
+        if !outbound { sayHello() }
         channel.limitUnsent(unsent.bytes)
         reader.start { [weak self] event in self?.heard(event) }
     }

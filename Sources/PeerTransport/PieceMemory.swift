@@ -1,4 +1,5 @@
 import EventLoop
+import PieceExchange
 
 /// Memory for the bytes of pieces on their way to the disk, used again and again: as with `FileBlock`, the kernel would
 /// map, clear and unmap each anew.
@@ -6,10 +7,9 @@ import EventLoop
 /// Invariant: what is kept while nobody needs it is at most `sparesBytesMax`, and nothing while no blob is on its way.
 @LoopActor
 enum PieceMemory {
-    /// What may be asked of peers at a time (`ExchangeLimits.requestedBytesMax`): pieces come back in bursts, and what
-    /// had to be let go of would be taken anew for the next. It was all in use at once before, so keeping it does not
-    /// raise the peak.
-    private static let sparesBytesMax = 16 << 20
+    /// What may be asked of peers at a time: pieces come back in bursts, and what had to be let go of would be taken
+    /// anew for the next. It was all in use at once before, so keeping it does not raise the peak.
+    private static let sparesBytesMax = ExchangeLimits().requestedBytesMax
     /// A spare of many times the size would keep the memory of many pieces for one.
     private static let roomPart = 2
     private static var spares: [[UInt8]] = []

@@ -26,6 +26,22 @@ struct RosterTests {
         await second.stopAndRemove()
     }
 
+    @Test("a node that dials whom it is connected with leaves that connection alone, whatever their names")
+    func dialsConnected() async throws {
+        let first = try TestNode("a")
+        let second = try TestNode("b", peers: [first.port])
+        await first.untilConnected(to: second.name)
+        let endpoint = try #require(PeerEndpoint(host: "127.0.0.1", port: second.port))
+        first.swarm.dialOnly([endpoint])
+        await first.until { first.swarm.status.peers.first?.endpoints == [endpoint] }
+        await first.until { first.disconnects() == [.closedHere(.duplicate)] }
+        await second.until { second.disconnects() == [.closedByPeer(.duplicate)] }
+        #expect(Self.states(first) == [.connected(outbound: false)])
+        #expect(Self.states(second) == [.connected(outbound: true)])
+        await first.stopAndRemove()
+        await second.stopAndRemove()
+    }
+
     static func states(_ node: TestNode) -> [SwarmStatus.Peer.State] { node.swarm.status.peers.map(\.state) }
 
     @Test("who is dialled can change; a peer no longer named stays connected, and is not dialled again")
