@@ -14,7 +14,7 @@ private struct Ban: Sendable {
 private let bannedInLibraries = [
     Ban("Task.detached loses isolation and priority") { $0.contains("Task.detached") },
     Ban("a plain Task leaves the loop's thread at every resumption; Loop.task does not") {
-        $0.contains("Task") && $0.contains(/(^|[^\w.])Task(\.immediate)?\s*\{/)
+        $0.contains("Task") && $0.contains(/(^|[^\w.])Task(\.immediate)?\s*[({]/) && !$0.contains("executorPreference:")
     },
     Ban("a second actor would turn every call in a task that went there into a suspension") {
         $0.contains("actor ") && $0.contains(/\bactor\s+[A-Z]/) && !$0.contains("actor LoopActor")
