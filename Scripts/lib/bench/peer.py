@@ -80,7 +80,9 @@ class Bench:
             for name in "ab":
                 run(self.options.binary, "cert", "node", name, "--authority", authority, "--out", self.tls(name))
         for name in self.names:
-            if name.startswith("hawker"):
+            # The one that is read from is served by the same seed.
+            name = name.removesuffix("-read")
+            if name.startswith("hawker") and name not in self.seeds:
                 self.seeds[name] = seed = self.daemon(children, "a", name)
                 seed.await_serving()
                 self.read(children, seed, f"manifests/{self.size}")
@@ -120,7 +122,7 @@ class Bench:
         return self.hawker(children, "hawker-tls")
 
     def hawker_read(self, children):
-        return self.hawker(children, "hawker-read", part=None)
+        return self.hawker(children, part=None)
 
     def hawker(self, children, contender="hawker", part="-1"):
         a = self.seeds[contender]
