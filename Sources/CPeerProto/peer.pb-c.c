@@ -951,7 +951,7 @@ const ProtobufCMessageDescriptor hawker__peer__goodbye__descriptor =
   (ProtobufCMessageInit) hawker__peer__goodbye__init,
   NULL,NULL,NULL    /* reserved[123] */
 };
-static const ProtobufCFieldDescriptor hawker__peer__interest__field_descriptors[1] =
+static const ProtobufCFieldDescriptor hawker__peer__interest__field_descriptors[2] =
 {
   {
     "blob",
@@ -965,14 +965,27 @@ static const ProtobufCFieldDescriptor hawker__peer__interest__field_descriptors[
     0,             /* flags */
     0,NULL,NULL    /* reserved1,reserved2, etc */
   },
+  {
+    "silent",
+    2,
+    PROTOBUF_C_LABEL_NONE,
+    PROTOBUF_C_TYPE_BOOL,
+    0,   /* quantifier_offset */
+    offsetof(Hawker__Peer__Interest, silent),
+    NULL,
+    NULL,
+    0,             /* flags */
+    0,NULL,NULL    /* reserved1,reserved2, etc */
+  },
 };
 static const unsigned hawker__peer__interest__field_indices_by_name[] = {
   0,   /* field[0] = blob */
+  1,   /* field[1] = silent */
 };
 static const ProtobufCIntRange hawker__peer__interest__number_ranges[1 + 1] =
 {
   { 1, 0 },
-  { 0, 1 }
+  { 0, 2 }
 };
 const ProtobufCMessageDescriptor hawker__peer__interest__descriptor =
 {
@@ -982,7 +995,7 @@ const ProtobufCMessageDescriptor hawker__peer__interest__descriptor =
   "Hawker__Peer__Interest",
   "hawker.peer",
   sizeof(Hawker__Peer__Interest),
-  1,
+  2,
   hawker__peer__interest__field_descriptors,
   hawker__peer__interest__field_indices_by_name,
   1,  hawker__peer__interest__number_ranges,

@@ -16,7 +16,7 @@ extension PeerConnection {
     /// Everybody is asked what they hold, and told: that alone is no use.
     func noteUse(_ message: PeerMessage) {
         switch message {
-        case .interest, .uninterest, .holdings: break
+        case .interest, .intent, .uninterest, .holdings: break
         case .pieceDigests, .have, .request, .piece, .refuse, .cancel, .grantRequest, .grant, .grantRefused,
             .grantProgress:
             lastUsed = Loop.nowNanoseconds

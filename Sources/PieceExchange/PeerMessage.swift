@@ -9,6 +9,9 @@ package enum PeerMessage: Equatable, Sendable {
 
     /// "I want this blob: tell me now and from here on what you have of it."
     case interest(blob: Digest)
+    /// "I want this blob, and need not be told what you have of it." Said among nodes of one zone; it takes the place of
+    /// an `interest`.
+    case intent(blob: Digest)
     /// "I no longer want it."
     case uninterest(blob: Digest)
     /// Answer to `interest`, sent again when a node starts or ceases to hold the blob, has all of it, or lost

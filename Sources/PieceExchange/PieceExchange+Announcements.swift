@@ -11,17 +11,30 @@ extension PieceExchange {
     private static let bitFieldBytesMax = 48 << 10
 
     mutating func interest(in blob: Digest, from peer: PeerID) {
-        guard peers[peer].interests.contains(blob) || peers[peer].interests.count < limits.interestsPerPeerMax
-        else {
-            return violate(peer)
-        }
-        peers[peer].interests.insert(blob)
-        removeListener(peer, of: blob)
+        guard noteInterest(of: peer, in: blob) else { return }
         audiences[blob, default: Audience()].listeners.append(Audience.Listener(peer: peer))
         considerNeighbour(peer, blob)
         dealImports(of: blob)
         proveIfHeard(blob)
         announce(blob)
+    }
+
+    /// The peer wants the blob, and does not listen, or no longer.
+    mutating func intent(on blob: Digest, of peer: PeerID) {
+        guard noteInterest(of: peer, in: blob) else { return }
+        if let id = wantIDs[blob], wants[id].claimCount < neighboursAim { considerNeighbour(peer, blob) }
+        dealImports(of: blob)
+    }
+
+    private mutating func noteInterest(of peer: PeerID, in blob: Digest) -> Bool {
+        guard peers[peer].interests.contains(blob) || peers[peer].interests.count < limits.interestsPerPeerMax
+        else {
+            violate(peer)
+            return false
+        }
+        peers[peer].interests.insert(blob)
+        removeListener(peer, of: blob)
+        return true
     }
 
     mutating func removeListener(_ peer: PeerID, of blob: Digest) {

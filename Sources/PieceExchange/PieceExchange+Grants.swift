@@ -155,7 +155,8 @@ extension PieceExchange {
     /// the nodes they see fetching the blob. The others get from them what they read; when nothing comes, they ask too.
     private mutating func isToAsk(_ id: WantID) -> Bool {
         let memberCount = max(members.count, peerIDs.count + 1)
-        guard memberCount > limits.grantAskersMax else { return true }
+        // Nobody else of its zone asks for what was dealt to it.
+        guard memberCount > limits.grantAskersMax, wants[id].importable == nil else { return true }
         let waited = wants[id].progressAt.adding(milliseconds: limits.grantDeferMillis)
         // Who reads goes on, even if others who rank higher came since: those were told to wait for it.
         if waited <= now || wants[id].permit.reading != nil { return true }

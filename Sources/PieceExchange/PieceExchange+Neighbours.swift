@@ -20,17 +20,14 @@ extension PieceExchange {
             peers[peer].isConnected && !peers[peer].isErrand && !wants[id].hasClaim(of: peer)
                 && !wants[id].passed.contains(peer)
         }
-        // Most are of this node's zone, if there are such: some of another keep it from being cut off.
-        let hasNear = strangers.contains { isNear(peers[$0].zone) }
-        let farMax = hasNear ? max(1, chosenMax / 4) : room
-        var farCount = 0
+        var far = FarShares(of: zone == nil ? 0 : chosenMax / 2)
+        for peer in peers.indices where peers[peer].isConnected && !isNear(peers[peer].zone) {
+            far.know(peers[peer].zone, isNeighbour: wants[id].hasClaim(of: peer))
+        }
         while room > 0, !strangers.isEmpty {
             let index = strangers.count <= room ? strangers.count - 1 : random.below(strangers.count)
             let peer = strangers.remove(at: index)
-            if !isNear(peers[peer].zone), strangers.count > room {
-                guard farCount < farMax else { continue }
-                farCount += 1
-            }
+            if !isNear(peers[peer].zone), strangers.count > room, !far.take(peers[peer].zone) { continue }
             showInterest(in: id, to: peer)
             room -= 1
         }
@@ -38,7 +35,7 @@ extension PieceExchange {
 
     /// Whom a node has room for anyway it asks: among few, one that is left out may be the only one that has the blob.
     /// A register names that one, and there has to be room for it.
-    private var neighboursAim: Int {
+    var neighboursAim: Int {
         isAmongFew && !hasRegister ? neighboursMost : chosenMax
     }
 
@@ -53,9 +50,10 @@ extension PieceExchange {
     /// The peer asked this node for a blob: if it is wanted here too, each can be of use to the other.
     mutating func considerNeighbour(_ peer: PeerID, _ blob: Digest) {
         guard let id = wantIDs[blob], wants[id].phase == .fetching, !wants[id].hasClaim(of: peer) else { return }
-        // Those of a zone that do not know each other each bring the same pieces into it.
-        let isOfZone = zone != nil && peers[peer].zone == zone
-        guard wants[id].claimCount < (isOfZone ? 2 * chosenMax : neighboursMost) else { return }
+        // There is room for those of the zone when others have taken theirs: what they bring into it comes from nobody
+        // else. In simulation of 16 zones of 4 nodes, some brought in 1.7 times the blob without that room.
+        let isMate = zone != nil && peers[peer].zone == zone
+        guard wants[id].claimCount < (isMate ? 2 * chosenMax : neighboursMost) else { return }
         showInterest(in: id, to: peer)
     }
 
@@ -73,7 +71,9 @@ extension PieceExchange {
             send(.uninterest(blob: wants[id].blob), to: peer)
             hasRoom = true
         }
-        if hasRoom { chooseNeighbours(id) }
+        guard hasRoom else { return }
+        chooseNeighbours(id)
+        declareIntent(id)
     }
 
     /// Once their pause is over, as far as there is room.
@@ -84,5 +84,24 @@ extension PieceExchange {
         guard due <= now else { return arm(want: id, at: due) }
         wants[id].passed.release()
         chooseNeighbours(id)
+    }
+}
+
+/// Neighbours in other zones: half of all at the most, and of each zone as many, because what one zone alone has read
+/// has to be found by all others.
+private struct FarShares {
+    private let sum: Int
+    private var counts: [Zone?: Int] = [:]
+
+    init(of sum: Int) { self.sum = sum }
+
+    mutating func know(_ zone: Zone?, isNeighbour: Bool) { counts[zone, default: 0] += isNeighbour ? 1 : 0 }
+
+    /// Whether there is room for one more of the zone.
+    mutating func take(_ zone: Zone?) -> Bool {
+        let count = counts[zone, default: 0]
+        guard counts.values.reduce(0, +) < sum, count < max(1, sum / counts.count) else { return false }
+        counts[zone] = count + 1
+        return true
     }
 }

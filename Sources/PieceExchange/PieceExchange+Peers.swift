@@ -23,6 +23,7 @@ extension PieceExchange {
         for want in wants.indices.sorted(by: { wants[$0].serial < wants[$1].serial }) where wants[want].isLive
         {
             chooseNeighbours(want)
+            declareIntent(want)
             wants[want].permit.directory = nil
             discloseReading(want)
         }
@@ -39,7 +40,10 @@ extension PieceExchange {
             wants[want].removeClaim(of: id)
             touch(want: want)
         }
-        for want in wants.indices { wants[want].passed.remove(id) }
+        for want in wants.indices {
+            wants[want].passed.remove(id)
+            wants[want].declaredTo.remove(id)
+        }
         errands.remove(peerName)
         let interests = peers[id].interests
         for blob in interests { removeListener(id, of: blob) }
@@ -55,6 +59,7 @@ extension PieceExchange {
     mutating func showInterest(in want: WantID, to peer: PeerID) {
         guard !wants[want].takesOnlyFromOrigin, !wants[want].blame.distrusts(peers[peer].name) else { return }
         wants[want].addClaim(of: peer, isNear: isNear(peers[peer].zone), isCounted: peers[peer].benchedUntil == nil)
+        wants[want].declaredTo.remove(peer)
         send(.interest(blob: wants[want].blob), to: peer)
     }
 
@@ -62,6 +67,7 @@ extension PieceExchange {
         guard let peer = peerIDs[peerName] else { return }
         switch message {
         case .interest(let blob): interest(in: blob, from: peer)
+        case .intent(let blob): intent(on: blob, of: peer)
         case .uninterest(let blob):
             removeListener(peer, of: blob)
             peers[peer].interests.remove(blob)

@@ -36,6 +36,7 @@ extension PieceExchange {
         if id == wants.count { wants.append(want) } else { wants[id] = want }
         wantIDs[blob] = id
         askWhoHolds(id)
+        declareIntent(id)
         seekHolders(id)
         dealImports(of: blob)
         if !wants[id].held.isEmpty { retell(blob) }
@@ -111,12 +112,13 @@ extension PieceExchange {
         }
         for request in requests.sorted(by: { $0.key < $1.key })
         where request.value.want == id && request.value.stage == .late { cancel(request.key) }
-        for peer in peers.indices where wants[id].hasClaim(of: peer) {
+        for peer in peers.indices where wants[id].hasClaim(of: peer) || wants[id].declaredTo.contains(peer) {
             send(.uninterest(blob: blob), to: peer)
         }
         wantIDs[blob] = nil
         wants[id].phase = .ended
         wants[id].claims = []
+        wants[id].declaredTo = []
         wants[id].claimCount = 0
         wants[id].unansweredCount = 0
         wants[id].deferringCount = 0

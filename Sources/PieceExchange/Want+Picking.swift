@@ -24,7 +24,7 @@ extension Want {
         scan: for step in 0...wordCount {
             let index = (first + step) % wordCount
             var candidates = open.words[index] & claims[peer].held.words[index] & claims[peer].told.words[index]
-                & openTo(peer, word: index)
+            if candidates != 0 { candidates &= worthAsking(peer, word: index) }
             if deferringCount > 0, let deferred = claims[peer].deferred { candidates &= ~deferred.words[index] }
             // The word of the start is visited twice: first from the start on, at the end up to it.
             let above = UInt64.max << UInt64(start & 63)
@@ -49,8 +49,8 @@ extension Want {
     }
 
     private func isAskable(_ piece: Int, of peer: PeerID) -> Bool {
-        open.contains(piece) && claims[peer].offers(piece) && isOpenTo(peer, piece) && !claims[peer].isDeferred(piece)
-            && !origin.isAbout(toRead: piece, lead: originLead)
+        open.contains(piece) && claims[peer].offers(piece) && !claims[peer].isDeferred(piece)
+            && isWorthAsking(peer, piece) && !origin.isAbout(toRead: piece, lead: originLead)
     }
 
     /// The run of pieces to read from the registry next: the first that need it from the reader on, else from

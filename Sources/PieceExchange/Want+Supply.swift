@@ -93,6 +93,7 @@ extension Want {
             }
         }
         claims[peer].isDry = false
+        if !counted, claims[peer].isNear { wakeFarClaims() }
     }
 
     /// The peer holds this piece too.
@@ -208,6 +209,7 @@ extension Want {
     }
 
     private mutating func withdrawOffer(_ piece: Int, by peer: PeerID) {
+        if claims[peer].isNear { wakeFarClaims() }
         if claims[peer].isCounted, isOpenTo(peer, piece) { shiftSupply(of: piece, up: false) }
     }
 

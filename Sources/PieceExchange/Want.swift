@@ -41,10 +41,12 @@ struct Want: Sendable {
     var flights: [Int: Flight] = [:]
     var supply: [UInt16]
     var covered: Bits
-    /// What each peer says, by `PeerID`.
     /// Pieces that this node may bring into its zone; `nil` for all. `importsAll`: it waited in vain for others.
     var importable: Bits?
     var importsAll = false
+    /// Peers without a claim that were told of the want, for the sake of the zone.
+    var declaredTo: Set<PeerID> = []
+    /// What each peer says, by `PeerID`.
     var claims: [Claim] = []
     /// Claims that are there, those among them whose peer has not said yet, and those with pieces left to others.
     var claimCount = 0

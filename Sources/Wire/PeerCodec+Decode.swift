@@ -16,7 +16,7 @@ extension PeerCodec {
         switch type {
         case .hello: return .hello(try reader.hello())
         case .goodbye: return .goodbye(try reader.goodbye())
-        case .interest: return .message(.interest(blob: try reader.interest()))
+        case .interest: return .message(try reader.interest())
         case .uninterest: return .message(.uninterest(blob: try reader.uninterest()))
         case .holdings: return .message(try reader.holdings())
         case .pieceDigests: return .message(.pieceDigests(try reader.pieceDigests()))
@@ -102,8 +102,10 @@ struct PeerFrameReader {
         try read(PeerSchemas.goodbye) { .success(Goodbye(rawValue: $0.reason.rawValue) ?? .unspecified) }
     }
 
-    func interest() throws(WireError) -> Digest {
-        try read(PeerSchemas.interest) { blob($0.blob) }
+    func interest() throws(WireError) -> PeerMessage {
+        try read(PeerSchemas.interest) { message in
+            blob(message.blob).map { message.silent == 0 ? .interest(blob: $0) : .intent(blob: $0) }
+        }
     }
 
     func uninterest() throws(WireError) -> Digest {

@@ -38,6 +38,11 @@ package enum PeerCodec {
         switch message {
         case .interest(let blob):
             frame(.interest, PeerSchemas.interest) { $0.blob = $1.digest(blob) }
+        case .intent(let blob):
+            frame(.interest, PeerSchemas.interest) { message, arena in
+                message.blob = arena.digest(blob)
+                message.silent = 1
+            }
         case .uninterest(let blob):
             frame(.uninterest, PeerSchemas.uninterest) { $0.blob = $1.digest(blob) }
         case .holdings(let blob, let held):

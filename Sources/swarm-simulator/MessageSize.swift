@@ -10,6 +10,7 @@ enum MessageSize {
     static func bytes(of message: PeerMessage) -> Int {
         switch message {
         case .interest, .uninterest: header + blob
+        case .intent: header + blob + 2
         case .holdings(_, let held):
             header + blob + (held.map { number(UInt64($0.blobBytes)) + field($0.bits.count) + 2 } ?? 0)
         case .pieceDigests(let run):

@@ -154,6 +154,7 @@ extension SimulatedSwarm {
         switch message {
         case .interest(let blob): 1 &+ blob.words.0 << 8
         case .uninterest(let blob): 2 &+ blob.words.0 << 8
+        case .intent(let blob): 14 &+ blob.words.0 << 8
         case .holdings(let blob, let held):
             3 &+ blob.words.0 << 8 &+ (held?.bits.reduce(1) { $0 &* 31 &+ UInt64($1) } ?? 0) << 16
         case .pieceDigests(let digests):

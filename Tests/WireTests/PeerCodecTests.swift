@@ -55,6 +55,7 @@ enum Raw {
         return [
             .interest(blob: blob),
             .uninterest(blob: blob),
+            .intent(blob: blob),
             .holdings(blob: blob, held: nil),
             .holdings(blob: blob, held: .init(blobBytes: 1_000_000, complete: true, bits: [])),
             .holdings(blob: blob, held: .init(blobBytes: 1_000_000, complete: false, bits: some.bytes)),

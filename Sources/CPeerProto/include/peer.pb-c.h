@@ -154,12 +154,20 @@ struct  Hawker__Peer__Interest
 {
   ProtobufCMessage base;
   ProtobufCBinaryData blob;
+  /*
+   * It need not be told anything, or no longer: nodes of one zone deal out among those that want a blob who brings
+   * which of its pieces into the zone.
+   */
+  protobuf_c_boolean silent;
 };
 #define HAWKER__PEER__INTEREST__INIT \
  { PROTOBUF_C_MESSAGE_INIT (&hawker__peer__interest__descriptor) \
-    , {0,NULL} }
+    , {0,NULL}, 0 }
 
 
+/*
+ * The sender no longer wants it, silently or not.
+ */
 struct  Hawker__Peer__Uninterest
 {
   ProtobufCMessage base;
