@@ -64,6 +64,7 @@ extension PieceExchange {
 
     mutating func readerMoved(_ blob: Digest, to piece: PieceIndex) {
         guard let id = wantIDs[blob], piece.value < wants[id].pieceCount else { return }
+        if wants[id].reader != piece.value { wants[id].readerAt = now }
         wants[id].reader = piece.value
         // The registry reads somewhere else than where the reader waits for it.
         if let remaining = wants[id].origin.remaining, wants[id].permit.reading == nil,

@@ -17,9 +17,10 @@ extension PieceExchange {
 
     func isNear(_ other: Zone?) -> Bool { zone == nil || other == nil || other == zone }
 
-    /// All of a zone share the link into it: what few ask for at once comes before it is late.
+    /// All of a zone share the link into it: what few ask for at once comes before it is late. What is late already
+    /// does not count: one peer that stalls would else keep this node from importing for as long as it is waited for.
     var mayAskFar: Bool {
-        let asked = peers.lazy.filter { !self.isNear($0.zone) }.reduce(0) { $0 + $1.requests.count }
+        let asked = peers.lazy.filter { !self.isNear($0.zone) }.reduce(0) { $0 + $1.requests.count - $1.lateCount }
         return asked < limits.farRequestsMax
     }
 
@@ -81,14 +82,28 @@ extension PieceExchange {
         return mixer.next()
     }
 
-    /// Nothing came for a while: whoever should have imported does not.
+    /// Nothing came for a while, or not what the reader waits for: whoever should have imported does not.
     mutating func importIfStarving(_ id: WantID) {
-        guard wants[id].importable != nil, wants[id].phase == .fetching else { return }
-        let patience = wants[id].progressAt.adding(milliseconds: limits.importPatienceMillis)
-        guard patience <= now else { return arm(want: id, at: patience) }
+        guard let importable = wants[id].importable, wants[id].phase == .fetching else { return }
+        let (reader, patience) = (wants[id].reader, limits.importPatienceMillis)
+        if wants[id].open.contains(reader), !importable.contains(reader),
+            isOver(wants[id].readerAt.adding(milliseconds: patience), id)
+        {
+            var more = importable
+            more.insert(reader)
+            wants[id].setImportable(more)
+            touch(want: id)
+        }
+        guard isOver(wants[id].progressAt.adding(milliseconds: patience), id) else { return }
         wants[id].importsAll = true
         wants[id].setImportable(nil)
         touch(want: id)
+    }
+
+    /// Whether the moment has come; else the want is looked at again then.
+    private mutating func isOver(_ moment: Instant, _ id: WantID) -> Bool {
+        if moment > now { arm(want: id, at: moment) }
+        return moment <= now
     }
 }
 

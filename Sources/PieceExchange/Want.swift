@@ -69,7 +69,9 @@ struct Want: Sendable {
     /// No open piece needs the registry; set by a scan that found none.
     var needsNoOrigin = false
 
+    /// The piece that the slowest reader waits for, and since when.
     var reader = 0
+    var readerAt: Instant
     let windowPieces: Int
     /// There may be open pieces with a digest but without a peer that offers them.
     var hasOrphans = false
@@ -129,6 +131,7 @@ struct Want: Sendable {
         windowPieces = limits.windowPieces
         probeUntil = now.adding(milliseconds: limits.probeMillis)
         progressAt = now
+        readerAt = now
     }
 
     var isLive: Bool { phase != .ended }

@@ -254,4 +254,42 @@ struct ZoneTests {
             #expect(want.permit.question != nil || want.permit.reading != nil, "\(own) waits for others to ask")
         }
     }
+
+    @Test("what the reader waits for too long it brings in, whoever it was dealt to and whatever else comes")
+    func readerStarving() throws {
+        var place = try Place(pieces: 64)
+        let (near, far) = (try peer("near"), try peer("far"))
+        try place.connect([near])
+        try place.connect([far], zone: "there")
+        place.want()
+        place.put(.message(.intent(blob: place.blob.digest), from: near))
+        let mine = try #require(place.exchange.wants[0].importable)
+        let reader = try #require((0..<64).first { !mine.contains($0) })
+        place.put(.readerMoved(blob: place.blob.digest, to: try #require(place.blob.layout.piece(reader))))
+        let patience = ExchangeLimits().importPatienceMillis * 1_000_000
+        for step in 1...4 as ClosedRange<UInt64> {
+            place.now = step * patience / 4
+            place.exchange.wants[0].progressAt = Instant(nanoseconds: place.now)
+            place.put(.tick)
+            let now = try #require(place.exchange.wants[0].importable)
+            #expect(now.contains(reader) == (step == 4))
+            #expect(now.count == mine.count + (step == 4 ? 1 : 0))
+        }
+        #expect(Desk.requests(in: place.offerAll(far)).contains { $0.piece == reader })
+    }
+
+    @Test("a peer of another zone that stalls does not keep the node from asking others")
+    func stalling() throws {
+        var place = try Place(pieces: 64)
+        let (near, slow, far) = (try peer("near"), try peer("slow"), try peer("far"))
+        try place.connect([near])
+        try place.connect([slow, far], zone: "there")
+        place.want()
+        place.put(.message(.intent(blob: place.blob.digest), from: near))
+        #expect(Desk.requests(in: place.offerAll(slow)).count == ExchangeLimits().farRequestsMax)
+        #expect(Desk.requests(in: place.offerAll(far)).isEmpty)
+        place.now = ExchangeLimits().pieceDeadlineMillis * 1_000_000
+        place.exchange.wants[0].progressAt = Instant(nanoseconds: place.now)
+        #expect(Desk.requests(in: place.put(.tick)).contains { $0.to == far })
+    }
 }
